@@ -1,0 +1,114 @@
+/*
+ * The worker: makes the parts, turns the loop, ends the phases that lasted too long. It decides nothing: who may do what is
+ * the vault's business; here only shape, size, number and time are limited.
+ */
+#include "api/worker.h"
+#include "api/http.h"
+#include "api/link.h"
+#include "api/listen.h"
+#include "base/auto.h"
+#include "base/log.h"
+
+enum { STALL_MS = 250 };
+
+static void expire(void *ctx, struct conn *c)
+{
+    struct worker *w = ctx;
+    if (c->waiting_for)
+        http_answer_error(w->http, c, ERR_TIMEOUT, "the broker did not answer in time; the request may still have its effect");
+    else
+        http_kill(w->http, c);
+}
+
+static void on_timer(void *ctx)
+{
+    struct worker *w = ctx;
+    w->timer_at = INT64_MAX;
+    listeners_retry(w->listeners);
+    if (conns_next_deadline(w->conns) <= loop_now(w->loop))
+        conns_expire(w->conns, loop_now(w->loop), expire, w);
+}
+
+static void arm(struct worker *w, int64_t at)
+{
+    if (at >= w->timer_at)
+        return;
+    if (loop_timer_set(w->timer, at) == ERR_OK)
+        w->timer_at = at;
+}
+
+/* The end of a turn. */
+static void turn(void *ctx)
+{
+    struct worker *w = ctx;
+    if (http_run(w->http))
+        arm(w, loop_now(w->loop)); /* more is ready: come back after the other descriptors */
+    link_flush(w->link);
+    arm(w, conns_next_deadline(w->conns));
+    if (listeners_stalled(w->listeners))
+        arm(w, loop_now(w->loop) + STALL_MS);
+}
+
+static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_limits *limits, struct why *why)
+{
+    AUTO(auto_close) int owned = vault_fd;
+    TRY(loop_new(&w->loop, why));
+    TRY(conns_new(CONN_MAX, limits ? limits : &conn_limits_default, &w->conns, why));
+    TRY(listeners_new(w, &w->listeners, why));
+    TRY(http_new(w, &w->http, why));
+    if (loop_timer_new(w->loop, on_timer, w, &w->timer) != ERR_OK)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    TRY(link_new(w, owned, &w->link, why));
+    (void)TAKE_FD(owned);
+    return ERR_OK;
+}
+
+err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits, struct worker **out, struct why *why)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w) {
+        close(vault_fd);
+        return fail(why, ERR_INTERNAL, "out of memory");
+    }
+    w->role = role;
+    w->timer_at = INT64_MAX;
+    err_t e = make_parts(w, vault_fd, limits, why);
+    if (e != ERR_OK) {
+        worker_free(w);
+        return e;
+    }
+    loop_on_turn_end(w->loop, turn, w);
+    *out = w;
+    return ERR_OK;
+}
+
+int worker_run(struct worker *w, const char *sandbox)
+{
+    link_ready(w->link, sandbox);
+    link_flush(w->link);
+    return loop_run(w->loop);
+}
+
+/* libmicrohttpd must not be stopped with a suspended connection: all are killed and run out first. */
+static void drain(struct worker *w)
+{
+    for (struct conn *c = conn_next(w->conns, 0); c; c = conn_next(w->conns, c->slot + 1))
+        http_kill(w->http, c);
+    while (http_run(w->http))
+        ;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->http)
+        drain(w);
+    http_free(w->http);
+    listeners_free(w->listeners);
+    conns_free(w->conns);
+    link_free(w->link);
+    loop_timer_free(w->timer);
+    loop_free(w->loop);
+    free(w);
+}

@@ -1,0 +1,153 @@
+/*
+ * Packets between our own processes. Invariant: whatever arrives, no descriptor leaks and none is inherited by a
+ * program started later (MSG_CMSG_CLOEXEC), and a packet is delivered whole or not at all.
+ * A packet may carry a secret, so nothing is copied into buffers of our own: the kernel writes straight into the
+ * caller's buf, which wipes itself. Room for several descriptors is offered on purpose: with room for one, the
+ * kernel would drop the others silently and a sender that breaks the rule would not be noticed.
+ */
+#include "base/ipc.h"
+#include "base/auto.h"
+#include "base/msg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { SNDBUF_BYTES = 4 << 20, MAX_FDS = 4 };
+
+union control {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
+};
+
+err_t ipc_pair(int fds[2], struct why *why)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return fail_errno(why, errno, "socketpair");
+    for (int i = 0; i < 2; i++) {
+        const int bytes = SNDBUF_BYTES; /* cut by the kernel to net.core.wmem_max */
+        if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) < 0) {
+            int no = errno;
+            close(pair[0]);
+            close(pair[1]);
+            return fail_errno(why, no, "SO_SNDBUF");
+        }
+    }
+    fds[0] = pair[0];
+    fds[1] = pair[1];
+    return ERR_OK;
+}
+
+static err_t refuse_send(int no, struct why *why)
+{
+    if (no == EAGAIN || no == ENOBUFS)
+        return fail(why, ERR_UNAVAILABLE, "the peer process does not read");
+    if (no == EPIPE || no == ECONNRESET || no == ENOTCONN)
+        return fail(why, ERR_NO_BROKER, "the peer process is gone");
+    return fail_errno(why, no, "cannot send a message");
+}
+
+err_t ipc_send(int sock, struct view packet, int fd, struct why *why)
+{
+    if (packet.n == 0) /* an empty packet reads like end of file */
+        return fail(why, ERR_INVALID, "an empty message");
+    union control ctl = {0};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)packet.p, .iov_len = packet.n};
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fd >= 0) {
+        mh.msg_control = &ctl;
+        mh.msg_controllen = CMSG_SPACE(sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    }
+    ssize_t n;
+    do
+        n = sendmsg(sock, &mh, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? refuse_send(errno, why) : ERR_OK;
+}
+
+/* All descriptors of a packet; the number there were. */
+static unsigned collect(struct msghdr *mh, int out[MAX_FDS])
+{
+    unsigned n = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < here && n < MAX_FDS; i++)
+            memcpy(&out[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+    }
+    return n;
+}
+
+static err_t refuse_recv(ssize_t n, int no, struct why *why)
+{
+    if (n == 0 || no == ENOTCONN)
+        return fail(why, ERR_NO_BROKER, "the peer process is gone");
+    if (no == EAGAIN)
+        return fail(why, ERR_UNAVAILABLE, "no message is there");
+    return fail_errno(why, no, "cannot receive a message");
+}
+
+static err_t check_packet(const struct msghdr *mh, unsigned n_fds, struct why *why)
+{
+    if (mh->msg_flags & MSG_TRUNC)
+        return fail(why, ERR_TOO_LARGE, "a message is over %d bytes", MSG_MAX);
+    if (mh->msg_flags & MSG_CTRUNC || n_fds > 1)
+        return fail(why, ERR_INVALID, "a message carries more than one descriptor");
+    return ERR_OK;
+}
+
+static err_t offer_room(struct buf *out, struct iovec *iov, struct why *why)
+{
+    buf_reset(out);
+    if (!buf_reserve(out, MSG_MAX))
+        return fail(why, ERR_INTERNAL, "out of memory");
+    *iov = (struct iovec){.iov_base = out->p, .iov_len = MSG_MAX};
+    return ERR_OK;
+}
+
+err_t ipc_recv(int sock, struct buf *out, int *fd, struct why *why)
+{
+    union control ctl;
+    struct iovec iov;
+    TRY(offer_room(out, &iov, why));
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
+                        .msg_controllen = sizeof(ctl)};
+    ssize_t n;
+    do /* ECONNRESET is told once, ahead of packets the dead peer had sent: ask again for those */
+        n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n <= 0)
+        return refuse_recv(n, errno, why);
+    out->len = (size_t)n; /* so that buf_reset() wipes it also when it is refused */
+
+    int fds[MAX_FDS];
+    unsigned n_fds = collect(&mh, fds);
+    err_t e = check_packet(&mh, n_fds, why);
+    if (e != ERR_OK) {
+        for (unsigned i = 0; i < n_fds; i++)
+            close(fds[i]);
+        buf_reset(out);
+        return e;
+    }
+    *fd = n_fds == 1 ? fds[0] : -1;
+    return ERR_OK;
+}
+
+err_t ipc_wait(int sock, int timeout_ms, struct why *why)
+{
+    struct pollfd p = {.fd = sock, .events = POLLIN};
+    int n = poll(&p, 1, timeout_ms);
+    if (n > 0)
+        return ERR_OK;
+    if (n < 0 && errno != EINTR)
+        return fail_errno(why, errno, "poll");
+    return fail(why, ERR_TIMEOUT, "no answer within %d ms", timeout_ms);
+}

@@ -1,0 +1,167 @@
+/*
+ * Writes JSON straight into a buffer. The writer keeps commas and nesting right; strings go through one escaper that
+ * copies runs of plain bytes and replaces what is not UTF-8, so the output is valid JSON whatever came in.
+ */
+#include "base/jsonw.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 16 };
+
+struct jsonw jsonw_to(struct buf *out)
+{
+    return (struct jsonw){.out = out};
+}
+
+static void lead(struct jsonw *w, const char *key)
+{
+    if (w->need_comma)
+        buf_put_u8(w->out, ',');
+    w->need_comma = true;
+    if (!key)
+        return;
+    buf_put_u8(w->out, '"');
+    buf_add_str(w->out, key);
+    buf_add(w->out, "\":", 2);
+}
+
+void jsonw_open(struct jsonw *w, const char *key, char bracket)
+{
+    lead(w, key);
+    buf_put_u8(w->out, (uint8_t)bracket);
+    w->need_comma = false;
+    if (++w->depth > DEPTH_MAX)
+        w->out->bad = true;
+}
+
+void jsonw_close(struct jsonw *w, char bracket)
+{
+    buf_put_u8(w->out, (uint8_t)bracket);
+    w->need_comma = true;
+    if (w->depth == 0)
+        w->out->bad = true;
+    else
+        w->depth--;
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 when there is none. */
+static size_t utf8_len(const uint8_t *p, size_t n)
+{
+    static const struct {
+        uint8_t lo, hi, len, second_lo, second_hi;
+    } form[] = {
+        {0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+        {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
+        {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+    };
+    for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
+        if (p[0] < form[i].lo || p[0] > form[i].hi)
+            continue;
+        if (form[i].len > n)
+            return 0;
+        for (size_t k = 1; k < form[i].len; k++) {
+            uint8_t lo = k == 1 ? form[i].second_lo : 0x80, hi = k == 1 ? form[i].second_hi : 0xbf;
+            if (p[k] < lo || p[k] > hi)
+                return 0;
+        }
+        return form[i].len;
+    }
+    return 0;
+}
+
+static bool plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void escape(struct buf *out, uint8_t c)
+{
+    static const char two[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (const char *t = two; *t; t += 2)
+        if ((uint8_t)t[0] == c) {
+            buf_add(out, (char[]){'\\', t[1]}, 2);
+            return;
+        }
+    buf_add_fmt(out, "\\u%04x", c);
+}
+
+static void write_text(struct buf *out, struct view v)
+{
+    buf_put_u8(out, '"');
+    for (size_t i = 0; i < v.n;) {
+        size_t run = i;
+        while (run < v.n && plain(v.p[run]))
+            run++;
+        buf_add(out, v.p + i, run - i);
+        i = run;
+        if (i == v.n)
+            break;
+        size_t len = utf8_len(v.p + i, v.n - i);
+        if (len == 0)
+            buf_add_str(out, "\\ufffd");
+        else if (len == 1)
+            escape(out, v.p[i]);
+        else
+            buf_add(out, v.p + i, len);
+        i += len ? len : 1;
+    }
+    buf_put_u8(out, '"');
+}
+
+void jsonw_view(struct jsonw *w, const char *key, struct view v)
+{
+    lead(w, key);
+    write_text(w->out, v);
+}
+
+void jsonw_str(struct jsonw *w, const char *key, const char *s)
+{
+    if (!s)
+        jsonw_null(w, key);
+    else
+        jsonw_view(w, key, view_str(s));
+}
+
+void jsonw_int(struct jsonw *w, const char *key, int64_t v)
+{
+    lead(w, key);
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do
+        digits[--at] = (char)('0' + u % 10);
+    while (u /= 10);
+    if (v < 0)
+        digits[--at] = '-';
+    buf_add(w->out, digits + at, sizeof(digits) - at);
+}
+
+void jsonw_bool(struct jsonw *w, const char *key, bool v)
+{
+    lead(w, key);
+    buf_add_str(w->out, v ? "true" : "false");
+}
+
+void jsonw_null(struct jsonw *w, const char *key)
+{
+    lead(w, key);
+    buf_add_str(w->out, "null");
+}
+
+void jsonw_hex(struct jsonw *w, const char *key, const void *p, size_t n)
+{
+    lead(w, key);
+    buf_put_u8(w->out, '"');
+    if (buf_reserve(w->out, 2 * n + 1)) {
+        hex_encode(p, n, (char *)w->out->p + w->out->len);
+        w->out->len += 2 * n;
+    }
+    buf_put_u8(w->out, '"');
+}
+
+void jsonw_raw(struct jsonw *w, const char *key, struct view json)
+{
+    lead(w, key);
+    buf_add_view(w->out, json);
+}

@@ -1,0 +1,14 @@
+/*
+ * UTF-8 (RFC 3629), strictly: no overlong forms, no surrogates, nothing past U+10FFFF.
+ */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include "base/buf.h"
+
+/* Length (1 to 4) of the valid sequence at p[0..n), n > 0, and its code point in *cp; 0 when there
+ * is none. */
+size_t utf8_next(const uint8_t *p, size_t n, uint32_t *cp);
+bool utf8_valid(struct view v);
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * broker-cli consumer add|list|show|remove, grant, revoke-grant: who may use what.
+ */
+#include "cli/admin.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct consumer_options {
+    struct verb_common common;
+    struct option_list uid, gid, deliver, allow, models;
+    const char *cgroup, *note, *owner, *budget;
+    int64_t ttl_ms, max_ttl_ms;
+    uint64_t uses;
+    bool yes;
+};
+#define AT(member) offsetof(struct consumer_options, member)
+static const struct option_row add_rows[] = {
+    {"uid", OPTION_LIST, AT(uid), "UID[,UID]", "only peers of these uids (default: the broker's own)"},
+    {"gid", OPTION_LIST, AT(gid), "GID[,GID]", "only peers of these gids"},
+    {"cgroup", OPTION_TEXT, AT(cgroup), "PATH", "only peers in a cgroup that begins with this"},
+    {"note", OPTION_TEXT, AT(note), "TEXT", "for people"},
+    VERB_ROWS(struct consumer_options)};
+static const struct option_row remove_rows[] = {
+    {"yes", OPTION_FLAG, AT(yes), NULL, "do not ask"}, VERB_ROWS(struct consumer_options)};
+static const struct option_row grant_rows[] = {
+    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY[,DELIVERY]", "proxy, access_token, file, helper or secret"},
+    {"ttl", OPTION_TIME, AT(ttl_ms), "TIME", "life of a lease; 15m when not given"},
+    {"max-ttl", OPTION_TIME, AT(max_ttl_ms), "TIME", "over all renewals; 24h when not given"},
+    {"uses", OPTION_NUMBER, AT(uses), "N", "how often a lease releases; unlimited when not given"},
+    {"owner", OPTION_TEXT, AT(owner), "process|none", "process: leases end with the process that asked"},
+    {"allow", OPTION_LIST, AT(allow), "\"METHOD PATH\"", "proxy: allowed requests"},
+    {"model", OPTION_LIST, AT(models), "GLOB", "proxy: allowed models"},
+    {"budget", OPTION_TEXT, AT(budget), "TEXT", "proxy: for example \"requests: 600/h\""},
+    VERB_ROWS(struct consumer_options)};
+static const struct option_row plain_rows[] = {VERB_ROWS(struct consumer_options)};
+#define OPTIONS(rows_) {.rows = (rows_), .n = COUNT(rows_)}
+static const struct options add_options = OPTIONS(add_rows), remove_options = OPTIONS(remove_rows),
+                            grant_options = OPTIONS(grant_rows), plain_options = OPTIONS(plain_rows);
+
+/* Writes an array from options that may be given again and may hold commas; numbers unquoted. */
+static err_t put_list(struct jsonw *w, const char *key, const struct option_list *l, bool numbers, struct why *why)
+{
+    if (l->n == 0)
+        return ERR_OK;
+    jsonw_open(w, key, '[');
+    for (size_t i = 0; i < l->n; i++) {
+        const char *p = l->item[i];
+        while (*p) {
+            size_t n = strcspn(p, ",");
+            if (n == 0 || (numbers && strspn(p, "0123456789") != n) || n > 256)
+                return fail(why, ERR_USAGE, "--%s wants %s, not \"%.64s\"", key, numbers ? "numbers" : "words", l->item[i]);
+            if (numbers)
+                jsonw_raw(w, NULL, VIEW(p, n));
+            else
+                jsonw_view(w, NULL, VIEW(p, n));
+            p += n + (p[n] == ',');
+        }
+    }
+    jsonw_close(w, ']');
+    return ERR_OK;
+}
+
+/* `--allow "POST /a"` may hold commas of its own */
+static void put_whole(struct jsonw *w, const char *key, const struct option_list *l)
+{
+    if (l->n == 0)
+        return;
+    jsonw_open(w, key, '[');
+    for (size_t i = 0; i < l->n; i++)
+        jsonw_str(w, NULL, l->item[i]);
+    jsonw_close(w, ']');
+}
+
+static const char *span(int64_t ms, char out[24])
+{
+    clock_format_duration(ms, out);
+    return out;
+}
+
+static void print_consumer(const json_t *c)
+{
+    char list[256], ttl[24], max[24];
+    const json_t *g;
+    size_t i;
+    (void)printf("%-20s %s%s\n", text_of(c, "name"), text_of(c, "socket"),
+                 json_is_true(json_object_get(c, "managed")) ? "" : "  (in broker.yaml)");
+    if (text_of(c, "note")[0])
+        (void)printf("    note   %s\n", text_of(c, "note"));
+    if (json_array_size(json_object_get(c, "uids")))
+        (void)printf("    uids   %s\n", list_of(c, "uids", list, sizeof(list)));
+    json_array_foreach(json_object_get(c, "grants"), i, g)
+        (void)printf("    grant  %-16s %-28s ttl %s, at most %s%s\n", text_of(g, "credential"),
+                     list_of(g, "deliver", list, sizeof(list)), span(int_of(g, "ttl_ms"), ttl),
+                     span(int_of(g, "max_ttl_ms"), max),
+                     strcmp(text_of(g, "owner"), "process") == 0 ? ", ends with its process" : "");
+    (void)printf("    leases %" PRId64 "\n", int_of(c, "leases"));
+}
+
+static err_t consumer_path(struct buf *path, const char *name, struct why *why)
+{
+    buf_add_str(path, "/v1/consumers/");
+    return path_add(path, name, "consumer name", why);
+}
+
+static err_t add(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    AUTO(auto_json) json_t *reply = NULL;
+    AUTO(buf_free) struct buf body = {0};
+    struct jsonw w = jsonw_to(&body);
+    if (rest->n != 1)
+        return fail(why, ERR_USAGE, "which name? broker-cli consumer add NAME");
+    jsonw_open(&w, NULL, '{');
+    jsonw_str(&w, "name", rest->at[0]);
+    TRY(put_list(&w, "uids", &o->uid, true, why));
+    TRY(put_list(&w, "gids", &o->gid, true, why));
+    if (o->cgroup)
+        jsonw_str(&w, "cgroup", o->cgroup);
+    if (o->note)
+        jsonw_str(&w, "note", o->note);
+    jsonw_close(&w, '}');
+    TRY(admin_ask(&o->common, "POST", "/v1/consumers", &body, &reply, why));
+    if (reply)
+        (void)printf("%s: added. Mount the directory of %s into its container, and grant it something: broker-cli grant %s CREDENTIAL --deliver …\n",
+                     text_of(reply, "name"), text_of(reply, "socket"), text_of(reply, "name"));
+    return ERR_OK;
+}
+
+static err_t list(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    char after[80] = "";
+    if (rest->n)
+        return fail(why, ERR_USAGE, "broker-cli consumer list takes no name");
+    do {
+        AUTO(auto_json) json_t *reply = NULL;
+        AUTO(buf_free) struct buf path = {0};
+        const json_t *c;
+        size_t i;
+        buf_add_fmt(&path, "/v1/consumers%s%s", after[0] ? "?after=" : "", after);
+        TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
+        json_array_foreach(json_object_get(reply, "consumers"), i, c)
+            print_consumer(c);
+        (void)snprintf(after, sizeof(after), "%s", text_of(reply, "next"));
+    } while (after[0]);
+    return ERR_OK;
+}
+
+static err_t show(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    AUTO(auto_json) json_t *reply = NULL;
+    AUTO(buf_free) struct buf path = {0};
+    if (rest->n != 1)
+        return fail(why, ERR_USAGE, "which one? broker-cli consumer show NAME");
+    TRY(consumer_path(&path, rest->at[0], why));
+    TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
+    if (reply)
+        print_consumer(reply);
+    return ERR_OK;
+}
+
+static err_t remove_one(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    AUTO(auto_json) json_t *reply = NULL;
+    AUTO(buf_free) struct buf path = {0};
+    char question[160];
+    if (rest->n != 1)
+        return fail(why, ERR_USAGE, "which one? broker-cli consumer remove NAME");
+    TRY(consumer_path(&path, rest->at[0], why));
+    (void)snprintf(question, sizeof(question), "Remove consumer \"%.64s\", its socket and its leases?", rest->at[0]);
+    TRY(ask_yes(o->yes, question, why));
+    TRY(admin_ask(&o->common, "DELETE", buf_text(&path), NULL, &reply, why));
+    if (reply)
+        (void)printf("%s: removed.\n", rest->at[0]);
+    return ERR_OK;
+}
+
+static err_t put_grant(struct buf *body, const struct consumer_options *o, const char *credential, struct why *why)
+{
+    struct jsonw w = jsonw_to(body);
+    if (o->deliver.n == 0)
+        return fail(why, ERR_USAGE, "--deliver is needed: proxy, access_token, file, helper or secret");
+    jsonw_open(&w, NULL, '{');
+    jsonw_str(&w, "credential", credential);
+    TRY(put_list(&w, "deliver", &o->deliver, false, why));
+    if (o->ttl_ms)
+        jsonw_int(&w, "ttl_ms", o->ttl_ms);
+    if (o->max_ttl_ms)
+        jsonw_int(&w, "max_ttl_ms", o->max_ttl_ms);
+    if (o->uses)
+        jsonw_int(&w, "uses", (int64_t)o->uses);
+    if (o->owner)
+        jsonw_str(&w, "owner", o->owner);
+    put_whole(&w, "allow", &o->allow);
+    put_whole(&w, "models", &o->models);
+    if (o->budget)
+        jsonw_str(&w, "budget", o->budget);
+    jsonw_close(&w, '}');
+    return ERR_OK;
+}
+
+static err_t grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    AUTO(auto_json) json_t *reply = NULL;
+    AUTO(buf_free) struct buf body = {0}, path = {0};
+    if (rest->n != 2)
+        return fail(why, ERR_USAGE, "broker-cli grant CONSUMER CREDENTIAL --deliver DELIVERY");
+    TRY(consumer_path(&path, rest->at[0], why));
+    buf_add_str(&path, "/grants");
+    TRY(put_grant(&body, o, rest->at[1], why));
+    TRY(admin_ask(&o->common, "POST", buf_text(&path), &body, &reply, why));
+    if (reply)
+        print_consumer(reply);
+    return ERR_OK;
+}
+
+static err_t revoke_grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
+{
+    AUTO(auto_json) json_t *reply = NULL;
+    AUTO(buf_free) struct buf path = {0};
+    if (rest->n != 2)
+        return fail(why, ERR_USAGE, "broker-cli revoke-grant CONSUMER CREDENTIAL");
+    TRY(consumer_path(&path, rest->at[0], why));
+    buf_add_str(&path, "/grants/");
+    TRY(path_add(&path, rest->at[1], "credential name", why));
+    TRY(admin_ask(&o->common, "DELETE", buf_text(&path), NULL, &reply, why));
+    if (reply)
+        print_consumer(reply);
+    return ERR_OK;
+}
+
+typedef err_t consumer_fn(const struct consumer_options *o, const struct operands *rest, struct why *why);
+
+static int run(const struct options *how, consumer_fn *fn, char **argv)
+{
+    struct consumer_options o = {0};
+    struct operands rest = {0};
+    struct why why = {0};
+    int done = verb_begin(how, argv, &o, &o.common, &rest);
+    if (done != VERB_GO_ON)
+        return done;
+    err_t e = fn(&o, &rest, &why);
+    return verb_end(argv[0], &o.common, e, &why);
+}
+
+#define VERB(static_, name_, options_, fn_)                                                      \
+    static_ int name_(int argc, char **argv)                                                     \
+    {                                                                                            \
+        (void)argc;                                                                              \
+        return run(&(options_), fn_, argv);                                                      \
+    }
+VERB(static, run_add, add_options, add)
+VERB(static, run_list, plain_options, list)
+VERB(static, run_show, plain_options, show)
+VERB(static, run_remove, remove_options, remove_one)
+VERB(, verb_grant, grant_options, grant)
+VERB(, verb_revoke_grant, plain_options, revoke_grant)
+
+int verb_consumer(int argc, char **argv)
+{
+    static const struct subverb table[] = {
+        {"add", run_add}, {"list", run_list}, {"show", run_show}, {"remove", run_remove}, {NULL, NULL}};
+    return subverb_run(table,
+                       "consumer add NAME [--uid UID,…] [--gid GID,…] [--cgroup PATH] [--note TEXT]\n"
+                       "       broker-cli consumer list | show NAME | remove NAME [--yes]\n",
+                       argc, argv);
+}

@@ -1,0 +1,189 @@
+/*
+ * broker-cli enroll, replace: a login or key on its way in, from a file, standard input or a variable, never from the command line. It is
+ * parsed here first, so that it can be shown redacted, and asked about, before anything leaves this process.
+ */
+#include "cli/admin.h"
+
+#include "base/auto.h"
+#include <broker/provider.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { INPUT_MAX = 120 * 1024 };
+
+struct enroll_options {
+    struct verb_common common;
+    const char *provider, *file, *from_env, *origin, *header, *env, *username;
+    struct option_list deliver;
+    bool yes;
+};
+static const struct option_row rows[] = {
+    {"provider", OPTION_TEXT, offsetof(struct enroll_options, provider), "PROVIDER",
+     "claude, codex, anthropic, openai, gemini or generic"},
+    {"file", OPTION_TEXT, offsetof(struct enroll_options, file), "FILE", "read it from FILE; - or nothing: standard input"},
+    {"from-env", OPTION_TEXT, offsetof(struct enroll_options, from_env), "NAME", "read it from this variable"},
+    {"deliver", OPTION_LIST, offsetof(struct enroll_options, deliver), "DELIVERY",
+     "never deliver it in any other way than this (may be given again)"},
+    {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL", "generic: https://host the secret is for"},
+    {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE", "generic: \"Authorization: Bearer {}\""},
+    {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME", "the variable it goes by in a program"},
+    {"username", OPTION_TEXT, offsetof(struct enroll_options, username), "NAME", "for git, docker and aws"},
+    {"yes", OPTION_FLAG, offsetof(struct enroll_options, yes), NULL, "do not ask"},
+    VERB_ROWS(struct enroll_options)};
+static const struct options options = {.rows = rows, .n = COUNT(rows)};
+
+static err_t read_fd(int fd, const char *name, struct buf *out, struct why *why)
+{
+    out->max = INPUT_MAX;
+    for (;;) {
+        if (!buf_reserve(out, 4096))
+            return fail(why, ERR_TOO_LARGE, "%s is over %d bytes: no login is that large", name, INPUT_MAX);
+        ssize_t n = read(fd, out->p + out->len, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(why, errno, "%s", name);
+        if (n == 0)
+            return out->len ? ERR_OK : fail(why, ERR_INVALID, "%s is empty", name);
+        out->len += (size_t)n;
+    }
+}
+
+static err_t read_input(const struct enroll_options *o, struct buf *out, struct why *why)
+{
+    if (o->from_env) {
+        const char *v = getenv(o->from_env);
+        if (!v || !v[0])
+            return fail(why, ERR_NOT_FOUND, "the variable %.64s is not set", o->from_env);
+        buf_add_str(out, v);
+        return buf_ok(out, why);
+    }
+    if (o->file && strcmp(o->file, "-") != 0) {
+        AUTO(auto_close) int fd = open(o->file, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return fail_errno(why, errno, "%s", o->file);
+        return read_fd(fd, o->file, out, why);
+    }
+    if (isatty(STDIN_FILENO))
+        (void)fputs("Paste it, then press Ctrl-D:\n", stderr);
+    return read_fd(STDIN_FILENO, "standard input", out, why);
+}
+
+static err_t find_provider(const struct enroll_options *o, const char *name, const struct provider **out, struct why *why)
+{
+    char path[96], given[40] = "";
+    AUTO(auto_json) json_t *there = NULL;
+    AUTO(buf_free) struct buf text = {0};
+    if (!o->provider) { /* replace: as it is */
+        (void)snprintf(path, sizeof(path), "/v1/credentials/%.64s", name);
+        TRY(admin_call(&o->common, "GET", path, NULL, &text, why));
+        TRY(json_parse(buf_view(&text), &there, why));
+        (void)snprintf(given, sizeof(given), "%.39s", text_of(there, "provider"));
+    }
+    *out = provider_by_name(view_str(o->provider ? o->provider : given));
+    if (!*out)
+        return fail(why, ERR_USAGE, "no provider \"%.32s\"; there are claude, codex, anthropic, openai, gemini, generic",
+                    o->provider ? o->provider : given);
+    return ERR_OK;
+}
+
+static err_t show(const struct provider *p, struct view input, const struct enroll_options *o, struct why *why)
+{
+    AUTO(buf_free) struct buf canonical = {0}, picture = {0};
+    struct provider_options po = {.origin = view_str(o->origin), .header = view_str(o->header), .env = view_str(o->env),
+                                  .username = view_str(o->username)};
+    struct cred cred;
+    TRY(p->parse(input, &po, &canonical, why));
+    TRY(cred_decode(buf_view(&canonical), &cred, why));
+    TRY(p->validate(&cred, why));
+    cred_describe(p, &cred, &picture);
+    if (!o->common.json && buf_text(&picture))
+        (void)fprintf(stderr, "%s: %s\n", p->title, buf_text(&picture));
+    return ERR_OK;
+}
+
+static void put_text(struct jsonw *w, const char *key, const char *value)
+{
+    if (value)
+        jsonw_str(w, key, value);
+}
+
+static void put_body(struct buf *body, const struct enroll_options *o, const struct provider *p, const char *name,
+                     struct view data)
+{
+    AUTO(buf_free) struct buf b64 = {0};
+    struct jsonw w = jsonw_to(body);
+    base64url_encode(data, &b64);
+    jsonw_open(&w, NULL, '{');
+    put_text(&w, "name", name);
+    jsonw_str(&w, "provider", p->name);
+    jsonw_view(&w, "data_base64", buf_view(&b64));
+    put_text(&w, "origin", o->origin);
+    put_text(&w, "header", o->header);
+    put_text(&w, "env", o->env);
+    put_text(&w, "username", o->username);
+    if (o->deliver.n) {
+        jsonw_open(&w, "ceiling", '[');
+        for (size_t i = 0; i < o->deliver.n; i++)
+            jsonw_str(&w, NULL, o->deliver.item[i]);
+        jsonw_close(&w, ']');
+    }
+    jsonw_close(&w, '}');
+}
+
+static err_t enroll(const struct enroll_options *o, const struct operands *rest, bool replace, struct why *why)
+{
+    AUTO(buf_free) struct buf input = {.max = INPUT_MAX}, body = {0}, path = {0};
+    AUTO(auto_json) json_t *reply = NULL;
+    const struct provider *p = NULL;
+    if (rest->n != 1)
+        return fail(why, ERR_USAGE, "one name is expected: broker-cli %s NAME%s", replace ? "replace" : "enroll",
+                    replace ? "" : " --provider PROVIDER");
+    if (!o->provider && !replace)
+        return fail(why, ERR_USAGE, "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
+    buf_add_str(&path, replace ? "/v1/credentials/" : "/v1/credentials");
+    if (replace)
+        TRY(path_add(&path, rest->at[0], "credential name", why));
+    TRY(find_provider(o, rest->at[0], &p, why));
+    TRY(read_input(o, &input, why));
+    TRY(show(p, buf_view(&input), o, why));
+    bool stdin_used = !o->from_env && (!o->file || strcmp(o->file, "-") == 0);
+    if (isatty(STDIN_FILENO) && !stdin_used)
+        TRY(ask_yes(o->yes, replace ? "Put this in the place of the old one?" : "Take it?", why));
+    put_body(&body, o, p, replace ? NULL : rest->at[0], buf_view(&input));
+    TRY(admin_ask(&o->common, replace ? "PUT" : "POST", buf_text(&path), &body, &reply, why));
+    if (reply)
+        (void)printf("%s: %s, version %lld, sealed.\n", text_of(reply, "name"), replace ? "replaced" : "enrolled",
+                     (long long)int_of(reply, "version"));
+    if (reply && o->file && strcmp(o->file, "-") != 0 && !replace)
+        (void)fprintf(stderr, "The file %s is still there. Remove it when nothing else reads it: two owners of one login log each other out.\n",
+                      o->file);
+    return ERR_OK;
+}
+
+static int run(char **argv, bool replace)
+{
+    struct enroll_options o = {0};
+    struct operands rest = {0};
+    struct why why = {0};
+    int done = verb_begin(&options, argv, &o, &o.common, &rest);
+    if (done != VERB_GO_ON)
+        return done;
+    err_t e = enroll(&o, &rest, replace, &why);
+    return verb_end(argv[0], &o.common, e, &why);
+}
+
+int verb_enroll(int argc, char **argv)
+{
+    (void)argc;
+    return run(argv, false);
+}
+
+int verb_replace(int argc, char **argv)
+{
+    (void)argc;
+    return run(argv, true);
+}

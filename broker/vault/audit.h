@@ -1,0 +1,112 @@
+/*
+ * The record of what was released to whom: JSON Lines, a closed schema (no free-form fields), chained (crypto/chain.h), redacted.
+ * The events and the fields are tables here; contrib/audit-schema.json is generated from them and checked in a test.
+ *
+ * Segments audit-NNNNNN.jsonl in $STATE/audit. The chain key is sealed into audit.state at each checkpoint; after a restart the
+ * lines since then are replayed and verified, so a line cut or changed behind our back stops releases until an operator accepts.
+ */
+#ifndef VAULT_AUDIT_H
+#define VAULT_AUDIT_H
+
+#include "base/config.h"
+#include "base/jsonw.h"
+#include "vault/sink.h"
+#include <broker/secret.h>
+
+/* event, wire name, is a release (durable before the answer under audit.sync: release) */
+#define AUDIT_EVENTS(X)                                                                          \
+    X(START,            "broker.start",        false)                                            \
+    X(STOP,             "broker.stop",         false)                                            \
+    X(CHECKPOINT,       "audit.checkpoint",    false)                                            \
+    X(RECOVERED,        "audit.recovered",     false)                                            \
+    X(WORKER_EXIT,      "worker.exit",         false)                                            \
+    X(PEER_REFUSED,     "peer.refused",        false)                                            \
+    X(PROTOCOL,         "worker.protocol",     false)                                            \
+    X(LEASE_ISSUE,      "lease.issue",         true)                                             \
+    X(LEASE_RENEW,      "lease.renew",         true)                                             \
+    X(LEASE_END,        "lease.end",           true)                                             \
+    X(LEASE_EXPIRED,    "lease.expired",       false)                                            \
+    X(LEASE_OWNER_GONE, "lease.owner_gone",    false)                                            \
+    X(LEASE_DENIED,     "lease.denied",        false)                                            \
+    X(LEASE_UNDO,       "lease.undo",          false)                                            \
+    X(TOKEN_REFUSED,    "token.refused",       false)                                            \
+    X(FILE_PROJECT,     "file.project",        true)                                             \
+    X(FILE_REMOVE,      "file.remove",         false)                                            \
+    X(STORE_INIT,       "store.init",          true)                                             \
+    X(STORE_UNLOCK,     "store.unlock",        true)                                             \
+    X(STORE_LOCK,       "store.lock",          true)                                             \
+    X(STORE_ROLLBACK,   "store.rollback",      true)                                             \
+    X(STORE_COMMIT,     "store.commit",        false)                                            \
+    X(STORE_ACCEPT,     "store.accept",        true)                                             \
+    X(KEY_ADD,          "key.add",             true)                                             \
+    X(KEY_REMOVE,       "key.remove",          true)                                             \
+    X(REKEY_BEGIN,      "rekey.begin",         true)                                             \
+    X(REKEY_END,        "rekey.end",           true)                                             \
+    X(CRED_ENROLL,      "credential.enroll",   true)                                             \
+    X(CRED_REPLACE,     "credential.replace",  true)                                             \
+    X(CRED_REMOVE,      "credential.remove",   true)                                             \
+    X(CONSUMER_ADD,     "consumer.add",        true)                                             \
+    X(CONSUMER_REMOVE,  "consumer.remove",     true)                                             \
+    X(GRANT_ADD,        "grant.add",           true)                                             \
+    X(GRANT_REMOVE,     "grant.remove",        true)                                             \
+    X(RELOAD,           "config.reload",       true)                                             \
+    X(ADMIN_DENIED,     "admin.denied",        false)
+
+enum audit_event {
+#define AUDIT_EVENT_ENUM(n, s, r) AUDIT_##n,
+    AUDIT_EVENTS(AUDIT_EVENT_ENUM)
+#undef AUDIT_EVENT_ENUM
+    AUDIT__COUNT
+};
+const char *audit_event_name(enum audit_event e);
+bool audit_event_is_release(enum audit_event e);
+
+/* Everything a record can say. Zero/NULL members are left out. Strings here are names checked at the door, or redaction ids. */
+struct audit_record {
+    enum audit_event event;
+    err_t outcome;              /* "outcome":"ok"|"denied"|"error", "reason": wire code */
+    const char *consumer, *credential, *provider;
+    const char *delivery;
+    const char *lease;          /* lease id, hex; not a secret: the token's tag is */
+    const char *account;        /* redaction id */
+    const char *token;          /* redaction id of a presented token */
+    const char *source, *role;  /* key source; worker role */
+    const struct peer *peer;    /* uid, gid, pid, exe, and the consumer's socket it came by */
+    int64_t ttl_ms;
+    uint64_t uses;
+    uint64_t count;             /* how many leases a revoke ended, records a rekey sealed */
+    uint64_t version;           /* credential version */
+    uint64_t manifest_seq;      /* with manifest_hash: the store's head after a commit (rollback anchor) */
+    const uint8_t *manifest_hash; /* 16 bytes */
+    int64_t status;             /* wait status of a worker */
+    bool has_status;
+};
+
+struct audit;
+struct audit_env {
+    int dirfd;                    /* $STATE/audit */
+    struct sink *sink;
+    const struct secret *seal_key, *redact_key; /* borrowed for audit's life */
+    const uint8_t *store_id;
+    uint64_t max_bytes;
+};
+/* A new log: makes k_0 and the signing key. k_0 is written to auditor.key (0600) in dirfd for the auditor to take away, the public key to
+ * audit.pub; both are named by `broker-cli init`. */
+MUST err_t audit_create(const struct audit_env *env, struct audit **out, struct why *why);
+/* Opens an existing one: loads audit.state, replays and verifies the tail. ERR_CORRUPT / ERR_ROLLBACK with the line number when
+ * the tail does not verify: *out is still set and can append (the operator's acceptance starts a new link), `why` says it. */
+MUST err_t audit_open(const struct audit_env *env, struct audit **out, struct why *why);
+void audit_close(struct audit *a); /* saves the state; takes NULL */
+/* The newest manifest head that the log knows of: seq 0 when none. For rollback detection. */
+void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16]);
+
+/* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. */
+MUST err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why);
+/* Checkpoint (signed line + sealed state) when due: each 1,024 lines, 10 minutes, roll, or `force`. Called from a timer. */
+MUST err_t audit_checkpoint(struct audit *a, bool force, struct why *why);
+uint64_t audit_seq(const struct audit *a);
+/* Reads lines with seq > after (at most `limit`, at most `out->max` bytes) as they are, for `audit tail|show|export`. Log text is not
+ * secret. */
+MUST err_t audit_read(struct audit *a, uint64_t after, unsigned limit, struct buf *out, struct why *why);
+
+#endif

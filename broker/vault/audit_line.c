@@ -1,0 +1,241 @@
+/*
+ * Lines. Invariant: only what the table names can come into the log, in the table's order, and every text goes through the JSON
+ * writer's escaping, so that no peer's path can end a string, a member or a line. Nothing here parses JSON: what is read back is found
+ * by its place, and only in lines whose MAC was right (a quote inside a text is escaped, so `,"name":` cannot stand in one).
+ */
+#include "vault/audit_line.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "vault/peer.h"
+
+#include <string.h>
+
+#define R(member) offsetof(struct audit_record, member)
+#define P(member) offsetof(struct peer, member)
+const struct audit_field audit_fields[] = {
+    {"seq", AUDIT_K_SEQ, 0, "number of the line: from 1, without gaps"},
+    {"time", AUDIT_K_TIME, 0, "wall clock when it was recorded, RFC 3339, UTC"},
+    {"event", AUDIT_K_EVENT, R(event), "what happened"},
+    {"outcome", AUDIT_K_OUTCOME, R(outcome), "ok, denied (by policy, token, expiry or limit), or error"},
+    {"reason", AUDIT_K_REASON, R(outcome), "wire code of the error; absent when ok"},
+    {"consumer", AUDIT_K_NAME, R(consumer), "whose socket"},
+    {"credential", AUDIT_K_NAME, R(credential), "which credential"},
+    {"provider", AUDIT_K_WORD, R(provider), "the credential's kind"},
+    {"delivery", AUDIT_K_WORD, R(delivery), "how it was released"},
+    {"lease", AUDIT_K_LEASE, R(lease), "lease id"},
+    {"account", AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
+    {"token", AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
+    {"source", AUDIT_K_WORD, R(source), "key source"},
+    {"role", AUDIT_K_WORD, R(role), "worker process"},
+    {"ttl_ms", AUDIT_K_MS, R(ttl_ms), "life of the lease"},
+    {"uses", AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},
+    {"count", AUDIT_K_COUNT, R(count), "how many leases, records or bytes it was about"},
+    {"version", AUDIT_K_COUNT, R(version), "version of the credential"},
+    {"status", AUDIT_K_STATUS, R(status), "wait status of the worker"},
+    {"uid", AUDIT_K_ID, P(uid), "peer: user, as the kernel says"},
+    {"gid", AUDIT_K_ID, P(gid), "peer: group, as the kernel says"},
+    {"pid", AUDIT_K_PID, P(pid), "peer: process, as the kernel says"},
+    {"exe", AUDIT_K_EXE, P(exe), "peer: path of its executable; recorded, never trusted"},
+    {"manifest_seq", AUDIT_K_COUNT, R(manifest_seq), "number of the store's newest change"},
+    {"manifest_hash", AUDIT_K_HASH, R(manifest_hash), "hash of the store's newest change"},
+    {"log", AUDIT_K_LOG, 0, "checkpoint: id of the log"},
+    {"sig", AUDIT_K_SIG, 0, "checkpoint: Ed25519 signature over all lines before"},
+    {"mac", AUDIT_K_MAC, 0, "keyed BLAKE2b over the line and the mac before it"},
+};
+const size_t audit_n_fields = COUNT(audit_fields);
+
+static const char *const event_names[] = {
+#define EVENT_NAME(n, s, r) s,
+    AUDIT_EVENTS(EVENT_NAME)
+#undef EVENT_NAME
+};
+static const bool event_release[] = {
+#define EVENT_RELEASE(n, s, r) r,
+    AUDIT_EVENTS(EVENT_RELEASE)
+#undef EVENT_RELEASE
+};
+
+const char *audit_event_name(enum audit_event e)
+{
+    return (unsigned)e < AUDIT__COUNT ? event_names[e] : "unknown";
+}
+
+bool audit_event_is_release(enum audit_event e)
+{
+    return (unsigned)e >= AUDIT__COUNT || event_release[e];
+}
+
+static const char *outcome_name(err_t e)
+{
+    static const err_t denied[] = {ERR_DENIED, ERR_AUTH, ERR_EXPIRED, ERR_LIMIT};
+    for (size_t i = 0; i < COUNT(denied); i++)
+        if (e == denied[i])
+            return "denied";
+    return e == ERR_OK ? "ok" : "error";
+}
+
+/* ---- record → line */
+
+/* The fields that a record does not hold as they are written. */
+static void put_own(struct jsonw *w, const struct audit_field *f, const struct audit_record *r,
+                    const struct audit_stamp *st)
+{
+    char time[CLOCK_RFC3339_LEN + 1];
+    if (f->kind == AUDIT_K_SEQ) {
+        jsonw_int(w, f->name, (int64_t)st->seq);
+    } else if (f->kind == AUDIT_K_TIME) {
+        clock_rfc3339(st->wall_ms, time);
+        jsonw_str(w, f->name, time);
+    } else if (f->kind == AUDIT_K_EVENT) {
+        jsonw_str(w, f->name, audit_event_name(r->event));
+    } else if (f->kind == AUDIT_K_OUTCOME) {
+        jsonw_str(w, f->name, outcome_name(r->outcome));
+    } else if (f->kind == AUDIT_K_REASON && r->outcome != ERR_OK) {
+        jsonw_str(w, f->name, err_wire(r->outcome));
+    } else if (f->kind == AUDIT_K_LOG && st->log_id) {
+        jsonw_hex(w, f->name, st->log_id, 16);
+    } else if (f->kind == AUDIT_K_SIG && st->sig) {
+        jsonw_hex(w, f->name, st->sig, CHAIN_SIG);
+    }
+}
+
+static void put_text(struct jsonw *w, const char *name, const char *s, size_t max)
+{
+    size_t n = s ? strnlen(s, max) : 0;
+    if (n)
+        jsonw_view(w, name, VIEW(s, n));
+}
+
+static void put_count(struct jsonw *w, const char *name, int64_t v)
+{
+    if (v)
+        jsonw_int(w, name, v < 0 ? INT64_MAX : v); /* a count over 2^63 is not one */
+}
+
+static void put_field(struct jsonw *w, const struct audit_field *f, const struct audit_record *r)
+{
+    const uint8_t *at = (const uint8_t *)r + f->offset, *peer = (const uint8_t *)r->peer + f->offset;
+    const uint8_t *hash;
+    switch (f->kind) {
+    case AUDIT_K_NAME: case AUDIT_K_WORD: case AUDIT_K_LEASE: case AUDIT_K_REDACTED:
+        put_text(w, f->name, *(const char *const *)(const void *)at, PEER_EXE_MAX);
+        break;
+    case AUDIT_K_COUNT: case AUDIT_K_MS:
+        put_count(w, f->name, *(const int64_t *)(const void *)at);
+        break;
+    case AUDIT_K_STATUS:
+        if (r->has_status)
+            jsonw_int(w, f->name, *(const int64_t *)(const void *)at);
+        break;
+    case AUDIT_K_ID:
+        if (r->peer)
+            jsonw_int(w, f->name, *(const uint32_t *)(const void *)peer);
+        break;
+    case AUDIT_K_PID:
+        if (r->peer)
+            jsonw_int(w, f->name, *(const int32_t *)(const void *)peer);
+        break;
+    case AUDIT_K_EXE:
+        put_text(w, f->name, r->peer ? (const char *)peer : NULL, PEER_EXE_MAX);
+        break;
+    case AUDIT_K_HASH:
+        hash = *(const uint8_t *const *)(const void *)at;
+        if (hash)
+            jsonw_hex(w, f->name, hash, 16);
+        break;
+    default:
+        break;
+    }
+}
+
+void audit_line_body(const struct audit_record *r, const struct audit_stamp *st, struct buf *out)
+{
+    struct jsonw w = jsonw_to(out);
+    jsonw_open(&w, NULL, '{');
+    for (const struct audit_field *f = audit_fields; f->kind != AUDIT_K_MAC; f++)
+        if (f->kind <= AUDIT_K_REASON || f->kind == AUDIT_K_LOG || f->kind == AUDIT_K_SIG)
+            put_own(&w, f, r, st);
+        else
+            put_field(&w, f, r);
+    jsonw_close(&w, '}');
+}
+
+void audit_line_finish(struct buf *out, const uint8_t mac[CHAIN_MAC])
+{
+    char member[AUDIT_MAC_MEMBER + 2] = ",\"mac\":\"";
+    hex_encode(mac, CHAIN_MAC, member + 8);
+    memcpy(member + AUDIT_MAC_MEMBER - 2, "\"}\n", 3);
+    out->len--; /* the body's brace comes behind the mac */
+    buf_add(out, member, AUDIT_MAC_MEMBER + 1);
+}
+
+/* ---- line → what is needed of it */
+
+bool audit_line_seq(struct view line, uint64_t *seq)
+{
+    static const char begin[] = "{\"seq\":";
+    const size_t n = sizeof(begin) - 1;
+    uint64_t v = 0;
+    size_t i = n;
+    if (line.n < n || memcmp(line.p, begin, n) != 0)
+        return false;
+    for (; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && i < n + 18; i++)
+        v = v * 10 + (uint64_t)(line.p[i] - '0');
+    if (i == n || line.p[n] == '0' || i >= line.n || line.p[i] != ',')
+        return false;
+    *seq = v;
+    return true;
+}
+
+bool audit_line_parse(struct view line, struct audit_parsed *out, struct buf *body)
+{
+    struct audit_parsed p;
+    if (line.n <= AUDIT_MAC_MEMBER || !audit_line_seq(line, &p.seq))
+        return false;
+    const uint8_t *member = line.p + line.n - AUDIT_MAC_MEMBER;
+    if (memcmp(member, ",\"mac\":\"", 8) != 0 || memcmp(member + AUDIT_MAC_MEMBER - 2, "\"}", 2) != 0 ||
+        !hex_decode(VIEW(member + 8, 2 * CHAIN_MAC), p.mac, CHAIN_MAC))
+        return false;
+    buf_reset(body);
+    buf_add(body, line.p, line.n - AUDIT_MAC_MEMBER);
+    buf_put_u8(body, '}');
+    *out = p;
+    return !body->bad;
+}
+
+/* What stands behind `,"name":`; empty when there is no such member. */
+static struct view member(struct view body, const char *name)
+{
+    char key[64];
+    int n = snprintf(key, sizeof(key), ",\"%s\":", name);
+    const uint8_t *at = memmem(body.p, body.n, key, (size_t)n);
+    return at ? VIEW(at + n, body.n - (size_t)(at + n - body.p)) : VIEW(NULL, 0);
+}
+
+bool audit_line_is(struct view body, enum audit_event e)
+{
+    const char *name = audit_event_name(e);
+    size_t n = strlen(name);
+    struct view v = member(body, "event");
+    return v.n > n + 2 && v.p[0] == '"' && memcmp(v.p + 1, name, n) == 0 && v.p[n + 1] == '"';
+}
+
+bool audit_line_count(struct view body, const char *field, uint64_t *out)
+{
+    struct view v = member(body, field);
+    uint64_t n = 0;
+    size_t i = 0;
+    for (; i < v.n && i < 19 && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(v.p[i] - '0');
+    if (i == 0)
+        return false;
+    *out = n;
+    return true;
+}
+
+bool audit_line_hash(struct view body, const char *field, uint8_t out[16])
+{
+    struct view v = member(body, field);
+    return v.n > 34 && v.p[0] == '"' && v.p[33] == '"' && hex_decode(VIEW(v.p + 1, 32), out, 16);
+}

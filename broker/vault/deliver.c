@@ -1,0 +1,266 @@
+/*
+ * Deliveries. Values go into the answer and nowhere else. Projected files lie in $RUN/<consumer>/files/<credential>/, a tmpfs unless the
+ * configuration says otherwise, are replaced by rename and opened by ACL to the consumer's uids; several leases of one credential
+ * share one file, and the last one to end takes it away.
+ */
+#include "vault/deliver.h"
+
+#include "base/acl.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "vault/listen.h"
+#include "vault/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MIN_LEFT_MS = 60000 };
+
+unsigned deliver_possible(const struct credential *c)
+{
+    unsigned served = (1u << DELIVER_ACCESS_TOKEN) | (1u << DELIVER_FILE) | (1u << DELIVER_HELPER) | (1u << DELIVER_SECRET);
+    return provider_deliveries(c->provider, view_str(c->kind)) & c->ceiling & served;
+}
+
+err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why)
+{
+    bool short_lived = d != DELIVER_SECRET && c->expires_ms > 0;
+    if (c->needs_login)
+        return fail(why, ERR_NEEDS_LOGIN, "the login \"%s\" no longer works; enroll it again: broker-cli replace %s", c->name,
+                    c->name);
+    if (short_lived && c->expires_ms - now_ms < MIN_LEFT_MS)
+        return fail(why, ERR_NEEDS_LOGIN,
+                    "the access token of \"%s\" has ended; enroll a fresh login: broker-cli replace %s", c->name, c->name);
+    return ERR_OK;
+}
+
+static err_t mint(struct vault *v, const struct lease *l, struct buf *out, struct why *why)
+{
+    struct token_bind bind;
+    lease_bind(l, &bind);
+    return token_mint(v->keys.token, l->id, &bind, out, why);
+}
+
+/* ---- projected files */
+
+/* Opens (making it) files/<credential> below the consumer's directory. */
+static err_t open_file_dir(struct vault *v, const struct lease *l, int *out, struct why *why)
+{
+    const struct file_dir how = {.create = true, .mode = 0700, .forbidden = 0002};
+    AUTO(auto_close) int files = -1;
+    int base = listen_dir(v, l->consumer);
+    if (base < 0)
+        return fail(why, ERR_UNAVAILABLE, "the consumer has no directory");
+    if (!v->config->files_on_disk && !file_is_memory_fs(base))
+        return fail(why, ERR_UNAVAILABLE,
+                    "%s is not on tmpfs, so no file is written there: choose a --run on tmpfs, or set files_on_disk: true",
+                    v->dirs->run);
+    TRY(file_open_dir_at(base, "files", &how, &files, why));
+    return file_open_dir_at(files, l->credential, &how, out, why);
+}
+
+static err_t allow_consumer(struct vault *v, const struct lease *l, const char *file_name, struct why *why)
+{
+    const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
+    struct acl_rule pass = {.owner = ACL_R | ACL_W | ACL_X, .user = ACL_R | ACL_X, .n = c ? c->peer.uid.n : 0,
+                            .uid = c ? c->peer.uid.id : NULL};
+    char path[3][512];
+    (void)snprintf(path[0], sizeof(path[0]), "%s/%s/files", v->dirs->run, l->consumer);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/%s/files/%s", v->dirs->run, l->consumer, l->credential);
+    (void)snprintf(path[2], sizeof(path[2]), "%s/%s/files/%s/%s", v->dirs->run, l->consumer, l->credential, file_name);
+    for (size_t i = 0; i < COUNT(path) && pass.n; i++) {
+        struct acl_rule rule = pass;
+        if (i == 2)
+            rule.owner = ACL_R | ACL_W, rule.user = ACL_R;
+        err_t e = acl_allow(path[i], &rule, why);
+        if (e == ERR_UNAVAILABLE && chmod(path[i], i == 2 ? 0644 : 0755) == 0)
+            e = ERR_OK; /* the consumer's directory itself keeps others out */
+        TRY(e);
+    }
+    return ERR_OK;
+}
+
+static err_t write_projected(struct vault *v, struct lease *l, const struct provider *p, struct view json, struct why *why)
+{
+    AUTO(auto_close) int dir = -1;
+    char rel[sizeof(l->file)];
+    int n = snprintf(rel, sizeof(rel), "files/%s/%s", l->credential, p->file_name);
+    if (n < 0 || (size_t)n >= sizeof(rel))
+        return fail(why, ERR_INTERNAL, "the name of the projected file does not fit");
+    TRY(open_file_dir(v, l, &dir, why));
+    TRY(file_write_atomic_at(dir, p->file_name, json, 0600, why));
+    TRY(allow_consumer(v, l, p->file_name, why));
+    return l->file[0] ? ERR_OK : lease_set_file(v->leases, l, rel, why);
+}
+
+static err_t project(struct vault *v, struct lease *l, const struct credential *c, const struct cred *cred, struct why *why)
+{
+    AUTO(buf_free) struct buf json = {.max = SECRET_MAX};
+    if (!c->provider->project)
+        return fail(why, ERR_CONFLICT, "provider %s has no file", c->provider->name);
+    TRY(c->provider->project(cred, clock_wall_ms(), &json, why));
+    TRY(buf_ok(&json, why));
+    return write_projected(v, l, c->provider, buf_view(&json), why);
+}
+
+static void remove_file(struct vault *v, const char *consumer, const char *credential, const char *rel)
+{
+    int base = listen_dir(v, consumer);
+    char dir[128];
+    (void)snprintf(dir, sizeof(dir), "files/%s", credential);
+    if (base < 0)
+        return;
+    (void)unlinkat(base, rel, 0);
+    (void)unlinkat(base, dir, AT_REMOVEDIR);
+    (void)unlinkat(base, "files", AT_REMOVEDIR);
+}
+
+static bool file_shared(struct vault *v, const struct lease *gone)
+{
+    uint64_t cursor = 0;
+    for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;)
+        if (l != gone && l->file[0] && strcmp(l->consumer, gone->consumer) == 0 && strcmp(l->file, gone->file) == 0)
+            return true;
+    return false;
+}
+
+void deliver_end(struct vault *v, const struct lease *l)
+{
+    if (!l->file[0] || file_shared(v, l))
+        return;
+    remove_file(v, l->consumer, l->credential, l->file);
+    struct audit_record r = {.event = AUDIT_FILE_REMOVE, .outcome = ERR_OK, .consumer = l->consumer,
+                             .credential = l->credential, .lease = l->id_hex};
+    server_note(v, &r);
+}
+
+void deliver_remove_all(struct vault *v)
+{
+    uint64_t cursor = 0;
+    for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;)
+        if (l->file[0])
+            remove_file(v, l->consumer, l->credential, l->file);
+}
+
+static err_t refresh_one(struct vault *v, struct lease *l, const struct credential *c, struct why *why)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    struct cred cred;
+    TRY(credential_open(v->credentials, c, &plain, why));
+    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
+    return project(v, l, c, &cred, why);
+}
+
+void deliver_refresh(struct vault *v, const char *credential)
+{
+    const struct credential *c = credential_find(v->credentials, view_str(credential));
+    uint64_t cursor = 0;
+    for (struct lease *l; c && (l = lease_next(v->leases, &cursor)) != NULL;) {
+        struct why why = {0};
+        if (l->delivery == DELIVER_FILE && strcmp(l->credential, credential) == 0 &&
+            refresh_one(v, l, c, &why) != ERR_OK)
+            log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential, "why", why.text,
+                      NULL);
+    }
+}
+
+/* ---- the lease object */
+
+static const char *env_of(const struct credential *c, const struct cred *cred, char out[129])
+{
+    if (cred && cred_has(cred, CF_ENV) && view_copy(cred->f[CF_ENV], out, 129))
+        return out;
+    const char *key = strcmp(c->kind, "api_key") == 0 ? c->provider->env_secret : c->provider->env_token;
+    return key ? key : c->provider->env_secret;
+}
+
+static void write_value(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key)
+{
+    if (cred && cred_has(cred, f))
+        jsonw_view(w, key, cred->f[f]);
+    else
+        jsonw_null(w, key);
+}
+
+static void write_head(struct jsonw *w, const struct lease *l, const struct credential *c)
+{
+    jsonw_str(w, "id", l->id_hex);
+    jsonw_str(w, "credential", l->credential);
+    jsonw_str(w, "provider", c ? c->provider->name : NULL);
+    jsonw_str(w, "kind", c ? c->kind : NULL);
+    jsonw_str(w, "deliver", delivery_name(l->delivery));
+    jsonw_str(w, "file", l->file[0] ? l->file : NULL);
+    jsonw_int(w, "issued_at_ms", l->issued_wall_ms);
+    jsonw_int(w, "expires_at_ms", l->expires_wall_ms);
+    jsonw_int(w, "max_expires_at_ms", l->max_wall_ms);
+    if (l->limited_uses)
+        jsonw_int(w, "uses_left", (int64_t)l->uses_left);
+    else
+        jsonw_null(w, "uses_left");
+    jsonw_str(w, "owner", l->owner_process ? "process" : "none");
+    jsonw_str(w, "state", "live");
+}
+
+static err_t write_released(struct vault *v, struct lease *l, const struct credential *c, struct jsonw *w,
+                            struct why *why)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    AUTO(buf_free) struct buf value = {.max = SECRET_MAX}, token = {.max = TOKEN_MAX_TEXT};
+    struct cred cred;
+    char env[129];
+    bool file = l->delivery == DELIVER_FILE;
+    TRY(credential_open(v->credentials, c, &plain, why));
+    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
+    if (file)
+        TRY(project(v, l, c, &cred, why));
+    else
+        TRY(c->provider->release(&cred, l->delivery, clock_wall_ms(), &value, why));
+    TRY(mint(v, l, &token, why));
+    write_head(w, l, c);
+    jsonw_view(w, "token", buf_view(&token));
+    if (file)
+        jsonw_null(w, "secret");
+    else
+        jsonw_view(w, "secret", buf_view(&value));
+    jsonw_str(w, "file_name", file ? c->provider->file_name : NULL);
+    jsonw_str(w, "env", env_of(c, &cred, env));
+    write_value(w, &cred, CF_USERNAME, "username");
+    write_value(w, &cred, CF_ORIGIN, "origin");
+    write_value(w, &cred, CF_ACCOUNT, "account");
+    if (c->expires_ms)
+        jsonw_int(w, "secret_expires_at_ms", c->expires_ms);
+    else
+        jsonw_null(w, "secret_expires_at_ms");
+    return ERR_OK;
+}
+
+err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w, struct why *why)
+{
+    const struct credential *c = credential_find(v->credentials, view_str(l->credential));
+    if (released && !c)
+        return fail(why, ERR_NOT_FOUND, "the credential was removed");
+    jsonw_open(w, NULL, '{');
+    if (released)
+        TRY(write_released(v, l, c, w, why));
+    else
+        write_head(w, l, c);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
+
+err_t deliver_lease_admin(struct vault *v, const struct lease *l, struct jsonw *w, struct why *why)
+{
+    (void)why;
+    jsonw_open(w, NULL, '{');
+    jsonw_str(w, "consumer", l->consumer);
+    jsonw_int(w, "uid", l->uid);
+    jsonw_int(w, "pid", l->pid);
+    write_head(w, l, credential_find(v->credentials, view_str(l->credential)));
+    jsonw_close(w, '}');
+    return ERR_OK;
+}

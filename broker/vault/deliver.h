@@ -1,0 +1,25 @@
+/*
+ * From a lease to what the client gets: the value (access_token, helper, secret) or the projected file. The only code that opens a
+ * sealed credential for somebody else's use; it runs after the release was recorded.
+ */
+#ifndef VAULT_DELIVER_H
+#define VAULT_DELIVER_H
+
+#include "base/jsonw.h"
+#include "vault/vault.h"
+
+/* The lease object of the API. `released`: with token and value (opens the credential); else without. */
+MUST err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w, struct why *why);
+/* As without release, with consumer, uid and pid: for an operator. */
+MUST err_t deliver_lease_admin(struct vault *v, const struct lease *l, struct jsonw *w, struct why *why);
+/* Can this credential be released in this delivery now? Judged from the index, nothing is opened. */
+MUST err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why);
+/* The deliveries this credential can have at all: its provider's for its kind, within the operator's ceiling. */
+unsigned deliver_possible(const struct credential *c);
+/* A lease ended: its projected file goes when no other live lease uses it. */
+void deliver_end(struct vault *v, const struct lease *l);
+/* A credential was replaced: projected files follow. */
+void deliver_refresh(struct vault *v, const char *credential);
+void deliver_remove_all(struct vault *v);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * One question to a key source, answered later: in this process where the source is harmless, else in a short-lived helper
+ * (Argon2id blocks for a second and takes 256 MiB; libsecret brings glib and D-Bus).
+ */
+#ifndef VAULT_KEYCALL_H
+#define VAULT_KEYCALL_H
+
+#include "vault/vault.h"
+
+/* `key` is the callee's (NULL on failure and after remove); `params` is valid during the call only. */
+typedef void keycall_done_fn(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why);
+
+enum keycall_op { KEYCALL_CREATE, KEYCALL_OPEN, KEYCALL_REMOVE };
+struct keycall {
+    const struct keysource *source;
+    enum keycall_op op;
+    struct view params, passphrase, path; /* copied */
+    keycall_done_fn *done;
+    void *ctx;
+};
+/* `done` is called exactly once, possibly before this returns. */
+void keycall_start(struct vault *v, const struct keycall *call);
+/* From the supervisor: a helper of this role is there. */
+void keycall_on_spawned(struct vault *v, const char *role, int sock);
+void keycall_cancel_all(struct vault *v);
+
+#endif

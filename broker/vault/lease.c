@@ -1,0 +1,386 @@
+/*
+ * Leases: issue, renew, use, end.
+ * Invariants: what a caller sees succeed is in the journal's ring first, so that an audit record appended after it becomes
+ * durable no earlier. An end always happens in memory, even when it cannot be recorded: then the journal's chain counts as broken
+ * and its next generation drops the lease.
+ * Each lease has a loop timer (one heap for all) and, with owner: process, a pidfd in the loop: nothing is polled. A lease past its
+ * deadline is not found even before its timer has fired.
+ */
+#include "vault/lease.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "crypto/seal.h"
+#include "vault/lease_keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+enum { TTL_MIN_MS = 1000 };
+
+struct leases {
+    struct leases_env env;
+    struct lease_table table;
+    struct journal journal;
+    struct buf scratch;
+    struct keeper keeper;
+    uint64_t last_serial;
+};
+
+static struct lease_node *node_of(struct lease *l)
+{
+    return (struct lease_node *)l; /* its first member */
+}
+
+static void node_free(struct lease_node *n)
+{
+    if (!n)
+        return;
+    loop_timer_free(n->timer);
+    loop_unwatch(n->watch);
+    if (n->pidfd >= 0)
+        close(n->pidfd);
+    free(n);
+}
+
+static void auto_node(struct lease_node **n)
+{
+    node_free(*n);
+}
+
+static void auto_leases(struct leases **ls)
+{
+    leases_close(*ls);
+}
+
+static bool has_ended(const struct lease_node *n)
+{
+    return n->ending || n->lease.expires_boot_ms <= clock_boot_ms();
+}
+
+/* ---- ends */
+
+static void finish(struct lease_node *n, enum lease_end how)
+{
+    struct leases *ls = n->owner;
+    struct why why = {0};
+    bool recorded = journal_end(&ls->journal, &n->lease, how, &why) == ERR_OK;
+    (void)recorded; /* if not: its lease is not in the next generation */
+    table_remove(&ls->table, n);
+    keeper_wake(&ls->keeper);
+    if (ls->env.on_end)
+        ls->env.on_end(ls->env.ctx, &n->lease, how);
+    node_free(n);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct lease_node *n = ctx;
+    finish(n, n->ending ? n->how : LEASE_END_EXPIRED);
+}
+
+static void on_owner_gone(void *ctx, int fd, uint32_t events)
+{
+    (void)fd;
+    (void)events;
+    finish(ctx, LEASE_END_OWNER);
+}
+
+err_t lease_end(struct leases *ls, struct lease *l, enum lease_end how, struct why *why)
+{
+    struct lease_node *n = node_of(l);
+    err_t e = journal_end(&ls->journal, l, how, why);
+    table_remove(&ls->table, n);
+    node_free(n);
+    keeper_wake(&ls->keeper);
+    return e;
+}
+
+/* ---- owners */
+
+static bool process_lives(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return poll(&p, 1, 0) == 0;
+}
+
+/* The pidfd is checked after the start time was read: so it is the time of that very process. */
+static err_t adopt_owner(struct lease_node *n, const struct peer *peer, struct why *why)
+{
+    if (peer->pidfd < 0)
+        return fail(why, ERR_CONFLICT, "this kernel cannot tell when a process ends (SO_PEERPIDFD, Linux 6.5): ask with owner: none");
+    n->pidfd = fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
+    if (n->pidfd < 0)
+        return fail(why, ERR_LIMIT, "too many open descriptors: raise brokerd's RLIMIT_NOFILE, or ask with owner: none");
+    n->start_ticks = peer_start_ticks(peer->pid);
+    if (!process_lives(n->pidfd))
+        return fail(why, ERR_CONFLICT, "the process that asked has ended");
+    return ERR_OK;
+}
+
+/* After a restart of brokerd: is the process still the one that the lease was issued to? */
+static bool find_owner(struct lease_node *n)
+{
+    if (!n->same_boot || n->start_ticks == 0 || n->lease.pid <= 0)
+        return false;
+    n->pidfd = (int)syscall(SYS_pidfd_open, n->lease.pid, 0);
+    return n->pidfd >= 0 && peer_start_ticks(n->lease.pid) == n->start_ticks && process_lives(n->pidfd);
+}
+
+static err_t arm(struct leases *ls, struct lease_node *n, struct why *why)
+{
+    n->owner = ls;
+    if (!n->ending && n->lease.owner_process)
+        TRY(loop_watch(ls->env.loop, n->pidfd, EPOLLIN, on_owner_gone, n, &n->watch, why));
+    if (loop_timer_new(ls->env.loop, on_deadline, n, &n->timer) != ERR_OK ||
+        loop_timer_set(n->timer, n->ending ? clock_boot_ms() : n->lease.expires_boot_ms) != ERR_OK)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    return ERR_OK;
+}
+
+/* ---- opening and closing */
+
+/* Deadlines of another boot's clock become this one's: what was left at the highest wall clock that is known. */
+static err_t revive(struct leases *ls, struct lease_node *n, struct why *why)
+{
+    struct lease *l = &n->lease;
+    int64_t now = clock_boot_ms(), wall = journal_wall_ms(&ls->journal);
+    if (!n->same_boot) {
+        l->expires_boot_ms = now + (l->expires_wall_ms - wall);
+        l->max_boot_ms = now + (l->max_wall_ms - wall);
+    }
+    if (l->expires_boot_ms <= now || (l->owner_process && !find_owner(n))) {
+        n->ending = true;
+        n->how = l->expires_boot_ms <= now ? LEASE_END_EXPIRED : LEASE_END_OWNER;
+    }
+    return arm(ls, n, why);
+}
+
+static err_t revive_all(struct leases *ls, struct why *why)
+{
+    for (struct lease_node *n; (n = table_after(&ls->table, ls->last_serial));) {
+        ls->last_serial = n->serial;
+        TRY(revive(ls, n, why));
+    }
+    if (ls->table.live > 0)
+        keeper_wake(&ls->keeper);
+    return ERR_OK;
+}
+
+err_t leases_open(const struct leases_env *env, struct leases **out, struct why *why)
+{
+    AUTO(auto_leases) struct leases *ls = calloc(1, sizeof(*ls));
+    if (!ls)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    ls->env = *env;
+    journal_init(&ls->journal, env);
+    TRY(keeper_init(&ls->keeper, env->loop, &ls->journal, &ls->table, why));
+    err_t e = journal_replay(&ls->journal, &ls->table, why);
+    if (e != ERR_OK && e != ERR_CORRUPT)
+        return e;
+    TRY(revive_all(ls, why));
+    *out = TAKE(ls);
+    return e;
+}
+
+void leases_close(struct leases *ls)
+{
+    if (!ls)
+        return;
+    keeper_clear(&ls->keeper);
+    for (struct lease_node *n; (n = table_after(&ls->table, 0));) {
+        table_remove(&ls->table, n);
+        node_free(n);
+    }
+    table_free(&ls->table);
+    journal_clear(&ls->journal);
+    buf_free(&ls->scratch);
+    free(ls);
+}
+
+/* ---- issue */
+
+static err_t check_room(const struct leases *ls, const struct config_consumer *consumer, struct why *why)
+{
+    unsigned live = table_live_of(&ls->table, consumer->name);
+    if (live >= consumer->max_leases)
+        return fail(why, ERR_LIMIT, "%s has %u live leases, its max_leases: end some or raise the limit", consumer->name,
+                    live);
+    if (ls->table.live >= LEASE_MAX_LIVE)
+        return fail(why, ERR_LIMIT, "the broker has %d live leases, its maximum: end some", LEASE_MAX_LIVE);
+    return ERR_OK;
+}
+
+static void set_deadlines(struct lease *l, int64_t ttl_ms, int64_t max_ttl_ms)
+{
+    int64_t boot = clock_boot_ms(), wall = clock_wall_ms();
+    l->issued_wall_ms = wall;
+    l->expires_wall_ms = wall + ttl_ms;
+    l->expires_boot_ms = boot + ttl_ms;
+    l->max_wall_ms = wall + max_ttl_ms;
+    l->max_boot_ms = boot + max_ttl_ms;
+}
+
+/* What the token is bound to beyond names: all that a renewal does not change. */
+static void hash_limits(struct leases *ls, struct lease *l)
+{
+    struct buf *b = &ls->scratch;
+    buf_reset(b);
+    buf_add_str(b, "lease limits 1");
+    buf_put_u8(b, (uint8_t)l->delivery);
+    buf_put_u8(b, l->owner_process);
+    buf_put_u64(b, l->limited_uses ? l->uses_left : 0);
+    buf_put_u64(b, (uint64_t)l->issued_wall_ms);
+    buf_put_u64(b, (uint64_t)l->max_wall_ms);
+    buf_put_u32(b, l->uid);
+    seal_hash(buf_view(b), l->limits);
+}
+
+static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
+{
+    const struct policy_limits *limits = ask->limits;
+    if (!view_copy(view_str(ask->consumer->name), l->consumer, sizeof(l->consumer)) ||
+        !view_copy(view_str(ask->credential), l->credential, sizeof(l->credential)) ||
+        !view_copy(view_str(ask->token_prefix), l->prefix, sizeof(l->prefix)))
+        return fail(why, ERR_INTERNAL, "a name is too long for a lease");
+    random_bytes(l->id, sizeof(l->id));
+    hex_encode(l->id, sizeof(l->id), l->id_hex);
+    l->delivery = limits->delivery;
+    l->uses_left = limits->uses;
+    l->limited_uses = limits->uses > 0;
+    l->owner_process = limits->owner_process;
+    l->uid = ask->peer->uid;
+    l->pid = ask->peer->pid;
+    set_deadlines(l, limits->ttl_ms, limits->max_ttl_ms);
+    return ERR_OK;
+}
+
+static err_t enter(struct leases *ls, struct lease_node *n, struct why *why)
+{
+    TRY(arm(ls, n, why));
+    n->serial = ls->last_serial + 1;
+    if (table_insert(&ls->table, n) != ERR_OK)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    err_t e = journal_put(&ls->journal, n, why);
+    if (e != ERR_OK)
+        table_remove(&ls->table, n);
+    else
+        ls->last_serial = n->serial;
+    return e;
+}
+
+err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease **out, struct why *why)
+{
+    TRY(check_room(ls, ask->consumer, why));
+    AUTO(auto_node) struct lease_node *n = calloc(1, sizeof(*n));
+    if (!n)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    n->pidfd = -1;
+    TRY(fill(&n->lease, ask, why));
+    hash_limits(ls, &n->lease);
+    if (n->lease.owner_process)
+        TRY(adopt_owner(n, ask->peer, why));
+    TRY(enter(ls, n, why));
+    keeper_wake(&ls->keeper);
+    *out = &TAKE(n)->lease;
+    return ERR_OK;
+}
+
+/* ---- changes: the new state is recorded first; a failure leaves the lease as it was */
+
+static err_t change(struct leases *ls, struct lease *l, const struct lease *old, struct why *why)
+{
+    err_t e = journal_put(&ls->journal, node_of(l), why);
+    if (e != ERR_OK)
+        *l = *old;
+    return e;
+}
+
+err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why *why)
+{
+    struct lease old = *l;
+    int64_t now = clock_boot_ms();
+    if (has_ended(node_of(l)))
+        return fail(why, ERR_EXPIRED, "the lease has ended: lease again");
+    if (ttl_ms < TTL_MIN_MS)
+        return fail(why, ERR_INVALID, "a ttl is at least %d ms", TTL_MIN_MS);
+    int64_t left = l->max_boot_ms - now;
+    int64_t ttl = ttl_ms < left ? ttl_ms : left;
+    l->expires_boot_ms = now + ttl;
+    l->expires_wall_ms = clock_wall_ms() + ttl;
+    if (l->expires_wall_ms > l->max_wall_ms)
+        l->expires_wall_ms = l->max_wall_ms;
+    TRY(change(ls, l, &old, why));
+    return loop_timer_set(node_of(l)->timer, l->expires_boot_ms); /* is armed: cannot fail */
+}
+
+err_t lease_use(struct leases *ls, struct lease *l, struct why *why)
+{
+    struct lease old = *l;
+    if (has_ended(node_of(l)))
+        return fail(why, ERR_EXPIRED, "the lease has ended: lease again");
+    if (!l->limited_uses)
+        return ERR_OK;
+    if (l->uses_left == 0) {
+        finish(node_of(l), LEASE_END_USES);
+        return fail(why, ERR_LIMIT, "the lease has no use left: lease again");
+    }
+    l->uses_left--;
+    return change(ls, l, &old, why);
+}
+
+err_t lease_set_file(struct leases *ls, struct lease *l, const char *rel, struct why *why)
+{
+    struct lease old = *l;
+    if (!view_copy(view_str(rel), l->file, sizeof(l->file))) {
+        *l = old;
+        return fail(why, ERR_TOO_LARGE, "the path of the projected file has over %zu bytes", sizeof(l->file) - 1);
+    }
+    return change(ls, l, &old, why);
+}
+
+/* ---- looking */
+
+struct lease *lease_by_id(struct leases *ls, const uint8_t id[TOKEN_LEASE_ID])
+{
+    struct lease_node *n = table_find(&ls->table, id);
+    return n && !has_ended(n) ? &n->lease : NULL;
+}
+
+struct lease *lease_by_hex(struct leases *ls, struct view hex)
+{
+    uint8_t id[TOKEN_LEASE_ID];
+    return hex_decode(hex, id, sizeof(id)) ? lease_by_id(ls, id) : NULL;
+}
+
+struct lease *lease_next(struct leases *ls, uint64_t *cursor)
+{
+    struct lease_node *n;
+    while ((n = table_after(&ls->table, *cursor))) {
+        *cursor = n->serial;
+        if (!has_ended(n))
+            return &n->lease;
+    }
+    return NULL;
+}
+
+unsigned leases_live(const struct leases *ls)
+{
+    return ls->table.live;
+}
+
+unsigned leases_live_of(const struct leases *ls, const char *consumer)
+{
+    return table_live_of(&ls->table, consumer);
+}
+
+void lease_bind(const struct lease *l, struct token_bind *out)
+{
+    out->consumer = l->consumer;
+    out->credential = l->credential;
+    out->prefix = l->prefix;
+    memcpy(out->limits, l->limits, sizeof(out->limits));
+}

@@ -1,0 +1,193 @@
+/*
+ * Credentials as an operator manages them. A change is recorded first and made when the record is durable; if the change itself then
+ * fails, a second record says so.
+ */
+#include "vault/ops.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/name.h"
+#include "vault/deliver.h"
+#include "vault/unlock.h"
+
+#include <string.h>
+
+enum { PER_PAGE = 100, PER_PAGE_MAX = 500 };
+
+static err_t parse_ceiling(struct view list, unsigned *mask, struct why *why)
+{
+    *mask = 0;
+    while (list.n) {
+        const uint8_t *comma = memchr(list.p, ',', list.n);
+        struct view item = VIEW(list.p, comma ? (size_t)(comma - list.p) : list.n);
+        enum delivery d;
+        if (!delivery_from_name(item, &d))
+            return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
+        *mask |= 1u << d;
+        list = comma ? VIEW(comma + 1, list.n - item.n - 1) : VIEW(NULL, 0);
+    }
+    return ERR_OK;
+}
+
+static err_t check_put(struct request *rq, struct pending *p, bool replace)
+{
+    const struct msg *m = rq->msg;
+    struct view name = msg_view(m, F_CREDENTIAL);
+    const struct credential *old = NULL;
+    struct cred cred;
+    TRY(name_check(name, "credential", rq->why));
+    old = credential_find(rq->v->credentials, name);
+    if (old && !replace)
+        return fail(rq->why, ERR_EXISTS, "\"%s\" is enrolled already; to put a new login in its place: broker-cli replace %s",
+                    old->name, old->name);
+    if (!old && replace)
+        return fail(rq->why, ERR_NOT_FOUND, "nothing of that name is enrolled; use: broker-cli enroll");
+    struct view pname = m->has[F_PROVIDER] ? msg_view(m, F_PROVIDER) : view_str(old ? old->provider->name : "");
+    const struct provider *prov = provider_by_name(pname);
+    if (!prov)
+        return fail(rq->why, ERR_INVALID, "no such provider; see: broker-cli enroll --help");
+    TRY(cred_decode(msg_view(m, F_BODY), &cred, rq->why));
+    TRY(prov->validate(&cred, rq->why));
+    TRY(parse_ceiling(msg_view(m, F_DELIVER), &p->number, rq->why));
+    (void)view_copy(name, p->name, sizeof(p->name));
+    (void)view_copy(view_str(prov->name), p->name2, sizeof(p->name2));
+    return ERR_OK;
+}
+
+err_t op_cred_put(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    bool replace = msg_u64(rq->msg, F_FLAGS, 0) == 1;
+    struct view body = msg_view(rq->msg, F_BODY);
+    (void)w;
+    TRY(check_put(rq, p, replace));
+    p->payload = body.n && body.n <= SECRET_MAX ? secret_from(body.p, body.n) : NULL;
+    if (!p->payload)
+        return fail(rq->why, ERR_TOO_LARGE, "a credential has 1 to %d bytes", SECRET_MAX);
+    p->flag = replace;
+    struct audit_record r = {.event = replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, .outcome = ERR_OK,
+                             .credential = p->name, .provider = p->name2, .peer = &rq->conn->peer};
+    return server_record(rq->v, &r, p, rq->why);
+}
+
+static void write_credential(struct jsonw *w, const struct credential *c)
+{
+    bool expired = c->expires_ms && c->expires_ms <= clock_wall_ms();
+    jsonw_str(w, "name", c->name);
+    jsonw_str(w, "provider", c->provider->name);
+    jsonw_str(w, "kind", c->kind);
+    jsonw_int(w, "version", (int64_t)c->version);
+    jsonw_int(w, "created_at_ms", c->created_ms);
+    jsonw_int(w, "replaced_at_ms", c->replaced_ms);
+    if (c->expires_ms)
+        jsonw_int(w, "expires_at_ms", c->expires_ms);
+    else
+        jsonw_null(w, "expires_at_ms");
+    jsonw_str(w, "account", c->account[0] ? c->account : NULL);
+    jsonw_str(w, "state", c->needs_login ? "needs_login" : expired ? "expired" : "ok");
+}
+
+err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    const struct credential *c = NULL;
+    if (!v->credentials)
+        return fail(why, ERR_LOCKED, "%s", v->state_why);
+    struct credential_put put = {.name = view_str(p->name), .provider = view_str(p->name2),
+                                 .canonical = VIEW(secret_bytes(p->payload), secret_len(p->payload)),
+                                 .ceiling = p->number, .replace = p->flag, .now_ms = clock_wall_ms()};
+    err_t e = credential_put(v->credentials, &put, &c, why);
+    if (e != ERR_OK) {
+        struct audit_record r = {.event = p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, .outcome = e,
+                                 .credential = p->name, .provider = p->name2};
+        server_note(v, &r);
+        return e;
+    }
+    unlock_note_commit(v);
+    if (p->flag)
+        deliver_refresh(v, p->name);
+    jsonw_open(w, NULL, '{');
+    write_credential(w, c);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
+
+err_t op_cred_list(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    char after[65];
+    uint64_t limit = msg_u64(rq->msg, F_COUNT, PER_PAGE);
+    const struct credential *c = NULL;
+    (void)p;
+    if (!view_copy(msg_view(rq->msg, F_AFTER), after, sizeof(after)))
+        return fail(rq->why, ERR_INVALID, "`after` is no name");
+    const char *at = after;
+    jsonw_open(w, NULL, '{');
+    jsonw_open(w, "credentials", '[');
+    for (uint64_t n = 0; n < (limit > PER_PAGE_MAX ? PER_PAGE_MAX : limit); n++) {
+        const struct credential *next = credential_next(rq->v->credentials, at);
+        if (!next)
+            break;
+        c = next;
+        at = c->name;
+        jsonw_open(w, NULL, '{');
+        write_credential(w, c);
+        jsonw_close(w, '}');
+    }
+    jsonw_close(w, ']');
+    jsonw_str(w, "next", c && credential_next(rq->v->credentials, at) ? c->name : NULL);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
+
+static err_t find(struct request *rq, const struct credential **out)
+{
+    *out = credential_find(rq->v->credentials, msg_view(rq->msg, F_CREDENTIAL));
+    if (!*out)
+        return fail(rq->why, ERR_NOT_FOUND, "nothing of that name is enrolled; see: broker-cli list");
+    return ERR_OK;
+}
+
+err_t op_cred_show(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    AUTO(buf_free) struct buf detail = {.max = 16384};
+    const struct credential *c = NULL;
+    struct cred cred;
+    (void)p;
+    TRY(find(rq, &c));
+    TRY(credential_open(rq->v->credentials, c, &plain, rq->why));
+    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, rq->why));
+    cred_describe(c->provider, &cred, &detail);
+    TRY(buf_ok(&detail, rq->why));
+    jsonw_open(w, NULL, '{');
+    write_credential(w, c);
+    write_deliveries(w, "deliver", deliver_possible(c));
+    jsonw_hex(w, "hash", c->hash, 8);
+    jsonw_raw(w, "detail", buf_view(&detail));
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
+
+err_t op_cred_remove(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    const struct credential *c = NULL;
+    (void)w;
+    TRY(find(rq, &c));
+    (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
+    struct audit_record r = {.event = AUDIT_CRED_REMOVE, .outcome = ERR_OK, .credential = p->name,
+                             .provider = c->provider->name, .version = c->version, .peer = &rq->conn->peer};
+    return server_record(rq->v, &r, p, rq->why);
+}
+
+err_t op_cred_remove_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    if (!v->credentials)
+        return fail(why, ERR_LOCKED, "%s", v->state_why);
+    struct op_lease_filter f = {.credential = view_str(p->name)};
+    unsigned ended = op_end_leases(v, &f);
+    TRY(credential_remove(v->credentials, view_str(p->name), why));
+    unlock_note_commit(v);
+    jsonw_open(w, NULL, '{');
+    jsonw_str(w, "removed", p->name);
+    jsonw_int(w, "ended", ended);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}

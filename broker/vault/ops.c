@@ -1,0 +1,55 @@
+/*
+ * THE table of operations: message, whether the store must be open, the audit event of a refusal, and the handler's steps. Who may
+ * send each message, and how large, stands in base/msg.h; which HTTP route becomes which message in api/routes.c.
+ */
+#include "vault/ops.h"
+
+#define READY true
+#define ANY false
+#define QUIET AUDIT__COUNT
+
+const struct op ops[] = {
+    /* message            state  refusal is             decide              finish                undo */
+    {MSG_WHOAMI,          ANY,   QUIET,                 op_whoami,          NULL,                 NULL},
+    {MSG_GRANTS,          READY, QUIET,                 op_grants,          NULL,                 NULL},
+    {MSG_LEASE_ISSUE,     READY, AUDIT_LEASE_DENIED,    op_lease_issue,     op_lease_release,     op_lease_undo},
+    {MSG_LEASE_RENEW,     READY, AUDIT_LEASE_DENIED,    op_lease_renew,     op_lease_release,     NULL},
+    {MSG_LEASE_END,       READY, QUIET,                 op_lease_end,       op_ended,             NULL},
+    {MSG_LEASE_SHOW,      READY, QUIET,                 op_lease_show,      NULL,                 NULL},
+    {MSG_LEASES,          READY, QUIET,                 op_leases,          NULL,                 NULL},
+    {MSG_INTROSPECT,      READY, QUIET,                 op_introspect,      NULL,                 NULL},
+    {MSG_STATUS,          ANY,   QUIET,                 op_status,          NULL,                 NULL},
+    {MSG_METRICS,         ANY,   QUIET,                 op_metrics,         NULL,                 NULL},
+    {MSG_INIT,            ANY,   QUIET,                 op_init,            op_state,             NULL},
+    {MSG_UNLOCK,          ANY,   AUDIT_STORE_UNLOCK,    op_unlock,          op_state,             NULL},
+    {MSG_LOCK,            ANY,   AUDIT_STORE_LOCK,      op_lock,            op_lock_finish,       NULL},
+    {MSG_KEY_ADD,         READY, AUDIT_KEY_ADD,         op_key_add,         op_key_add_finish,    NULL},
+    {MSG_KEY_LIST,        ANY,   QUIET,                 op_key_list,        NULL,                 NULL},
+    {MSG_KEY_REMOVE,      READY, AUDIT_KEY_REMOVE,      op_key_remove,      op_key_remove_finish, NULL},
+    {MSG_REKEY,           READY, AUDIT_REKEY_BEGIN,     op_rekey,           op_rekey_finish,      NULL},
+    {MSG_ACCEPT_STORE,    ANY,   AUDIT_STORE_ACCEPT,    op_accept,          op_state,             NULL},
+    {MSG_CRED_PUT,        READY, AUDIT_CRED_ENROLL,     op_cred_put,        op_cred_put_finish,   NULL},
+    {MSG_CRED_LIST,       READY, QUIET,                 op_cred_list,       NULL,                 NULL},
+    {MSG_CRED_SHOW,       READY, QUIET,                 op_cred_show,       NULL,                 NULL},
+    {MSG_CRED_REMOVE,     READY, AUDIT_CRED_REMOVE,     op_cred_remove,     op_cred_remove_finish, NULL},
+    {MSG_CONSUMER_ADD,    READY, AUDIT_CONSUMER_ADD,    op_consumer_add,    op_policy_finish,     NULL},
+    {MSG_CONSUMER_LIST,   ANY,   QUIET,                 op_consumer_list,   NULL,                 NULL},
+    {MSG_CONSUMER_SHOW,   ANY,   QUIET,                 op_consumer_show,   NULL,                 NULL},
+    {MSG_CONSUMER_REMOVE, READY, AUDIT_CONSUMER_REMOVE, op_consumer_remove, op_policy_finish,     NULL},
+    {MSG_GRANT_ADD,       READY, AUDIT_GRANT_ADD,       op_grant_add,       op_policy_finish,     NULL},
+    {MSG_GRANT_REMOVE,    READY, AUDIT_GRANT_REMOVE,    op_grant_remove,    op_policy_finish,     NULL},
+    {MSG_ADMIN_LEASES,    READY, QUIET,                 op_admin_leases,    NULL,                 NULL},
+    {MSG_ADMIN_REVOKE,    READY, AUDIT_LEASE_END,       op_admin_revoke,    op_ended,             NULL},
+    {MSG_RELOAD,          ANY,   AUDIT_RELOAD,          op_reload,          op_policy_finish,     NULL},
+    {MSG_AUDIT_READ,      READY, QUIET,                 op_audit_read,      NULL,                 NULL},
+    {MSG_NONE,            ANY,   QUIET,                 NULL,               NULL,                 NULL},
+};
+
+void write_deliveries(struct jsonw *w, const char *key, unsigned mask)
+{
+    jsonw_open(w, key, '[');
+    for (unsigned d = 0; d < DELIVER__COUNT; d++)
+        if (mask & 1u << d)
+            jsonw_str(w, NULL, delivery_name((enum delivery)d));
+    jsonw_close(w, ']');
+}

@@ -1,0 +1,78 @@
+/* The handlers that THE table of operations (ops.c) names. See server.h for the two steps. */
+#ifndef VAULT_OPS_H
+#define VAULT_OPS_H
+
+#include "vault/server.h"
+
+#define OP_DECIDE(name) MUST err_t name(struct request *rq, struct pending *p, struct jsonw *w)
+#define OP_FINISH(name) MUST err_t name(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+
+/* op_lease.c: what a consumer may ask */
+OP_DECIDE(op_whoami);
+OP_DECIDE(op_grants);
+OP_DECIDE(op_lease_issue);
+OP_FINISH(op_lease_release);
+void op_lease_undo(struct vault *v, struct pending *p);
+OP_DECIDE(op_lease_renew);
+OP_DECIDE(op_lease_end);
+OP_FINISH(op_ended);
+OP_DECIDE(op_lease_show);
+OP_DECIDE(op_leases);
+OP_DECIDE(op_introspect);
+
+/* op_status.c: what an operator may see */
+OP_DECIDE(op_status);
+OP_DECIDE(op_metrics);
+OP_DECIDE(op_audit_read);
+OP_DECIDE(op_admin_leases);
+OP_DECIDE(op_admin_revoke);
+
+/* op_key.c */
+OP_DECIDE(op_init);
+OP_DECIDE(op_unlock);
+OP_DECIDE(op_lock);
+OP_FINISH(op_lock_finish);
+OP_DECIDE(op_key_add);
+OP_FINISH(op_key_add_finish);
+OP_DECIDE(op_key_list);
+OP_DECIDE(op_key_remove);
+OP_FINISH(op_key_remove_finish);
+OP_DECIDE(op_rekey);
+OP_FINISH(op_rekey_finish);
+OP_DECIDE(op_accept);
+OP_FINISH(op_state);
+/* One step of a rekey that is under way; called each tick. */
+void op_rekey_step(struct vault *v);
+
+/* op_credential.c */
+OP_DECIDE(op_cred_put);
+OP_FINISH(op_cred_put_finish);
+OP_DECIDE(op_cred_list);
+OP_DECIDE(op_cred_show);
+OP_DECIDE(op_cred_remove);
+OP_FINISH(op_cred_remove_finish);
+
+/* op_policy.c */
+OP_DECIDE(op_consumer_add);
+OP_FINISH(op_policy_finish);
+OP_DECIDE(op_consumer_list);
+OP_DECIDE(op_consumer_show);
+OP_DECIDE(op_consumer_remove);
+OP_DECIDE(op_grant_add);
+OP_DECIDE(op_grant_remove);
+OP_DECIDE(op_reload);
+/* Reads the configuration anew and lets sockets and leases follow; a bad one changes nothing. */
+MUST err_t policy_reload(struct vault *v, struct why *why);
+
+/* shared */
+void write_deliveries(struct jsonw *w, const char *key, unsigned mask);
+struct op_lease_filter {
+    struct view consumer, credential; /* empty: any */
+    uint64_t cursor;
+    bool admin;                       /* with consumer, uid and pid */
+};
+MUST err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w, struct why *why);
+/* Ends the leases that match (all members empty: all); how many. */
+unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f);
+
+#endif

@@ -1,0 +1,385 @@
+/*
+ * Unlocking. Slots are tried one after the other, each in its own time (a helper may be busy for a second) while the vault goes on
+ * answering "locked". With the master key the parts are opened in the order of trust: subkeys, audit log, credentials, leases; then
+ * the store's head is held against the anchors, and only then is the state READY.
+ */
+#include "vault/unlock.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "vault/deliver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct unlock {
+    struct vault *v;
+    unsigned slot, order;      /* the slot being tried; the place in config's `key` list */
+    char source[33];           /* "" any */
+    struct secret *passphrase; /* NULL: only sources without a person */
+    struct pending *p;         /* who asked; NULL at start */
+    unsigned tried;
+    struct why why;            /* of the last slot that did not open */
+    err_t last;
+};
+
+void unlock_state(struct vault *v, enum vault_state s, const char *why)
+{
+    v->state = s;
+    (void)view_copy(view_str(why), v->state_why, sizeof(v->state_why));
+    log_event(s == VAULT_READY ? LOG_LVL_INFO : LOG_LVL_WARN, "store.state", "state", vault_state_name(s), "why", why,
+              NULL);
+}
+
+err_t unlock_write_header(struct vault *v, struct why *why)
+{
+    AUTO(buf_free) struct buf b = {.max = STORE_HEADER_MAX};
+    keyheader_encode(&v->keys.header, &b);
+    TRY(buf_ok(&b, why));
+    return v->store_ops->header_write(v->store, buf_view(&b), why);
+}
+
+void unlock_note_commit(struct vault *v)
+{
+    uint8_t hash[16];
+    struct audit_record r = {.event = AUDIT_STORE_COMMIT, .outcome = ERR_OK, .manifest_hash = hash};
+    credentials_head(v->credentials, &r.manifest_seq, hash);
+    server_note(v, &r);
+}
+
+/* ---- what is opened with the master key */
+
+static err_t derive(struct vault *v, struct why *why)
+{
+    /* the epoch's own keys come from the epoch's master; those that must outlive a rekey are kept by their owners */
+    struct vault_keys *k = &v->keys;
+    struct {
+        const char *context;
+        struct secret **out;
+    } const sub[] = {{"token", &k->token},
+                     {"lease-journal", &k->journal},
+                     {"audit-seal", &k->audit_seal},
+                     {"redact", &k->redact}};
+    for (size_t i = 0; i < COUNT(sub); i++)
+        if (kdf_subkey(k->root, sub[i].context, 0, sub[i].out) != ERR_OK)
+            return fail(why, ERR_UNAVAILABLE, "no secret memory left");
+    return ERR_OK;
+}
+
+static err_t open_audit(struct vault *v, bool fresh, struct why *why)
+{
+    struct audit_env env = {.dirfd = v->log_fd, .sink = v->sink, .seal_key = v->keys.audit_seal,
+                            .redact_key = v->keys.redact, .store_id = v->keys.header.store_id,
+                            .max_bytes = v->config->audit_max_bytes};
+    return fresh ? audit_create(&env, &v->audit, why) : audit_open(&env, &v->audit, why);
+}
+
+static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
+{
+    struct vault *v = ctx;
+    struct audit_record r = {.event = how == LEASE_END_OWNER ? AUDIT_LEASE_OWNER_GONE : AUDIT_LEASE_EXPIRED,
+                             .outcome = ERR_OK, .consumer = l->consumer, .credential = l->credential,
+                             .lease = l->id_hex, .delivery = delivery_name(l->delivery)};
+    v->count.ended++;
+    server_note(v, &r);
+    deliver_end(v, l);
+}
+
+static err_t open_parts(struct vault *v, bool fresh, struct why *why)
+{
+    struct vault_keys *k = &v->keys;
+    TRY(derive(v, why));
+    err_t audit = open_audit(v, fresh, why);
+    if (!v->audit)
+        return audit;
+    struct credentials_env ce = {.ops = v->store_ops, .store = v->store, .header = &k->header, .master = k->master,
+                                 .previous = k->previous, .redact_key = k->redact};
+    struct why own = {0};
+    err_t e = credentials_open(&ce, &v->credentials, &own);
+    if (e != ERR_OK)
+        return fail(why, e, "%s", own.text);
+    struct leases_env le = {.loop = v->loop, .sink = v->sink, .dirfd = v->log_fd, .journal_key = k->journal,
+                            .on_end = on_lease_end, .ctx = v};
+    e = leases_open(&le, &v->leases, &own);
+    if (!v->leases)
+        return fail(why, e, "%s", own.text);
+    if (e != ERR_OK) /* the journal was cut or changed: every lease of before is void, which is safe; new ones are served */
+        log_event(LOG_LVL_ERROR, "leases.void", "why", own.text, NULL);
+    return audit;
+}
+
+/* Is the store at least as new as what the log remembers of it? */
+static err_t check_anchor(struct vault *v, struct why *why)
+{
+    uint64_t seen = 0, now = 0;
+    uint8_t seen_hash[16], hash[16];
+    audit_anchor(v->audit, &seen, seen_hash);
+    credentials_head(v->credentials, &now, hash);
+    if (now < seen || (now == seen && seen > 0 && memcmp(hash, seen_hash, 16) != 0))
+        return fail(why, ERR_ROLLBACK,
+                    "the store is at change %llu but the audit log has seen change %llu: it was rolled back, or a backup was "
+                    "restored; accept it with: broker-cli store accept",
+                    (unsigned long long)now, (unsigned long long)seen);
+    return ERR_OK;
+}
+
+static void settle(struct vault *v, err_t e, const struct why *why)
+{
+    struct why own = *why;
+    if (e == ERR_OK)
+        e = check_anchor(v, &own);
+    else if (e != ERR_CORRUPT && e != ERR_ROLLBACK)
+        unlock_close(v, own.text);
+    if (e == ERR_OK)
+        unlock_state(v, VAULT_READY, "ready");
+    else if (v->credentials)
+        unlock_state(v, VAULT_ROLLBACK, own.text);
+    else
+        unlock_close(v, own.text);
+    if (e != ERR_OK && v->audit) {
+        struct audit_record r = {.event = AUDIT_STORE_ROLLBACK, .outcome = e};
+        server_note(v, &r);
+    }
+}
+
+static err_t take_master(struct vault *v, struct secret *master, struct secret *previous, struct why *why)
+{
+    v->keys.master = master;
+    v->keys.previous = previous;
+    return keyheader_root(&v->keys.header, master, &v->keys.root, why);
+}
+
+err_t unlock_accept(struct vault *v, struct why *why)
+{
+    if (v->state != VAULT_ROLLBACK)
+        return fail(why, ERR_CONFLICT, "there is nothing to accept: the store is %s", vault_state_name(v->state));
+    struct audit_record r = {.event = AUDIT_STORE_ACCEPT, .outcome = ERR_OK};
+    TRY(server_record(v, &r, NULL, why));
+    unlock_note_commit(v);
+    unlock_state(v, VAULT_READY, "accepted by an operator");
+    return ERR_OK;
+}
+
+void unlock_close(struct vault *v, const char *why)
+{
+    struct vault_keys *k = &v->keys;
+    struct secret **all[] = {&k->master, &k->previous, &k->root, &k->token, &k->journal, &k->audit_seal, &k->redact};
+    if (v->leases)
+        deliver_remove_all(v);
+    leases_close(TAKE(v->leases));
+    credentials_close(TAKE(v->credentials));
+    audit_close(TAKE(v->audit));
+    for (size_t i = 0; i < COUNT(all); i++)
+        secret_free(TAKE(*all[i]));
+    unlock_state(v, VAULT_LOCKED, why);
+}
+
+/* ---- trying slots */
+
+static void unlock_free(struct unlock *u)
+{
+    if (!u)
+        return;
+    u->v->unlock = NULL;
+    secret_free(u->passphrase);
+    free(u);
+}
+
+static void conclude(struct unlock *u, err_t e, const struct why *why)
+{
+    struct vault *v = u->v;
+    struct pending *p = u->p;
+    unlock_free(u);
+    if (e != ERR_OK)
+        unlock_state(v, VAULT_LOCKED, why->text);
+    struct why own = *why;
+    if (e == ERR_OK) {
+        struct audit_record r = {.event = AUDIT_STORE_UNLOCK, .outcome = ERR_OK};
+        e = server_record(v, &r, p, &own);
+    }
+    if (!p)
+        return;
+    if (e == ERR_OK)
+        server_wait(v, p);
+    else
+        server_answer(v, p, e, NULL, &own);
+}
+
+static void try_next(struct unlock *u);
+
+static void on_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+{
+    struct unlock *u = ctx;
+    struct vault *v = u->v;
+    struct secret *master = NULL, *previous = NULL;
+    struct why own = *why;
+    (void)params;
+    if (e == ERR_OK)
+        e = keyheader_open(&v->keys.header, u->slot, key, &master, &previous, &own);
+    secret_free(key);
+    if (e != ERR_OK) {
+        u->last = fail(&u->why, e, "key slot %u (%s): %s", u->slot, v->keys.header.slot[u->slot].source,
+                       own.text);
+        u->slot++;
+        try_next(u);
+        return;
+    }
+    e = take_master(v, master, previous, &own);
+    if (e == ERR_OK)
+        e = open_parts(v, false, &own);
+    settle(v, e, &own);
+    conclude(u, v->credentials ? ERR_OK : e, &own);
+}
+
+/* Does the configuration's order say that this slot's source comes at this place? Without a list, every source has place 0. */
+static bool in_turn(const struct unlock *u, const char *source)
+{
+    char **key = u->v->config->key;
+    return !key || (key[u->order] && strcmp(key[u->order], source) == 0);
+}
+
+static bool wanted(const struct unlock *u, const struct keyslot *s, const struct keysource *ks)
+{
+    if (!s->used || !ks || (u->source[0] && strcmp(u->source, s->source) != 0))
+        return false;
+    return ks->interactive ? u->passphrase != NULL : true;
+}
+
+static const struct keysource *next_slot(struct unlock *u)
+{
+    for (;;) {
+        for (; u->slot < KEYSLOTS_MAX; u->slot++) {
+            const struct keyslot *s = &u->v->keys.header.slot[u->slot];
+            const struct keysource *ks = keysource_by_name(view_str(s->source));
+            if (in_turn(u, s->source) && wanted(u, s, ks))
+                return ks;
+        }
+        if (!u->v->config->key || !u->v->config->key[u->order] || !u->v->config->key[++u->order])
+            return NULL;
+        u->slot = 0;
+    }
+}
+
+static void try_next(struct unlock *u)
+{
+    const struct keysource *ks = next_slot(u);
+    if (!ks) {
+        struct why why = u->why;
+        err_t e = u->tried ? u->last
+                           : fail(&why, ERR_LOCKED, "the store is locked; open it with: broker-cli unlock");
+        conclude(u, e, &why);
+        return;
+    }
+    const struct keyslot *s = &u->v->keys.header.slot[u->slot];
+    u->tried++;
+    struct keycall call = {.source = ks, .op = KEYCALL_OPEN, .params = VIEW(s->params, s->params_len),
+                           .done = on_key, .ctx = u};
+    if (u->passphrase && ks->interactive)
+        call.passphrase = VIEW(secret_bytes(u->passphrase), secret_len(u->passphrase));
+    keycall_start(u->v, &call);
+}
+
+void unlock_try(struct vault *v, struct view source, struct view passphrase, struct pending *p)
+{
+    struct why why = {0};
+    struct unlock *u = v->unlock ? NULL : calloc(1, sizeof(*u));
+    err_t e = u ? ERR_OK : fail(&why, ERR_CONFLICT, "the store is being opened already; try again in a moment");
+    if (e == ERR_OK) {
+        *u = (struct unlock){.v = v, .p = p, .last = ERR_LOCKED};
+        v->unlock = u;
+        if (!view_copy(source, u->source, sizeof(u->source)))
+            e = fail(&why, ERR_INVALID, "no such key source");
+    }
+    if (e == ERR_OK && passphrase.n && !(u->passphrase = secret_from(passphrase.p, passphrase.n)))
+        e = fail(&why, ERR_UNAVAILABLE, "no secret memory left");
+    if (e == ERR_OK) {
+        try_next(u);
+        return;
+    }
+    unlock_free(u);
+    if (p)
+        server_answer(v, p, e, NULL, &why);
+}
+
+void unlock_at_start(struct vault *v)
+{
+    AUTO(buf_free) struct buf b = {.max = STORE_HEADER_MAX};
+    struct why why = {0};
+    err_t e = v->store_ops->header_read(v->store, &b, &why);
+    if (e == ERR_NOT_FOUND) {
+        unlock_state(v, VAULT_UNINITIALISED, "the store is empty; set it up with: broker-cli init");
+        return;
+    }
+    if (e == ERR_OK)
+        e = keyheader_decode(buf_view(&b), &v->keys.header, &why);
+    if (e != ERR_OK) {
+        unlock_state(v, VAULT_LOCKED, why.text);
+        return;
+    }
+    v->state = VAULT_LOCKED;
+    unlock_try(v, VIEW(NULL, 0), VIEW(NULL, 0), NULL);
+}
+
+/* ---- a new store */
+
+struct init {
+    struct vault *v;
+    struct pending *p;
+    char source[33];
+};
+
+static err_t init_with(struct init *in, struct view params, const struct secret *key, struct why *why)
+{
+    struct vault *v = in->v;
+    struct secret *master = NULL;
+    unsigned slot = 0;
+    TRY(keyheader_create(&v->keys.header, &master, why));
+    err_t e = keyheader_add(&v->keys.header, master, in->source, params, key, clock_wall_ms(), &slot, why);
+    if (e == ERR_OK)
+        e = unlock_write_header(v, why);
+    if (e != ERR_OK) {
+        secret_free(master);
+        return e;
+    }
+    TRY(take_master(v, master, NULL, why));
+    return open_parts(v, true, why);
+}
+
+static void on_init_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+{
+    struct init *in = ctx;
+    struct vault *v = in->v;
+    struct pending *p = in->p;
+    struct why own = *why;
+    if (e == ERR_OK)
+        e = init_with(in, params, key, &own);
+    secret_free(key);
+    free(in);
+    if (e == ERR_OK) {
+        settle(v, e, &own);
+        struct audit_record r = {.event = AUDIT_STORE_INIT, .outcome = ERR_OK};
+        e = server_record(v, &r, p, &own);
+    }
+    if (e == ERR_OK)
+        server_wait(v, p);
+    else
+        server_answer(v, p, e, NULL, &own);
+}
+
+void unlock_init(struct vault *v, const struct keycall *how, struct pending *p)
+{
+    struct init *in = calloc(1, sizeof(*in));
+    struct why why = {0};
+    if (!in) {
+        server_answer(v, p, fail(&why, ERR_UNAVAILABLE, "out of memory"), NULL, &why);
+        return;
+    }
+    *in = (struct init){.v = v, .p = p};
+    (void)view_copy(view_str(how->source->name), in->source, sizeof(in->source));
+    struct keycall call = *how;
+    call.done = on_init_key;
+    call.ctx = in;
+    keycall_start(v, &call);
+}

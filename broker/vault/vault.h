@@ -1,0 +1,118 @@
+/*
+ * The one process with keys: what it is made of. One object tree, no globals; `struct vault` is created in vault_main() and
+ * every function of the folder gets it, or the part of it that it needs.
+ *
+ *     worker packet ─▶ server.c   parse, find the connection, attest on first sight, look the message up in ops.c
+ *                      ─▶ op_*.c  one handler per message: decide → record → (durable?) → open and answer
+ *     answers wait in server.c's queue until the audit writer has their record on disk, or 0.9 s have passed
+ */
+#ifndef VAULT_VAULT_H
+#define VAULT_VAULT_H
+
+#include "base/config.h"
+#include "base/loop.h"
+#include "base/msg.h"
+#include "vault/audit.h"
+#include "vault/credential.h"
+#include "vault/lease.h"
+#include "vault/peer.h"
+
+struct vault_dirs {
+    const char *state, *run, *config; /* directories; `config` is the path of broker.yaml */
+    bool system;                      /* system mode: started as root, runs as its own user */
+};
+/* Runs until told to stop; returns an exit code. `supervisor_sock` speaks MSG_SPAWN and friends. */
+int vault_main(int supervisor_sock, const struct vault_dirs *dirs);
+
+enum vault_state { VAULT_UNINITIALISED, VAULT_LOCKED, VAULT_ROLLBACK, VAULT_READY };
+const char *vault_state_name(enum vault_state s);
+struct vault;
+/* The first time both api workers are up, the supervisor is told READY=1. */
+void vault_on_worker_ready(struct vault *v);
+
+/* A worker process and what it showed us. */
+enum { WORKER_API, WORKER_ADMIN, WORKER_AUDIT, WORKER__COUNT };
+enum { CONN_MAX = 4096 };
+struct vault_conn {
+    uint64_t id;              /* 0: free */
+    struct peer peer;
+    const struct config_consumer *consumer; /* NULL on the admin socket; looked up anew after a reload */
+    char consumer_name[65];
+};
+struct vault_worker {
+    struct vault *vault;
+    unsigned kind;
+    int sock;
+    int32_t pid;
+    struct loop_fd *watch;
+    struct vault_conn *conns; /* CONN_MAX slots; NULL for the audit writer */
+    unsigned restarts;
+    int64_t restart_at_ms;
+    bool ready;
+    struct out_packet *out;   /* packets that did not fit the socket */
+    size_t out_bytes;
+};
+
+/* One consumer's listening socket. */
+struct vault_listener {
+    char consumer[65];        /* "admin" for the admin socket */
+    int fd, dirfd;
+    char path[108];
+};
+
+const struct vault_listener *listener_by_path(const struct vault *v, const char *path);
+
+/* Keys that exist only while the store is open. */
+struct vault_keys {
+    struct keyheader header;
+    struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact;
+};
+
+struct pending; /* vault/server.h */
+struct helper_call; /* vault/helper.h */
+struct unlock;  /* vault/unlock.h */
+
+struct vault {
+    struct loop *loop;
+    const struct vault_dirs *dirs;
+    enum vault_state state;
+    char state_why[256];      /* the sentence behind locked or rollback */
+    int state_fd, run_fd, log_fd;
+    int supervisor;
+    struct loop_fd *supervisor_watch;
+    int64_t started_ms;
+    struct config *config;
+    const struct store_ops *store_ops;
+    struct store *store;
+    struct vault_keys keys;
+    struct credentials *credentials;
+    struct sink *sink;
+    struct audit *audit;
+    struct leases *leases;
+    struct vault_worker workers[WORKER__COUNT];
+    struct vault_listener *listeners;
+    unsigned n_listeners;
+    struct pending *queue, **queue_tail; /* answers waiting for their record, in order of sink positions */
+    struct loop_timer *queue_timer;      /* the oldest one's deadline */
+    struct helper_call *helpers;
+    struct unlock *unlock;    /* the search for a key that opens the store, while it runs */
+    struct loop_timer *tick;  /* 1 s: checkpoints, projected files, rekey steps */
+    struct buf inbox, packet, reply, scratch; /* reused; wiped after each message */
+    struct {
+        uint64_t issued, renewed, ended, denied, refused_tokens, refused_peers, audit_refusals, messages;
+    } count;
+    char sandbox_report[64];
+    bool stopping, announced;
+};
+
+/* One request on its way through the vault. */
+struct request {
+    struct vault *v;
+    struct vault_worker *worker;
+    struct vault_conn *conn;
+    const struct msg *msg;
+    struct why *why;
+    bool deferred;            /* a helper answers later; the handler kept the pending */
+};
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * The vault's workers. The socketpair is the life line: when it closes, the worker is gone, whoever says what. Restarts back off
+ * from 0 to 2 s, so that a worker that dies at once costs little; everything a worker knew of can be told to the next one.
+ */
+#include "vault/worker.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/ipc.h"
+#include "base/log.h"
+#include "vault/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100 };
+
+struct out_packet {
+    struct out_packet *next;
+    size_t n;
+    int fd;
+    uint8_t bytes[];
+};
+
+static const char *const roles[WORKER__COUNT] = {"api", "admin", "audit"};
+
+const char *worker_role(unsigned kind)
+{
+    return roles[kind];
+}
+
+err_t worker_spawn(struct vault *v, unsigned kind, struct why *why)
+{
+    AUTO(buf_free) struct buf b = {.max = 512};
+    msg_begin(&b, MSG_SPAWN, 0, 0);
+    msg_put_str(&b, F_ROLE, roles[kind]);
+    TRY(buf_ok(&b, why));
+    return ipc_send(v->supervisor, buf_view(&b), -1, why);
+}
+
+static err_t attach_audit(struct vault *v, int sock, struct why *why)
+{
+    if (v->sink)
+        return sink_reattach(v->sink, sock, why);
+    return sink_new(v->loop, sock, server_on_progress, v, &v->sink, why);
+}
+
+err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struct why *why)
+{
+    struct vault_worker *wk = &v->workers[kind];
+    wk->pid = pid;
+    wk->ready = false;
+    wk->sock = sock;
+    if (kind == WORKER_AUDIT)
+        return attach_audit(v, sock, why);
+    if (!wk->conns)
+        wk->conns = calloc(CONN_MAX, sizeof(*wk->conns));
+    if (!wk->conns)
+        return fail(why, ERR_UNAVAILABLE, "out of memory");
+    return loop_watch(v->loop, sock, EPOLLIN, server_on_worker, wk, &wk->watch, why);
+}
+
+err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, struct why *why)
+{
+    AUTO(buf_free) struct buf b = {.max = 512};
+    msg_begin(&b, MSG_LISTEN, 0, 0);
+    msg_put_str(&b, F_CONSUMER, l->consumer);
+    TRY(buf_ok(&b, why));
+    worker_send(wk, &b, l->fd);
+    return ERR_OK;
+}
+
+void worker_unlisten(struct vault_worker *wk, const struct vault_listener *l)
+{
+    AUTO(buf_free) struct buf b = {.max = 512};
+    msg_begin(&b, MSG_UNLISTEN, 0, 0);
+    msg_put_str(&b, F_CONSUMER, l->consumer);
+    worker_send(wk, &b, -1);
+}
+
+void worker_on_ready(struct vault_worker *wk)
+{
+    struct vault *v = wk->vault;
+    wk->ready = true;
+    for (unsigned i = 0; i < v->n_listeners; i++) {
+        struct vault_listener *l = &v->listeners[i];
+        bool admin = strcmp(l->consumer, "admin") == 0;
+        struct why why = {0};
+        if (admin == (wk->kind == WORKER_ADMIN) && worker_listen(wk, l, &why) != ERR_OK)
+            log_event(LOG_LVL_ERROR, "listen.failed", "consumer", l->consumer, "why", why.text, NULL);
+    }
+    vault_on_worker_ready(v);
+}
+
+/* ---- sending */
+
+static void free_queue(struct vault_worker *wk)
+{
+    while (wk->out) {
+        struct out_packet *p = wk->out;
+        wk->out = p->next;
+        if (p->fd >= 0)
+            close(p->fd);
+        wipe(p->bytes, p->n);
+        free(p);
+    }
+    wk->out_bytes = 0;
+}
+
+static bool queue_packet(struct vault_worker *wk, struct view packet, int fd)
+{
+    struct out_packet **at = &wk->out, *p;
+    if (wk->out_bytes + packet.n > OUT_MAX || (p = malloc(sizeof(*p) + packet.n)) == NULL)
+        return false;
+    *p = (struct out_packet){.n = packet.n, .fd = fd >= 0 ? dup(fd) : -1};
+    memcpy(p->bytes, packet.p, packet.n);
+    while (*at)
+        at = &(*at)->next;
+    *at = p;
+    wk->out_bytes += packet.n;
+    return loop_rewatch(wk->watch, EPOLLIN | EPOLLOUT) == ERR_OK;
+}
+
+void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
+{
+    struct why why = {0};
+    if (wk->sock < 0)
+        return;
+    if (packet->bad) {
+        log_event(LOG_LVL_ERROR, "packet.bad", "role", roles[wk->kind], NULL);
+        return;
+    }
+    err_t e = wk->out ? ERR_UNAVAILABLE : ipc_send(wk->sock, buf_view(packet), fd, &why);
+    if (e == ERR_UNAVAILABLE && queue_packet(wk, buf_view(packet), fd))
+        return;
+    if (e != ERR_OK && e != ERR_NO_BROKER) /* the reader sees a broken channel itself */
+        log_event(LOG_LVL_ERROR, "worker.send", "role", roles[wk->kind], "why", why.text, NULL);
+}
+
+void worker_send_queued(struct vault_worker *wk)
+{
+    struct why why = {0};
+    bool had = wk->out != NULL;
+    while (wk->out && wk->sock >= 0) {
+        struct out_packet *p = wk->out;
+        if (ipc_send(wk->sock, VIEW(p->bytes, p->n), p->fd, &why) == ERR_UNAVAILABLE)
+            return;
+        wk->out = p->next;
+        wk->out_bytes -= p->n;
+        if (p->fd >= 0)
+            close(p->fd);
+        wipe(p->bytes, p->n);
+        free(p);
+    }
+    if (had && wk->watch && loop_rewatch(wk->watch, EPOLLIN) != ERR_OK)
+        log_event(LOG_LVL_ERROR, "loop.failed", NULL);
+}
+
+/* ---- ends and beginnings */
+
+void worker_free(struct vault_worker *wk)
+{
+    loop_unwatch(wk->watch);
+    wk->watch = NULL;
+    if (wk->sock >= 0 && wk->kind != WORKER_AUDIT) /* the sink owns the audit writer's */
+        close(wk->sock);
+    wk->sock = -1;
+    free_queue(wk);
+    if (wk->conns)
+        server_drop_worker(wk->vault, wk->kind);
+}
+
+static void schedule(struct vault_worker *wk)
+{
+    struct vault *v = wk->vault;
+    int64_t wait = (int64_t)wk->restarts * BACKOFF_STEP_MS;
+    wk->restarts++;
+    wk->restart_at_ms = clock_boot_ms() + (wait > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait);
+    worker_tick(v);
+}
+
+void worker_lost(struct vault_worker *wk, const char *why)
+{
+    struct vault *v = wk->vault;
+    if (wk->sock < 0 || v->stopping)
+        return;
+    log_event(LOG_LVL_WARN, "worker.lost", "role", roles[wk->kind], "why", why, NULL);
+    worker_free(wk);
+    schedule(wk);
+}
+
+void worker_on_exit(struct vault *v, const char *role, int32_t pid, int status)
+{
+    for (unsigned k = 0; k < WORKER__COUNT; k++) {
+        struct vault_worker *wk = &v->workers[k];
+        if (strcmp(roles[k], role) != 0 || wk->pid != pid)
+            continue;
+        struct audit_record r = {.event = AUDIT_WORKER_EXIT, .outcome = ERR_OK, .role = roles[k],
+                                 .status = status, .has_status = true};
+        server_note(v, &r);
+        worker_lost(wk, "the process ended");
+    }
+}
+
+void worker_tick(struct vault *v)
+{
+    int64_t now = clock_boot_ms();
+    for (unsigned k = 0; k < WORKER__COUNT; k++) {
+        struct vault_worker *wk = &v->workers[k];
+        struct why why = {0};
+        if (wk->restart_at_ms == 0 || wk->restart_at_ms > now)
+            continue;
+        wk->restart_at_ms = 0;
+        if (worker_spawn(v, k, &why) != ERR_OK)
+            log_event(LOG_LVL_ERROR, "worker.spawn", "role", roles[k], "why", why.text, NULL);
+    }
+}

@@ -1,0 +1,29 @@
+/*
+ * The vault's worker processes (api, admin, audit): asked of the supervisor, watched, restarted with a back-off. A worker's death
+ * costs the connections it held and nothing else: leases live here.
+ */
+#ifndef VAULT_WORKER_H
+#define VAULT_WORKER_H
+
+#include "vault/vault.h"
+
+const char *worker_role(unsigned kind); /* "api" "admin" "audit" */
+/* Asks the supervisor for the worker; worker_attach() follows when its socket has come. */
+MUST err_t worker_spawn(struct vault *v, unsigned kind, struct why *why);
+MUST err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struct why *why);
+/* It is set up: hands it every listening socket that is its own. */
+void worker_on_ready(struct vault_worker *wk);
+MUST err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, struct why *why);
+void worker_unlisten(struct vault_worker *wk, const struct vault_listener *l);
+/* Sends or queues; a worker that lets more than 8 MiB pile up is given up. Packets to a dead worker are dropped. */
+void worker_send(struct vault_worker *wk, struct buf *packet, int fd);
+void worker_send_queued(struct vault_worker *wk);
+/* It died or broke the protocol: recorded, its connections forgotten, a new one asked for. */
+void worker_lost(struct vault_worker *wk, const char *why);
+/* From the supervisor: a child ended. */
+void worker_on_exit(struct vault *v, const char *role, int32_t pid, int status);
+/* Restarts what is due. */
+void worker_tick(struct vault *v);
+void worker_free(struct vault_worker *wk);
+
+#endif

@@ -1,0 +1,134 @@
+/* The line to the vault: order, a vault that does not read, one that dies, and messages that come too late. */
+#include "rig.h"
+
+static struct answer a;
+
+TEST(requests_of_many_connections_all_arrive_and_each_gets_its_own_answer)
+{
+    enum { N = 60 };
+    struct rig r;
+    struct msg m;
+    int fd[N];
+    uint64_t id[N];
+    rig_open(&r, FROM_API, NULL, 0);
+    for (int i = 0; i < N; i++) {
+        char target[64];
+        snprintf(target, sizeof(target), "/v1/leases/%d", i);
+        http_request(fd[i] = http_connect(&r), "GET", target, NULL, NULL);
+    }
+    for (int i = 0; i < N; i++) {
+        char name[16];
+        rig_expect(&r, MSG_LEASE_SHOW, &m);
+        CHECK(view_copy(m.field[F_LEASE], name, sizeof(name)));
+        id[atoi(name)] = m.id;
+    }
+    for (int i = N - 1; i >= 0; i--) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", i);
+        rig_reply(&r, id[i], ERR_OK, text);
+    }
+    for (int i = 0; i < N; i++) {
+        http_read(fd[i], &a);
+        CHECK_INT(a.status, 200);
+        CHECK_INT(atoi(a.body), i);
+        close(fd[i]);
+    }
+    CHECK_INT(rig_close(&r), 0);
+}
+
+/* The vault reads nothing: its socket fills up, the worker queues, and all is delivered when it reads again. */
+TEST(a_vault_that_does_not_read_loses_nothing)
+{
+    enum { N = 64, BODY = 120 * 1024 };
+    static char body[BODY + 128];
+    struct rig r;
+    struct msg m;
+    int fd[N];
+    rig_open(&r, FROM_ADMIN, NULL, N);
+    int n = snprintf(body, sizeof(body), "{\"name\":\"a\",\"provider\":\"generic\",\"data\":\"");
+    memset(body + n, 's', 50000);
+    snprintf(body + n + 50000, 16, "\"}");
+    for (int i = 0; i < N; i++)
+        http_request(fd[i] = http_connect(&r), "POST", "/v1/credentials", NULL, body);
+    usleep(200000);
+    for (int i = 0; i < N; i++) {
+        rig_expect(&r, MSG_CRED_PUT, &m);
+        CHECK(r.fd >= 0);
+        CHECK(m.field[F_BODY].n > 50000);
+        uint64_t id = m.id;
+        rig_reply(&r, id, ERR_OK, "{}");
+    }
+    for (int i = 0; i < N; i++) {
+        http_read(fd[i], &a);
+        CHECK_INT(a.status, 200);
+        close(fd[i]);
+    }
+    CHECK_INT(rig_close(&r), 0);
+}
+
+TEST(close_from_the_vault_ends_a_connection)
+{
+    struct rig r;
+    struct msg m;
+    rig_open(&r, FROM_API, NULL, 0);
+    int fd = http_connect(&r);
+    http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(&r, MSG_WHOAMI, &m);
+    uint64_t conn = m.conn;
+    rig_reply(&r, m.id, ERR_OK, "{}");
+    http_read(fd, &a);
+    msg_begin(&r.packet, MSG_CLOSE, 0, conn + (1ull << 32)); /* a generation that never was */
+    rig_send(&r, -1);
+    http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(&r, MSG_WHOAMI, &m);
+    msg_begin(&r.packet, MSG_CLOSE, 0, conn); /* while it waits */
+    rig_send(&r, -1);
+    CHECK(http_closed(fd));
+    close(fd);
+    rig_expect(&r, MSG_CLOSED, &m);
+    CHECK(m.conn == conn);
+    fd = http_connect(&r);
+    http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(&r, MSG_WHOAMI, &m);
+    conn = m.conn;
+    rig_reply(&r, m.id, ERR_OK, "{}");
+    http_read(fd, &a);
+    msg_begin(&r.packet, MSG_CLOSE, 0, conn); /* while it idles */
+    rig_send(&r, -1);
+    CHECK(http_closed(fd));
+    close(fd);
+    CHECK_INT(rig_close(&r), 0);
+}
+
+TEST(the_vaults_death_ends_the_worker)
+{
+    struct rig r;
+    struct msg m;
+    rig_open(&r, FROM_API, NULL, 0);
+    int waiting = http_connect(&r), idle = http_connect(&r);
+    http_request(waiting, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(&r, MSG_WHOAMI, &m);
+    CHECK_INT(rig_close(&r), 0);
+    CHECK(http_closed(waiting) && http_closed(idle));
+    close(waiting);
+    close(idle);
+}
+
+TEST(garbage_from_the_vault_is_logged_and_harms_nothing)
+{
+    struct rig r;
+    struct msg m;
+    struct why why;
+    rig_open(&r, FROM_API, NULL, 0);
+    CHECK_OK(ipc_send(r.vault, view_str("what?"), r.listen, &why), why);
+    msg_begin(&r.packet, MSG_REPLY, 0xffffffffffffull, 0);
+    rig_send(&r, r.listen); /* with a descriptor that nobody takes */
+    int fd = http_connect(&r);
+    http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(&r, MSG_WHOAMI, &m);
+    rig_reply(&r, m.id, ERR_OK, "{}");
+    http_read(fd, &a);
+    CHECK_INT(a.status, 200);
+    close(fd);
+    CHECK_INT(rig_close(&r), 0);
+}

@@ -1,0 +1,228 @@
+/* Packets between processes: whole or not at all, no descriptor leaks, the peer's end is noticed. */
+#include "base/ipc.h"
+#include "base/auto.h"
+#include "base/msg.h"
+#include "check.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int s[2];
+static struct why w;
+
+static void set_up(void)
+{
+    memset(&w, 0, sizeof(w));
+    CHECK_OK(ipc_pair(s, &w), w);
+}
+
+static void tear_down(void)
+{
+    close(s[0]);
+    close(s[1]);
+}
+
+static int open_fds(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    CHECK(d != NULL);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* Sends one packet with `n` copies of `fd`, as a broken peer might. */
+static void send_fds(int fd, int n)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(16 * sizeof(int))];
+    } ctl = {0};
+    struct iovec iov = {.iov_base = (char[]){"x"}, .iov_len = 1};
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
+                        .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+    for (int i = 0; i < n; i++)
+        memcpy(CMSG_DATA(c) + (size_t)i * sizeof(int), &fd, sizeof(fd));
+    CHECK_INT(sendmsg(s[0], &mh, 0), 1);
+}
+
+TEST(both_ends_are_nonblocking_and_close_on_exec)
+{
+    set_up();
+    for (int i = 0; i < 2; i++) {
+        CHECK(fcntl(s[i], F_GETFL) & O_NONBLOCK);
+        CHECK(fcntl(s[i], F_GETFD) & FD_CLOEXEC);
+    }
+    tear_down();
+}
+
+TEST(packets_keep_their_borders)
+{
+    AUTO(buf_free) struct buf b = {0};
+    int fd = -2;
+    set_up();
+    CHECK_OK(ipc_send(s[0], VIEW("one", 3), -1, &w), w);
+    CHECK_OK(ipc_send(s[0], VIEW("second", 6), -1, &w), w);
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w);
+    CHECK(view_is(buf_view(&b), "one"));
+    CHECK_INT(fd, -1);
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w); /* the buffer is reset first */
+    CHECK(view_is(buf_view(&b), "second"));
+    fd = -2;
+    CHECK_INT(ipc_recv(s[1], &b, &fd, &w), ERR_UNAVAILABLE);
+    CHECK_INT(fd, -2);
+    CHECK_INT(b.len, 0);
+    tear_down();
+}
+
+TEST(largest_message_passes_and_a_larger_one_is_refused)
+{
+    AUTO(buf_free) struct buf big = {0}, in = {0};
+    int fd = -1;
+    set_up();
+    CHECK(buf_reserve(&big, MSG_MAX + 1));
+    memset(big.p, 'm', MSG_MAX + 1);
+    CHECK_OK(ipc_send(s[0], VIEW(big.p, MSG_MAX), -1, &w), w);
+    CHECK_OK(ipc_recv(s[1], &in, &fd, &w), w);
+    CHECK_INT(in.len, MSG_MAX);
+    CHECK_OK(ipc_send(s[0], VIEW(big.p, MSG_MAX + 1), -1, &w), w);
+    CHECK_INT(ipc_recv(s[1], &in, &fd, &w), ERR_TOO_LARGE);
+    CHECK_INT(in.len, 0);
+    CHECK_INT(ipc_recv(s[1], &in, &fd, &w), ERR_UNAVAILABLE); /* nothing of it is left */
+    tear_down();
+}
+
+TEST(empty_packet_is_not_sent)
+{
+    set_up();
+    CHECK_INT(ipc_send(s[0], VIEW("", 0), -1, &w), ERR_INVALID);
+    tear_down();
+}
+
+TEST(descriptor_arrives_close_on_exec_and_the_sender_keeps_its_own)
+{
+    AUTO(buf_free) struct buf b = {0};
+    int p[2], fd = -1;
+    char c = 0;
+    set_up();
+    CHECK_INT(pipe2(p, O_CLOEXEC), 0);
+    CHECK_OK(ipc_send(s[0], VIEW("f", 1), p[1], &w), w);
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w);
+    CHECK(fd >= 0 && fd != p[1]);
+    CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    CHECK_INT(write(fd, "z", 1), 1);
+    CHECK_INT(read(p[0], &c, 1), 1);
+    CHECK(c == 'z');
+    CHECK(fcntl(p[1], F_GETFD) >= 0);
+    close(fd);
+    close(p[0]);
+    close(p[1]);
+    tear_down();
+}
+
+TEST(surplus_descriptors_are_refused_and_closed)
+{
+    static const int counts[] = {2, 3, 4, 5, 9};
+    AUTO(buf_free) struct buf b = {0};
+    set_up();
+    int before = open_fds();
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        int fd = -2;
+        send_fds(STDIN_FILENO, counts[i]);
+        CHECK_INT(ipc_recv(s[1], &b, &fd, &w), ERR_INVALID);
+        CHECK_INT(fd, -2);
+        CHECK_INT(open_fds(), before);
+    }
+    CHECK_OK(ipc_send(s[0], VIEW("ok", 2), -1, &w), w); /* and the socket still works */
+    int fd = -2;
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w);
+    tear_down();
+}
+
+TEST(descriptor_of_an_oversized_packet_is_closed)
+{
+    AUTO(buf_free) struct buf big = {0}, b = {0};
+    int fd = -2;
+    set_up();
+    CHECK(buf_reserve(&big, MSG_MAX + 1));
+    memset(big.p, 'm', MSG_MAX + 1);
+    int before = open_fds();
+    CHECK_OK(ipc_send(s[0], VIEW(big.p, MSG_MAX + 1), STDIN_FILENO, &w), w);
+    CHECK_INT(ipc_recv(s[1], &b, &fd, &w), ERR_TOO_LARGE);
+    CHECK_INT(fd, -2);
+    CHECK_INT(open_fds(), before);
+    tear_down();
+}
+
+TEST(dead_peer_is_told_on_both_ways)
+{
+    AUTO(buf_free) struct buf b = {0};
+    int fd = -1;
+    set_up();
+    CHECK_OK(ipc_send(s[0], VIEW("last", 4), -1, &w), w);
+    close(s[0]);
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w); /* what was sent before is still read */
+    CHECK_INT(ipc_recv(s[1], &b, &fd, &w), ERR_NO_BROKER);
+    CHECK_INT(ipc_send(s[1], VIEW("x", 1), -1, &w), ERR_NO_BROKER); /* and no SIGPIPE */
+    close(s[1]);
+}
+
+/* The kernel says ECONNRESET when the peer ends with unread packets; its last words must come first all the same. */
+TEST(last_words_of_a_peer_that_left_packets_unread_are_delivered)
+{
+    AUTO(buf_free) struct buf b = {0};
+    int fd = -1;
+    set_up();
+    CHECK_OK(ipc_send(s[1], VIEW("unread", 6), -1, &w), w);
+    CHECK_OK(ipc_send(s[0], VIEW("last", 4), -1, &w), w);
+    close(s[0]);
+    CHECK_OK(ipc_recv(s[1], &b, &fd, &w), w);
+    CHECK(view_is(buf_view(&b), "last"));
+    CHECK_INT(ipc_recv(s[1], &b, &fd, &w), ERR_NO_BROKER);
+    close(s[1]);
+}
+
+TEST(full_queue_would_block)
+{
+    err_t e = ERR_OK;
+    int sent = 0;
+    set_up();
+    while (e == ERR_OK && sent < 100000) {
+        e = ipc_send(s[0], VIEW("0123456789", 10), -1, &w);
+        sent++;
+    }
+    CHECK_INT(e, ERR_UNAVAILABLE);
+    CHECK(sent > 1);
+    tear_down();
+}
+
+TEST(wait_times_out_and_sees_data_and_end)
+{
+    set_up();
+    CHECK_INT(ipc_wait(s[1], 10, &w), ERR_TIMEOUT);
+    CHECK(strstr(w.text, "10 ms"));
+    CHECK_OK(ipc_send(s[0], VIEW("x", 1), -1, &w), w);
+    CHECK_OK(ipc_wait(s[1], 1000, &w), w);
+    close(s[0]);
+    CHECK_OK(ipc_wait(s[1], 1000, &w), w);
+    close(s[1]);
+}
+
+TEST(not_a_socket_is_an_io_error)
+{
+    AUTO(buf_free) struct buf b = {0};
+    int p[2], fd = -1;
+    CHECK_INT(pipe2(p, O_CLOEXEC), 0);
+    CHECK_INT(ipc_recv(p[0], &b, &fd, &w), ERR_IO);
+    CHECK_INT(ipc_send(p[1], VIEW("x", 1), -1, &w), ERR_IO);
+    close(p[0]);
+    close(p[1]);
+}

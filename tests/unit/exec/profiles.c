@@ -1,0 +1,110 @@
+/* Every row of the table of profiles keeps the rules of the table. */
+#include "check.h"
+
+#include "exec/environ.h"
+#include "exec/profile.h"
+
+#define EACH_WAY(p, s, w)                                                                                                  \
+    for (const struct profile *p = profiles; p->name; p++)                                                                 \
+        for (const struct profile_slot *s = p->slot; s->name; s++)                                                         \
+            for (const struct profile_way *w = s->way; w->delivery; w++)
+
+static bool lists(const char *const *list, const char *name, size_t n)
+{
+    for (; list && *list; list++)
+        if (strlen(*list) == n && memcmp(*list, name, n) == 0)
+            return true;
+    return false;
+}
+
+TEST(names_are_unique_and_none_is_missing)
+{
+    static const char *const must[] = {"claude-code", "claude-acp", "codex", "codex-acp", "gemini",
+                                       "deerflow-gateway", "deepeye", "codehornets", "env"};
+    struct why why = {0};
+    for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
+        const struct profile *p = NULL;
+        CHECK_OK(profile_find(must[i], &p, &why), why);
+        CHECK(p->title && p->slot[0].name);
+    }
+    for (const struct profile *p = profiles; p->name; p++)
+        for (const struct profile *q = p + 1; q->name; q++)
+            CHECK(strcmp(p->name, q->name) != 0);
+}
+
+TEST(a_way_says_where_its_value_goes)
+{
+    EACH_WAY(p, s, w) {
+        bool file = strcmp(w->delivery, "file") == 0;
+        CHECK(w->set || w->link_file);
+        CHECK(!w->link_file || (file && w->link_env && w->link_home));
+        CHECK(!w->set || strchr(w->set, '='));
+        CHECK(!w->set || strstr(w->set, file ? "{file}" : "{secret}"));
+    }
+}
+
+TEST(what_we_set_is_among_what_conflicts)
+{
+    EACH_WAY(p, s, w) {
+        size_t n = w->set ? strcspn(w->set, "=") : 0;
+        if (n > 0 && w->set[0] != '{' && s->conflicts && strncmp(w->set, "CLAUDE_CODE_CREDENTIALS_PATH", n) != 0)
+            CHECK(lists(s->conflicts, w->set, n));
+    }
+}
+
+TEST(constants_are_entries)
+{
+    struct why why = {0};
+    char *none[] = {NULL};
+    for (const struct profile *p = profiles; p->name; p++) {
+        struct environment e = {0};
+        CHECK_OK(environ_copy(&e, none, &why), why);
+        for (const char *const *c = p->constants; c && *c; c++)
+            CHECK_OK(environ_default(&e, *c, &why), why);
+        environ_free(&e);
+    }
+}
+
+TEST(no_two_profiles_claim_a_command)
+{
+    for (const struct profile *p = profiles; p->name; p++)
+        for (size_t i = 0; p->command[i]; i++)
+            CHECK_STR(profile_for_command(p->command[i])->name, p->name);
+}
+
+TEST(the_variables_of_a_claude_login_are_known)
+{
+    static const char *const must[] = {
+        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+        "CLAUDE_CODE_CREDENTIALS_PATH", "ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_FEDERATION_RULE_ID",
+        "ANTHROPIC_ORGANIZATION_ID", "ANTHROPIC_UNIX_SOCKET",
+    };
+    const char *const *family = profile_family("ANTHROPIC_API_KEY");
+    for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
+        CHECK(lists(family, must[i], strlen(must[i])));
+        CHECK(profile_family(must[i]) == family);
+    }
+    CHECK(profile_family("GOOGLE_API_KEY") == profile_family("GEMINI_API_KEY"));
+    CHECK(profile_family("OPENAI_API_KEY") && profile_family("CODEX_API_KEY"));
+    CHECK(!profile_family("PATH") && !profile_family(""));
+}
+
+TEST(printing_a_profile_says_all_of_it)
+{
+    for (const struct profile *p = profiles; p->name; p++) {
+        char *text = NULL;
+        size_t n = 0;
+        FILE *out = open_memstream(&text, &n);
+        CHECK(out != NULL);
+        profile_print(p, out);
+        profile_list(out);
+        fclose(out);
+        for (const struct profile_slot *s = p->slot; s->name; s++) {
+            for (const struct profile_way *w = s->way; w->delivery; w++)
+                CHECK((!w->set || strstr(text, w->set)) && (!w->link_file || strstr(text, w->link_file)));
+            for (const char *const *c = s->conflicts; c && *c; c++)
+                CHECK(strstr(text, *c) != NULL);
+        }
+        free(text);
+    }
+}
