@@ -32,7 +32,7 @@ ARCH     = $(foreach d,$(1),$(B)/lib$(d).a)
 
 PROGRAMS := $(B)/brokerd $(B)/brokerd-api $(B)/brokerd-keyring $(B)/broker-cli $(B)/broker-exec
 .PHONY: all
-all: deps-build $(PROGRAMS) $(B)/libbroker-client.a
+all: $(PROGRAMS) $(B)/libbroker-client.a
 
 # ---- objects and archives
 $(B)/obj/%.o: %.c
@@ -48,7 +48,7 @@ $(B)/lib$(1).a: $$(call objs,$(1))
 	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach d,$(LIBS_DIRS) api cli,$(eval $(call archive,$(d))))
-$(B)/libbroker-client.a: $(B)/libclient.a $(B)/obj/broker/base/err.o
+$(B)/libbroker-client.a: $(B)/libclient.a $(B)/obj/broker/base/err.o $(B)/obj/broker/base/utf8.o
 	@rm -f $@
 	$(Q)cp $(B)/libclient.a $@ && ar rs $@ $(filter %.o,$^)
 
@@ -68,7 +68,7 @@ $(B)/broker-cli: $(call objs,cli) $(call ARCH,client provider crypto base)
 
 # static, libc only: musl where it is installed, else glibc
 EXEC_CC  := $(or $(shell command -v musl-gcc),$(CC))
-EXEC_SRC  = $(call src,exec) $(call src,client) broker/base/err.c
+EXEC_SRC  = $(call src,exec) $(call src,client) broker/base/err.c broker/base/utf8.c broker/cli/options.c
 $(B)/broker-exec: $(EXEC_SRC) $(wildcard broker/exec/*.h broker/client/*.h include/broker/*.h)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -109,10 +109,93 @@ $(B)/asan/%: FORCE
 .PHONY: FORCE
 FORCE:
 
+# ---- the two commands of the README
+.PHONY: quickstart quickstart-clean check check-unit check-integration
+quickstart: deps-build
+	@$(MAKE) --no-print-directory all
+	@contrib/quickstart/quickstart.sh
+quickstart-clean:
+	@contrib/quickstart/quickstart.sh --clean
+
+check: deps-check
+	@$(MAKE) --no-print-directory all $(UNIT) $(TOOLS)
+	@tests/run.sh $(UNIT) $(sort $(wildcard tests/integration/*.sh tests/crash/*.sh))
+check-unit: all $(UNIT)
+	@tests/run.sh $(UNIT)
+check-integration: all $(TOOLS)
+	@tests/run.sh $(sort $(wildcard tests/integration/*.sh))
+
+# programs that scripts use: tests/{crash,fake,bench}/NAME.c
+TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
+BENCH    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
+define tool_rule
+$(1): tests/$(patsubst $(B)/%,%,$(1)).c $(call ARCH,vault keysource store provider crypto client base)
+	@mkdir -p $$(@D)
+	$$(call say,TOOL,$$@)
+	$$(Q)$$(CC) $$(STD) $$(WARN) -Wno-missing-prototypes -Itests $$(HARD) $$(CFLAGS) $$(DEPGEN) $$< \
+	    -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -pie -Wl,--as-needed,--gc-sections -ljansson -lsodium -lseccomp -lcyaml -lyaml \
+	    $$(LIBS_$$(notdir $(1))) -o $$@
+endef
+$(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
+
+# ---- lint: layers, sizes, banned calls, tests beside sources; then the analysers
+.PHONY: lint format deps-build deps-check deps-lint deps-bench deps
+lint: deps-lint
+	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
+	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh contrib/*/*.sh .ci/run
+	@echo "  LINT  cppcheck"; cppcheck -q --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -Iinclude -Ibroker -DBROKER_VERSION='""' broker
+	@echo "  LINT  clang-tidy"; ls broker/*.c broker/*/*.c | xargs -P 2 -n 8 clang-tidy --quiet -- $(STD) $(shell pkg-config --cflags libsecret-1) 2>/dev/null
+	@echo "  LINT  gcc -fanalyzer"; ls broker/*/*.c | grep -v keyring/ | xargs -P 2 -n 8 sh -c 'for f; do $(CC) $(STD) -fanalyzer -O1 -w -Werror=analyzer-null-dereference -Werror=analyzer-use-after-free -Werror=analyzer-double-free -Werror=analyzer-double-fclose -Werror=analyzer-use-of-uninitialized-value -c $$f -o /dev/null || exit 255; done' sh
+	@echo "lint: clean"
+format:
+	clang-format -i broker/*.c broker/*/*.[ch] include/broker/*.h
+
+deps: deps-check deps-lint
+deps-build:
+	@tests/deps.sh build
+deps-check:
+	@tests/deps.sh check
+deps-lint:
+	@tests/deps.sh lint
+deps-bench:
+	@tests/deps.sh bench
+
+# ---- sanitizers: every unit and contract test under ASan and UBSan
+.PHONY: sanitize fuzz crash bench
+sanitize:
+	@$(MAKE) --no-print-directory $(SAN) $(SAN_UNIT)
+	@ASAN_OPTIONS=detect_leaks=1 tests/run.sh $(SAN_UNIT)
+SAN_B    := $(B)/asan
+SAN      := B=$(SAN_B) HARD="-O1 -g -fno-omit-frame-pointer -DBROKER_NO_SANDBOX -fPIE" LINK=-pie CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
+SAN_UNIT := $(patsubst $(B)/%,$(SAN_B)/%,$(UNIT))
+
+# ---- fuzzing: make fuzz T=60 [ONLY=token]
+ONLY     ?= *
+FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/$(ONLY).c))
+FUZZ_B   := $(B)/fuzz
+fuzz:
+	@$(MAKE) --no-print-directory B=$(FUZZ_B) CC=clang HARD="-O1 -g -DBROKER_NO_SANDBOX -fPIE" LINK=-pie \
+	    CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-format-nonliteral" \
+	    $(addprefix $(FUZZ_B)/bin/,$(FUZZ))
+	@T=$(T) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
+define fuzz_rule
+$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api cli client base)
+	@mkdir -p $$(@D)
+	$$(call say,FUZZ,$$@)
+	$$(Q)clang $$(STD) -Itests -Itests/fuzz -O1 -g $$(CFLAGS) -fsanitize=fuzzer $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -o $$@
+endef
+$(foreach t,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)),$(eval $(call fuzz_rule,$(t))))
+
+crash: all $(TOOLS)
+	@tests/run.sh $(sort $(wildcard tests/crash/*.sh))
+bench: deps-bench
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@tests/bench/run.sh
+
 .PHONY: clean
 clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -path $(B)/asan -prune -o -name '*.d' -print 2>/dev/null)
-.PHONY: deps-build
-deps-build:

@@ -1,9 +1,10 @@
 /*
- * The reader of request bodies. Every body of the API is one flat object, so this is a single pass without a tree, without an
- * allocation and without recursion; a general parser spent more than the rest of a request together.
- * Invariant: nothing is read outside [at, end), and what a value becomes is never longer than its JSON, so it is written over
- * the bytes already read (a list item's two length bytes take the place of its two quotes).
- * Sentences name members and positions, never a value: a body may hold a secret.
+ * The reader of request bodies. Every body of the API is one flat object, so this is a single pass
+ * without a tree, without an allocation and without recursion; a general parser spent more than the
+ * rest of a request together. Invariant: nothing is read outside [at, end), and what a value
+ * becomes is never longer than its JSON, so it is written over the bytes already read (a list
+ * item's two length bytes take the place of its two quotes). Sentences name members and positions,
+ * never a value: a body may hold a secret.
  */
 #include "api/body.h"
 #include "base/auto.h"
@@ -17,7 +18,8 @@ struct text {
 
 static MUST err_t expected(const struct text *t, const char *what, struct why *why)
 {
-    return fail(why, ERR_INVALID, "the body has no %s at byte %zu", what, (size_t)(t->at - t->start));
+    return fail(why, ERR_INVALID, "the body has no %s at byte %zu", what,
+                (size_t)(t->at - t->start));
 }
 
 static void skip_space(struct text *t)
@@ -91,7 +93,8 @@ static bool code_point(struct text *t, uint32_t *out)
     return true;
 }
 
-/* After the backslash: writes what the escape stands for; the number of bytes, 0 when it is none. */
+/* After the backslash: writes what the escape stands for; the number of bytes, 0 when it is none.
+ */
 static size_t unescape(struct text *t, uint8_t *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -107,7 +110,8 @@ static size_t unescape(struct text *t, uint8_t *out)
     return c == 'u' && code_point(t, &cp) ? utf8_put(cp, out) : 0;
 }
 
-/* Bytes from here on that stand for themselves; 0 at a quote, an escape, a control character or bad UTF-8. */
+/* Bytes from here on that stand for themselves; 0 at a quote, an escape, a control character or bad
+ * UTF-8. */
 static size_t plain_run(const struct text *t)
 {
     const uint8_t *p = t->at;
@@ -121,7 +125,8 @@ static size_t plain_run(const struct text *t)
     return (size_t)(p - t->at);
 }
 
-/* A string from its opening quote on, written without escapes at `out` (at or before the text itself). */
+/* A string from its opening quote on, written without escapes at `out` (at or before the text
+ * itself). */
 static MUST err_t read_string(struct text *t, uint8_t *out, struct view *v, struct why *why)
 {
     uint8_t *w = out;
@@ -179,7 +184,8 @@ static MUST err_t read_bool(struct text *t, uint64_t *out, struct why *why)
 }
 
 /* One item of an array, appended at *w in the form of its kind. */
-static MUST err_t read_item(struct text *t, enum route_kind kind, bool first, uint8_t **w, struct why *why)
+static MUST err_t read_item(struct text *t, enum route_kind kind, bool first, uint8_t **w,
+                            struct why *why)
 {
     struct view v;
     if (kind == K_LIST) {
@@ -209,7 +215,8 @@ static MUST err_t read_item(struct text *t, enum route_kind kind, bool first, ui
     return ERR_OK;
 }
 
-static MUST err_t read_array(struct text *t, enum route_kind kind, struct view *out, struct why *why)
+static MUST err_t read_array(struct text *t, enum route_kind kind, struct view *out,
+                             struct why *why)
 {
     uint8_t *start = t->at, *w = start;
     if (!take(t, '['))
@@ -226,8 +233,8 @@ static MUST err_t read_array(struct text *t, enum route_kind kind, struct view *
     return ERR_OK;
 }
 
-static MUST err_t read_value(struct text *t, const struct route_field *f, struct values *v, size_t i,
-                             struct why *why)
+static MUST err_t read_value(struct text *t, const struct route_field *f, struct values *v,
+                             size_t i, struct why *why)
 {
     switch (f->kind) {
     case K_TEXT:
@@ -253,8 +260,8 @@ static MUST err_t read_value(struct text *t, const struct route_field *f, struct
 
 /* ---- the object */
 
-static MUST err_t find_member(const struct route *r, struct view key, const struct values *v, size_t *out,
-                              struct why *why)
+static MUST err_t find_member(const struct route *r, struct view key, const struct values *v,
+                              size_t *out, struct why *why)
 {
     for (size_t i = 0; i < r->n_fields; i++) {
         if (r->fields[i].from != IN_BODY || !view_is(key, r->fields[i].name))
@@ -264,11 +271,12 @@ static MUST err_t find_member(const struct route *r, struct view key, const stru
         *out = i;
         return ERR_OK;
     }
-    return fail(why, ERR_INVALID, "there is no member \"%.*s\" here", (int)(key.n < 64 ? key.n : 64),
-                (const char *)key.p);
+    return fail(why, ERR_INVALID, "there is no member \"%.*s\" here",
+                (int)(key.n < 64 ? key.n : 64), (const char *)key.p);
 }
 
-static MUST err_t read_member(const struct route *r, struct text *t, struct values *v, struct why *why)
+static MUST err_t read_member(const struct route *r, struct text *t, struct values *v,
+                              struct why *why)
 {
     struct view key;
     size_t i = 0;

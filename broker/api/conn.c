@@ -1,9 +1,10 @@
 /*
- * The connection table. Slots are reused last-freed first, so an idle worker touches little memory; the generation grows with
- * each use, so an id or a request id of the past finds nothing. A request id carries its slot in the low bits: finding the
- * connection a reply is for is one look.
- * Deadlines: one number per connection, scanned only when the earliest may have passed. Under load that is every few seconds,
- * however many requests come and go; a heap would be touched four times a request.
+ * The connection table. Slots are reused last-freed first, so an idle worker touches little memory;
+ * the generation grows with each use, so an id or a request id of the past finds nothing. A request
+ * id carries its slot in the low bits: finding the connection a reply is for is one look.
+ * Deadlines: one number per connection, scanned only when the earliest may have passed. Under load
+ * that is every few seconds, however many requests come and go; a heap would be touched four times
+ * a request.
  */
 #include "api/conn.h"
 #include "base/auto.h"
@@ -11,7 +12,10 @@
 #include <broker/secret.h>
 
 const struct conn_limits conn_limits_default = {
-    .ms = {[CONN_IDLE] = 30000, [CONN_READING] = 10000, [CONN_WAITING] = 15000, [CONN_WRITING] = 30000},
+    .ms = {[CONN_IDLE] = 30000,
+           [CONN_READING] = 10000,
+           [CONN_WAITING] = 15000,
+           [CONN_WRITING] = 30000},
 };
 
 struct place {
@@ -20,8 +24,8 @@ struct place {
 };
 struct conns {
     struct place *place;
-    uint32_t max, used, high;  /* `high`: places ever used */
-    uint32_t free;             /* first of the free list below `high`; `max` ends it */
+    uint32_t max, used, high; /* `high`: places ever used */
+    uint32_t free;            /* first of the free list below `high`; `max` ends it */
     uint32_t waiting;
     uint64_t sequence;
     int64_t next_deadline;
@@ -37,7 +41,8 @@ err_t conns_new(uint32_t max, const struct conn_limits *limits, struct conns **o
         free(place);
         return fail(why, ERR_INTERNAL, "out of memory");
     }
-    *t = (struct conns){.place = place, .max = max, .free = max, .next_deadline = INT64_MAX, .limits = *limits};
+    *t = (struct conns){
+        .place = place, .max = max, .free = max, .next_deadline = INT64_MAX, .limits = *limits};
     *out = t;
     return ERR_OK;
 }

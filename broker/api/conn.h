@@ -1,6 +1,7 @@
 /*
- * The connections of one worker: slots with generations (a connection id names one connection, ever), the phase each is in and
- * the moment that phase ends. Knows neither libmicrohttpd nor the vault.
+ * The connections of one worker: slots with generations (a connection id names one connection,
+ * ever), the phase each is in and the moment that phase ends. Knows neither libmicrohttpd nor the
+ * vault.
  */
 #ifndef API_CONN_H
 #define API_CONN_H
@@ -30,22 +31,21 @@ struct request {
     struct route_match match;
     struct view query;
     struct buf body;
-    err_t refused;                   /* told when the request has been read to its end */
+    err_t refused; /* told when the request has been read to its end */
     struct why why;
-    char allow[ROUTE_ALLOW_MAX];
 };
 
 struct listener;
 struct MHD_Connection;
 struct conn {
     uint32_t slot, generation;
-    int fd;                          /* libmicrohttpd closes it */
+    int fd; /* libmicrohttpd closes it */
     struct MHD_Connection *http;
     struct listener *from;
     enum conn_phase phase;
     int64_t deadline;
-    uint64_t waiting_for;            /* request id; 0: none */
-    bool shown;                      /* the vault has seen its descriptor */
+    uint64_t waiting_for; /* request id; 0: none */
+    bool shown;           /* the vault has seen its descriptor */
     struct request rq;
 };
 static inline uint64_t conn_id(const struct conn *c)
@@ -54,7 +54,8 @@ static inline uint64_t conn_id(const struct conn *c)
 }
 
 struct conns; /* the table */
-MUST err_t conns_new(uint32_t max, const struct conn_limits *limits, struct conns **out, struct why *why);
+MUST err_t conns_new(uint32_t max, const struct conn_limits *limits, struct conns **out,
+                     struct why *why);
 void conns_free(struct conns *t); /* takes NULL; frees what is open */
 uint32_t conns_open(const struct conns *t);
 uint32_t conns_waiting(const struct conns *t);
@@ -62,8 +63,8 @@ uint32_t conns_waiting(const struct conns *t);
 /* NULL when the table is full or memory is. The connection is IDLE. */
 struct conn *conn_new(struct conns *t, int fd, struct listener *from, int64_t now);
 void conn_free(struct conns *t, struct conn *c);
-struct conn *conn_find(const struct conns *t, uint64_t id);               /* by connection id; NULL */
-struct conn *conn_find_waiting(const struct conns *t, uint64_t request);  /* by request id; NULL */
+struct conn *conn_find(const struct conns *t, uint64_t id); /* by connection id; NULL */
+struct conn *conn_find_waiting(const struct conns *t, uint64_t request); /* by request id; NULL */
 /* The first open one in slot `from` or later; NULL at the end. For walking all. */
 struct conn *conn_next(const struct conns *t, uint32_t from);
 
@@ -74,7 +75,8 @@ void conn_request_clear(struct conn *c); /* wipes */
 
 /* The earliest moment a deadline may pass (it may be early, never late); INT64_MAX: none. */
 int64_t conns_next_deadline(const struct conns *t);
-/* Calls fn for each connection whose deadline has passed; it is not called for it again before a new phase. */
+/* Calls fn for each connection whose deadline has passed; it is not called for it again before a
+ * new phase. */
 void conns_expire(struct conns *t, int64_t now, void (*fn)(void *ctx, struct conn *c), void *ctx);
 
 #endif

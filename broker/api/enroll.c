@@ -1,6 +1,7 @@
 /*
- * Enrolling. The operator's bytes are parsed here, in the worker of the admin socket, by the provider's own parser; the vault
- * gets only the canonical form and decodes that strictly. Intermediate copies are wiped, also on failure.
+ * Enrolling. The operator's bytes are parsed here, in the worker of the admin socket, by the
+ * provider's own parser; the vault gets only the canonical form and decodes that strictly.
+ * Intermediate copies are wiped, also on failure.
  */
 #include "api/enroll.h"
 #include "base/auto.h"
@@ -23,8 +24,8 @@ static MUST err_t decode_base64(struct view text, struct buf *out, struct why *w
     return ERR_OK;
 }
 
-static MUST err_t input_of(const struct route *r, const struct values *v, struct buf *decoded, struct view *out,
-                           struct why *why)
+static MUST err_t input_of(const struct route *r, const struct values *v, struct buf *decoded,
+                           struct view *out, struct why *why)
 {
     struct view data = values_text(r, v, "data"), coded = values_text(r, v, "data_base64");
     if ((data.n == 0) == (coded.n == 0))
@@ -37,13 +38,15 @@ static MUST err_t input_of(const struct route *r, const struct values *v, struct
     return ERR_OK;
 }
 
-err_t enroll_canonical(const struct route *r, const struct values *v, struct buf *out, struct why *why)
+err_t enroll_canonical(const struct route *r, const struct values *v, struct buf *out,
+                       struct why *why)
 {
     AUTO(buf_free) struct buf decoded = {.max = ROUTE_ENROLL_BODY};
     struct view name = values_text(r, v, "provider"), input;
     const struct provider *p = provider_by_name(name);
     if (!p)
-        return fail(why, ERR_INVALID, "there is no provider \"%.*s\"", (int)name.n, name.n ? (const char *)name.p : "");
+        return fail(why, ERR_INVALID, "there is no provider \"%.*s\"", (int)name.n,
+                    name.n ? (const char *)name.p : "");
     TRY(input_of(r, v, &decoded, &input, why));
     const struct provider_options opt = {
         .origin = values_text(r, v, "origin"),

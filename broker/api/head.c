@@ -1,9 +1,11 @@
 /*
- * The head of a request. libmicrohttpd 0.9.75 parses leniently: it folds lines, ends them at a bare LF, cuts values at a NUL
- * and skips surplus spaces, and shows only the result. But it parses in place: method, target, version, names and values
- * still lie in the read buffer in the order they came, each delimiter overwritten by NULs. So the head is walked once more by
- * position: every piece must begin exactly where the one before it ends, and the last must end where the head does. Whatever
- * was swallowed leaves a gap and is refused. Should another version lay its buffer out differently, nothing is accepted.
+ * The head of a request. libmicrohttpd 0.9.75 parses leniently: it folds lines, ends them at a bare
+ * LF, cuts values at a NUL and skips surplus spaces, and shows only the result. But it parses in
+ * place: method, target, version, names and values still lie in the read buffer in the order they
+ * came, each delimiter overwritten by NULs. So the head is walked once more by position: every
+ * piece must begin exactly where the one before it ends, and the last must end where the head does.
+ * Whatever was swallowed leaves a gap and is refused. Should another version lay its buffer out
+ * differently, nothing is accepted.
  */
 #include "api/head.h"
 #include "base/auto.h"
@@ -67,12 +69,14 @@ static bool to_number(const char *s, size_t n, uint64_t *out)
     return n > 0 && n < 16;
 }
 
-static const char *note(struct walk *w, const char *name, size_t n, const char *value, size_t value_n)
+static const char *note(struct walk *w, const char *name, size_t n, const char *value,
+                        size_t value_n)
 {
     while (value_n && (value[value_n - 1] == ' ' || value[value_n - 1] == '\t'))
         value_n--;
     if (is(name, n, "content-length"))
-        return w->lengths++ || !to_number(value, value_n, &w->head.length) ? "Content-Length" : NULL;
+        return w->lengths++ || !to_number(value, value_n, &w->head.length) ? "Content-Length"
+                                                                           : NULL;
     if (is(name, n, "transfer-encoding"))
         return "Transfer-Encoding (send Content-Length)";
     if (is(name, n, "authorization")) {
@@ -102,26 +106,27 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
     return w->refused ? MHD_NO : MHD_YES;
 }
 
-static bool request_line(const char *method, struct view raw, const char *version)
+static bool request_line(const struct head_line *l)
 {
-    const char *target = (const char *)raw.p;
-    return is_token(method, strlen(method)) && target == method + strlen(method) + 1 &&
-           version == target + raw.n + 1 &&
-           (strcmp(version, "HTTP/1.1") == 0 || strcmp(version, "HTTP/1.0") == 0);
+    const char *target = (const char *)l->target.p;
+    size_t n = strlen(l->method);
+    return is_token(l->method, n) && target == l->method + n + 1 &&
+           l->version == target + l->target.n + 1 &&
+           (strcmp(l->version, "HTTP/1.1") == 0 || strcmp(l->version, "HTTP/1.0") == 0);
 }
 
-err_t head_read(struct MHD_Connection *http, const char *method, struct view raw, const char *version,
-                struct head *out, struct why *why)
+err_t head_read(struct MHD_Connection *http, const struct head_line *line, struct head *out,
+                struct why *why)
 {
-    if (!request_line(method, raw, version))
+    if (!request_line(line))
         return fail(why, ERR_INVALID, "the request line is malformed");
-    struct walk w = {.at = version + strlen(version)};
+    struct walk w = {.at = line->version + strlen(line->version)};
     (void)MHD_get_connection_values_n(http, MHD_HEADER_KIND, on_header, &w);
     if (w.refused)
         return fail(why, ERR_INVALID, "the header is not acceptable: %s", w.refused);
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(http, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (!size || w.at + 2 * CRLF != method + size->header_size)
+    if (!size || w.at + 2 * CRLF != line->method + size->header_size)
         return fail(why, ERR_INVALID, "the header is not acceptable: line structure");
     *out = w.head;
     return ERR_OK;
@@ -139,5 +144,6 @@ err_t head_check_type(const struct head *h, struct why *why)
             at++;
         good = good && n - at == sizeof(utf8) - 1 && strncasecmp(p + at, utf8, n - at) == 0;
     }
-    return good ? ERR_OK : fail(why, ERR_INVALID, "a body must come as Content-Type: application/json");
+    return good ? ERR_OK
+                : fail(why, ERR_INVALID, "a body must come as Content-Type: application/json");
 }

@@ -1,11 +1,13 @@
 /*
- * libmicrohttpd in external epoll mode: its epoll descriptor lies in our loop, we accept, it parses, writes and keeps alive.
- * A request's steps, in order: the head is held against our own rules, the row is found, the body collected, the message
- * built, the connection suspended, the message sent at the end of the turn; the vault's reply resumes it.
- * Refusals of two kinds: a malformed head (or a body over its limit) is answered at once and the connection closed, since
- * where the next request begins is in doubt; all others are answered when the request has been read, and it lives on.
- * Invariant: a suspended connection is CONN_WAITING and the reverse; only answer() ends both.
- * libmicrohttpd's own timeouts are off: they restart with each byte. The deadlines are api/conn.h's.
+ * libmicrohttpd in external epoll mode: its epoll descriptor lies in our loop, we accept, it
+ * parses, writes and keeps alive. A request's steps, in order: the head is held against our own
+ * rules, the row is found, the body collected, the message built, the connection suspended, the
+ * message sent at the end of the turn; the vault's reply resumes it. Refusals of two kinds: a
+ * malformed head (or a body over its limit) is answered at once and the connection closed, since
+ * where the next request begins is in doubt; all others are answered when the request has been
+ * read, and it lives on. Invariant: a suspended connection is CONN_WAITING and the reverse; only
+ * answer() ends both. libmicrohttpd's own timeouts are off: they restart with each byte. The
+ * deadlines are api/conn.h's.
  */
 #include "api/http.h"
 #include "api/enroll.h"
@@ -35,7 +37,8 @@ struct http {
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {
-    const union MHD_ConnectionInfo *i = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return i ? i->socket_context : NULL;
 }
 
@@ -55,14 +58,15 @@ static enum MHD_Result send_reply(struct http *h, struct conn *c, bool made, con
 static enum MHD_Result refuse(struct http *h, struct conn *c, err_t e, const struct why *why)
 {
     struct reply r = {0};
-    bool made = reply_error(e, why, c->rq.allow, &r);
+    bool made = reply_error(e, why, c->rq.match.allow, &r);
     return send_reply(h, c, made, &r);
 }
 
 static void answer(struct http *h, struct conn *c, bool made, const struct reply *r)
 {
     if (send_reply(h, c, made, r) == MHD_NO)
-        (void)shutdown(c->fd, SHUT_RDWR); /* no memory for a reply: libmicrohttpd sees the end and closes */
+        (void)shutdown(
+            c->fd, SHUT_RDWR); /* no memory for a reply: libmicrohttpd sees the end and closes */
     conn_enter(h->w->conns, c, CONN_WRITING, loop_now(h->w->loop));
     MHD_resume_connection(c->http);
     h->ready = true;
@@ -93,7 +97,8 @@ void http_kill(struct http *h, struct conn *c)
 
 /* ---- a request's steps */
 
-static MUST err_t build(struct http *h, struct conn *c, struct values *v, uint64_t id, struct why *why)
+static MUST err_t build(struct http *h, struct conn *c, struct values *v, uint64_t id,
+                        struct why *why)
 {
     const struct route *r = c->rq.match.route;
     AUTO(buf_free) struct buf credential = {0};
@@ -102,10 +107,13 @@ static MUST err_t build(struct http *h, struct conn *c, struct values *v, uint64
     TRY(request_check(r, v, why));
     if (r->flags & ROUTE_ENROLLS)
         TRY(enroll_canonical(r, v, &credential, why));
-    return request_message(r, v, buf_view(&credential), id, conn_id(c), &h->packet, why);
+    v->credential = buf_view(&credential);
+    const struct request_ids ids = {id, conn_id(c)};
+    return request_message(r, v, ids, &h->packet, why);
 }
 
-/* The bearer token's bytes lie in libmicrohttpd's buffer, which it does not wipe: taken from there, wiped there. */
+/* The bearer token's bytes lie in libmicrohttpd's buffer, which it does not wipe: taken from there,
+ * wiped there. */
 static MUST err_t take_bearer(struct conn *c, struct values *v, struct view *token, struct why *why)
 {
     const char *p = NULL;
@@ -144,14 +152,15 @@ static enum MHD_Result finish(struct http *h, struct conn *c)
     return MHD_YES;
 }
 
-static MUST err_t find_row(struct http *h, struct conn *c, const char *method, const struct head *head)
+static MUST err_t find_row(struct http *h, struct conn *c, const char *method,
+                           const struct head *head)
 {
     struct request *rq = &c->rq;
     struct view path;
     if (rq->raw_n > ROUTE_MAX_PATH)
         return fail(&rq->why, ERR_INVALID, "the request target has over %d bytes", ROUTE_MAX_PATH);
     TRY(request_target(view_str(rq->target), &path, &rq->query, &rq->why));
-    TRY(route_find(h->w->role, method, path, &rq->match, rq->allow, &rq->why));
+    TRY(route_find(h->w->role, method, path, &rq->match, &rq->why));
     const struct route *r = rq->match.route;
     if (head->length > 0 && r->body_max == 0)
         return fail(&rq->why, ERR_INVALID, "%s %s takes no body", r->method, r->path);
@@ -160,13 +169,15 @@ static MUST err_t find_row(struct http *h, struct conn *c, const char *method, c
     return head->length > 0 ? head_check_type(head, &rq->why) : ERR_OK;
 }
 
-static enum MHD_Result begin(struct http *h, struct conn *c, const char *method, const char *version)
+static enum MHD_Result begin(struct http *h, struct conn *c, const char *method,
+                             const char *version)
 {
     struct request *rq = &c->rq;
     struct head head = {0};
     struct why why = {0};
     rq->head_done = true;
-    if (head_read(c->http, method, VIEW(rq->raw, rq->raw_n), version, &head, &why) != ERR_OK)
+    const struct head_line line = {method, VIEW(rq->raw, rq->raw_n), version};
+    if (head_read(c->http, &line, &head, &why) != ERR_OK)
         return refuse(h, c, ERR_INVALID, &why);
     rq->refused = find_row(h, c, method, &head);
     if (rq->refused != ERR_OK && (rq->refused == ERR_TOO_LARGE || head.length > DISCARD_MAX))
@@ -186,8 +197,9 @@ static enum MHD_Result collect(struct conn *c, const char *data, size_t *n)
 
 /* ---- libmicrohttpd's callbacks */
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_n, void **state)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_n, void **state)
 {
     struct conn *c = conn_of(mhd);
     (void)url;
@@ -225,7 +237,8 @@ static size_t on_unescape(void *ctx, struct MHD_Connection *mhd, char *s)
     return strlen(s);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *mhd, void **state, enum MHD_RequestTerminationCode how)
+static void on_completed(void *ctx, struct MHD_Connection *mhd, void **state,
+                         enum MHD_RequestTerminationCode how)
 {
     struct http *h = ctx;
     struct conn *c = conn_of(mhd);
@@ -248,7 +261,8 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     }
     struct conn *c = *socket_ctx;
     if (c->shown) {
-        (void)shutdown(c->fd, SHUT_RDWR); /* the vault has a copy: our close() alone would not end it */
+        (void)shutdown(c->fd,
+                       SHUT_RDWR); /* the vault has a copy: our close() alone would not end it */
         link_closed(h->w->link, conn_id(c));
     }
     listener_release(c->from);
@@ -290,7 +304,8 @@ void http_adopt(struct http *h, int fd, struct listener *from)
     enum MHD_Result added = MHD_add_connection(h->mhd, fd, &addr, sizeof(addr.sa_family));
     h->adopting = NULL;
     h->ready = true;
-    if (added == MHD_NO && conn_find(h->w->conns, id)) { /* on_connection() did not see its end; fd is closed */
+    if (added == MHD_NO &&
+        conn_find(h->w->conns, id)) { /* on_connection() did not see its end; fd is closed */
         listener_release(from);
         conn_free(h->w->conns, c);
     }
@@ -317,8 +332,8 @@ err_t http_new(struct worker *w, struct http **out, struct why *why)
         flags, 0, NULL, NULL, on_request, h, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
         MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONN_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        0u, MHD_OPTION_END);
+        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONN_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
     err_t e = h->mhd ? watch(h, why) : fail(why, ERR_INTERNAL, "libmicrohttpd does not start");
     if (e != ERR_OK) {
         http_free(h);

@@ -15,7 +15,8 @@ void http_answer(struct http *h, struct conn *c, const struct msg *reply);
 void http_answer_error(struct http *h, struct conn *c, err_t e, const char *sentence);
 /* Closes a connection in any phase. */
 void http_kill(struct http *h, struct conn *c);
-/* Runs libmicrohttpd until nothing is ready; true when it stopped before that and must be run again soon. */
+/* Runs libmicrohttpd until nothing is ready; true when it stopped before that and must be run again
+ * soon. */
 bool http_run(struct http *h);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * The line to the vault. Requests are queued as whole packets and sent at the end of the turn, in order. A packet is held
- * against the connection table at the moment it is sent: when its request has been given up meanwhile (deadline, client
- * gone), it is dropped, so a descriptor number that was reused can never be shown in another's name.
- * The vault's death ends the worker: without it there is nothing to serve.
+ * The line to the vault. Requests are queued as whole packets and sent at the end of the turn, in
+ * order. A packet is held against the connection table at the moment it is sent: when its request
+ * has been given up meanwhile (deadline, client gone), it is dropped, so a descriptor number that
+ * was reused can never be shown in another's name. The vault's death ends the worker: without it
+ * there is nothing to serve.
  */
 #include "api/link.h"
 #include "api/http.h"
@@ -16,7 +17,7 @@
 
 enum { PER_TURN = 256 };
 
-struct entry { /* before each packet in the queue */
+struct entry {        /* before each packet in the queue */
     uint64_t request; /* 0: none waits for it */
     uint32_t n;
 };
@@ -66,7 +67,8 @@ static void queue_message(struct link *l, enum msg_type type, uint64_t conn, con
     msg_begin(&packet, type, 0, conn);
     msg_put_str(&packet, F_REASON, reason);
     if (packet.bad || !queue_add(l, 0, buf_view(&packet))) {
-        log_event(LOG_LVL_ERROR, "link.full", NULL); /* the vault would keep a dead connection: start anew */
+        log_event(LOG_LVL_ERROR, "link.full",
+                  NULL); /* the vault would keep a dead connection: start anew */
         loop_stop(l->w->loop, 1);
     }
 }
@@ -81,7 +83,8 @@ void link_ready(struct link *l, const char *sandbox)
     queue_message(l, MSG_READY, 0, sandbox);
 }
 
-static MUST err_t send_entry(struct link *l, const struct entry *e, struct view packet, struct why *why)
+static MUST err_t send_entry(struct link *l, const struct entry *e, struct view packet,
+                             struct why *why)
 {
     if (e->request == 0)
         return ipc_send(l->fd, packet, -1, why);
@@ -140,7 +143,8 @@ static MUST err_t on_close(struct link *l, const struct msg *m, int fd, struct w
 
 static MUST err_t on_listen(struct link *l, const struct msg *m, int fd, struct why *why)
 {
-    return listen_add(l->w->listeners, msg_view(m, F_CONSUMER), fd, msg_u64(m, F_MAX_CONNS, 0), why);
+    return listen_add(l->w->listeners, msg_view(m, F_CONSUMER), fd, msg_u64(m, F_MAX_CONNS, 0),
+                      why);
 }
 
 static MUST err_t on_unlisten(struct link *l, const struct msg *m, int fd, struct why *why)

@@ -1,4 +1,5 @@
-/* The vault's end of the line: what is to be sent waits in order; what arrives is handed out by message type. */
+/* The vault's end of the line: what is to be sent waits in order; what arrives is handed out by
+ * message type. */
 #ifndef API_LINK_H
 #define API_LINK_H
 
@@ -9,8 +10,8 @@ enum { LINK_QUEUE_MAX = 8 << 20 };
 MUST err_t link_new(struct worker *w, int vault_fd, struct link **out, struct why *why);
 void link_free(struct link *l); /* takes NULL; closes vault_fd */
 
-/* Queues the packet of the request `id`; the connection's descriptor goes with it when the vault has not seen it yet.
- * ERR_UNAVAILABLE when the vault does not keep up. */
+/* Queues the packet of the request `id`; the connection's descriptor goes with it when the vault
+ * has not seen it yet. ERR_UNAVAILABLE when the vault does not keep up. */
 MUST err_t link_request(struct link *l, uint64_t id, struct view packet, struct why *why);
 /* Queues CLOSED for a connection the vault knows. */
 void link_closed(struct link *l, uint64_t conn);

@@ -1,7 +1,8 @@
 /*
- * Accepting. A consumer over its quota is told so at once (503 and closed) instead of being left in the backlog, where it
- * would hang; no consumer's connections can take another's places as long as the total is not reached.
- * A listener lives until its last connection is gone, so that a connection's pointer to it never dangles.
+ * Accepting. A consumer over its quota is told so at once (503 and closed) instead of being left in
+ * the backlog, where it would hang; no consumer's connections can take another's places as long as
+ * the total is not reached. A listener lives until its last connection is gone, so that a
+ * connection's pointer to it never dangles.
  */
 #include "api/listen.h"
 #include "api/http.h"
@@ -145,7 +146,8 @@ static struct listener *find_or_add(struct listeners *all, struct view consumer)
     return l;
 }
 
-err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t quota, struct why *why)
+err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t quota,
+                 struct why *why)
 {
     AUTO(auto_close) int owned = fd;
     if (fd < 0 || consumer.n == 0 || consumer.n > NAME_MAX_LEN)

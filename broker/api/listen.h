@@ -1,4 +1,5 @@
-/* The listening sockets the vault handed over, one per consumer, and how many connections each may have. */
+/* The listening sockets the vault handed over, one per consumer, and how many connections each may
+ * have. */
 #ifndef API_LISTEN_H
 #define API_LISTEN_H
 
@@ -9,9 +10,10 @@ enum { LISTEN_QUOTA_API = 64, LISTEN_QUOTA_ADMIN = 16 };
 MUST err_t listeners_new(struct worker *w, struct listeners **out, struct why *why);
 void listeners_free(struct listeners *all); /* takes NULL; every connection must be gone */
 
-/* Takes `fd` over, also on failure. `quota` 0: the role's default. A socket already there for the consumer is replaced;
- * its connections stay. */
-MUST err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t quota, struct why *why);
+/* Takes `fd` over, also on failure. `quota` 0: the role's default. A socket already there for the
+ * consumer is replaced; its connections stay. */
+MUST err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t quota,
+                      struct why *why);
 /* Closes the socket and all its connections. */
 void listen_remove(struct listeners *all, struct view consumer);
 /* A connection of `from` is gone. */

@@ -1,6 +1,7 @@
 /*
- * brokerd-api --role=api|admin --fd=N: one worker, started by the supervisor with its end of the line to the vault on
- * descriptor N. Gives up what it does not need before it reads its first byte; opens no file and no socket after that.
+ * brokerd-api --role=api|admin --fd=N: one worker, started by the supervisor with its end of the
+ * line to the vault on descriptor N. Gives up what it does not need before it reads its first byte;
+ * opens no file and no socket after that.
  */
 #include "api/worker.h"
 #include "base/auto.h"
@@ -55,7 +56,8 @@ static MUST err_t read_options(int argc, char **argv, struct options *o, struct 
             good = strncmp(argv[i], "--fd=", 5) == 0 && read_fd(argv[i] + 5, o);
     }
     if (!good || !o->role || o->fd < 0)
-        return fail(why, ERR_USAGE, "usage: brokerd-api --role=api|admin --fd=N (started by brokerd, not by hand)");
+        return fail(why, ERR_USAGE,
+                    "usage: brokerd-api --role=api|admin --fd=N (started by brokerd, not by hand)");
     return ERR_OK;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Answers. The body is copied once, from the vault's packet into a block of its own that is wiped when libmicrohttpd lets go
- * of it (after sending, or when the client went away); libmicrohttpd writes from that block and keeps no copy.
+ * Answers. The body is copied once, from the vault's packet into a block of its own that is wiped
+ * when libmicrohttpd lets go of it (after sending, or when the client went away); libmicrohttpd
+ * writes from that block and keeps no copy.
  */
 #include "api/reply.h"
 #include "base/auto.h"
@@ -48,7 +49,8 @@ static bool finish(struct view body, const char *type, struct reply *out)
     struct MHD_Response *r = response_of(body);
     if (!r)
         return false;
-    if (!add(r, MHD_HTTP_HEADER_CONTENT_TYPE, type) || !add(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store")) {
+    if (!add(r, MHD_HTTP_HEADER_CONTENT_TYPE, type) ||
+        !add(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store")) {
         MHD_destroy_response(r);
         return false;
     }
@@ -85,7 +87,8 @@ static void add_retry(struct reply *out, const struct msg *m)
     char seconds[24];
     if (!m->has[F_RETRY_MS])
         return;
-    snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)(msg_u64(m, F_RETRY_MS, 0) / 1000 + 1));
+    snprintf(seconds, sizeof(seconds), "%llu",
+             (unsigned long long)(msg_u64(m, F_RETRY_MS, 0) / 1000 + 1));
     (void)add(out->http, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 

@@ -1,7 +1,8 @@
 /*
- * From the parts of a request to its message. Nothing here knows an endpoint: the row says what is taken from where.
- * Nothing is decoded: a target with "%" is refused, because no name of ours needs one and a second spelling of a path is how
- * checks are passed by. request_check() holds names against the one rule for names before the vault does it again.
+ * From the parts of a request to its message. Nothing here knows an endpoint: the row says what is
+ * taken from where. Nothing is decoded: a target with "%" is refused, because no name of ours needs
+ * one and a second spelling of a path is how checks are passed by. request_check() holds names
+ * against the one rule for names before the vault does it again.
  */
 #include "api/request.h"
 #include "base/auto.h"
@@ -26,7 +27,8 @@ err_t request_target(struct view raw, struct view *path, struct view *query, str
         return fail(why, ERR_INVALID, "the request target has over %d bytes", ROUTE_MAX_PATH);
     for (size_t i = 0; i < raw.n; i++)
         if (i != n && !target_char(raw.p[i], i > n))
-            return fail(why, ERR_INVALID, "the request target has a byte that no path here has, at %zu", i);
+            return fail(why, ERR_INVALID,
+                        "the request target has a byte that no path here has, at %zu", i);
     *path = VIEW(raw.p, n);
     *query = mark ? VIEW(mark + 1, raw.n - n - 1) : VIEW(NULL, 0);
     return ERR_OK;
@@ -48,7 +50,8 @@ static MUST err_t decimal(struct view v, const char *name, uint64_t *out, struct
     return ERR_OK;
 }
 
-static MUST err_t set_text(const struct route *r, size_t i, struct view text, struct values *v, struct why *why)
+static MUST err_t set_text(const struct route *r, size_t i, struct view text, struct values *v,
+                           struct why *why)
 {
     const struct route_field *f = &r->fields[i];
     if (values_has(v, i))
@@ -63,18 +66,20 @@ static MUST err_t set_text(const struct route *r, size_t i, struct view text, st
     return ERR_OK;
 }
 
-static MUST err_t query_pair(const struct route *r, struct view pair, struct values *v, struct why *why)
+static MUST err_t query_pair(const struct route *r, struct view pair, struct values *v,
+                             struct why *why)
 {
     const uint8_t *eq = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
     struct view key = VIEW(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
     for (size_t i = 0; eq && i < r->n_fields; i++)
         if (r->fields[i].from == IN_QUERY && view_is(key, r->fields[i].name))
             return set_text(r, i, VIEW(eq + 1, pair.n - key.n - 1), v, why);
-    return fail(why, ERR_INVALID, "there is no query parameter \"%.*s\" here", (int)(key.n < 64 ? key.n : 64),
-                key.n ? (const char *)key.p : "");
+    return fail(why, ERR_INVALID, "there is no query parameter \"%.*s\" here",
+                (int)(key.n < 64 ? key.n : 64), key.n ? (const char *)key.p : "");
 }
 
-static MUST err_t read_query(const struct route *r, struct view query, struct values *v, struct why *why)
+static MUST err_t read_query(const struct route *r, struct view query, struct values *v,
+                             struct why *why)
 {
     const uint8_t *p = query.p, *end = query.n ? query.p + query.n : query.p;
     while (p < end) {
@@ -96,7 +101,8 @@ static size_t param_place(const char *path, const char *name)
     return ROUTE_MAX_PARAMS;
 }
 
-err_t request_params(const struct route_match *m, struct view query, struct values *v, struct why *why)
+err_t request_params(const struct route_match *m, struct view query, struct values *v,
+                     struct why *why)
 {
     const struct route *r = m->route;
     for (size_t i = 0; i < r->n_fields; i++) {
@@ -112,7 +118,8 @@ err_t request_params(const struct route_match *m, struct view query, struct valu
     return read_query(r, query, v, why);
 }
 
-err_t request_bearer(const struct route *r, struct view authorization, struct values *v, struct why *why)
+err_t request_bearer(const struct route *r, struct view authorization, struct values *v,
+                     struct why *why)
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof(scheme) - 1;
@@ -162,12 +169,13 @@ err_t request_check(const struct route *r, const struct values *v, struct why *w
         any |= there && (f->kind != K_BOOL || v->number[i]);
     }
     if ((r->flags & ROUTE_NEEDS_ANY) && !any)
-        return fail(why, ERR_INVALID, "at least one member must say what is meant; see contrib/openapi.yaml");
+        return fail(why, ERR_INVALID,
+                    "at least one member must say what is meant; see contrib/openapi.yaml");
     return ERR_OK;
 }
 
-static MUST err_t put_field(const struct route_field *f, struct view text, uint64_t number, struct buf *out,
-                            struct why *why)
+static MUST err_t put_field(const struct route_field *f, struct view text, uint64_t number,
+                            struct buf *out, struct why *why)
 {
     const enum msg_field tag = (enum msg_field)f->field;
     if (!is_text(f) && (number || f->kind != K_BOOL))
@@ -180,12 +188,12 @@ static MUST err_t put_field(const struct route_field *f, struct view text, uint6
     return ERR_OK;
 }
 
-err_t request_message(const struct route *r, const struct values *v, struct view credential, uint64_t id,
-                      uint64_t conn, struct buf *out, struct why *why)
+err_t request_message(const struct route *r, const struct values *v, struct request_ids ids,
+                      struct buf *out, struct why *why)
 {
-    msg_begin(out, r->type, id, conn);
-    if (credential.n)
-        msg_put(out, F_BODY, credential);
+    msg_begin(out, r->type, ids.request, ids.conn);
+    if (v->credential.n)
+        msg_put(out, F_BODY, v->credential);
     for (size_t i = 0; i < r->n_fields; i++)
         if (r->fields[i].field != NOT_SENT && is_there(r, v, i))
             TRY(put_field(&r->fields[i], v->text[i], v->number[i], out, why));

@@ -1,19 +1,23 @@
 /*
- * The endpoint table and the path matcher. A row's fields stand in the order of the message's tags, so that the generic
- * conversion is one walk; a contract test holds every row against the message table and contrib/openapi.yaml.
- * The matcher compares raw bytes: nothing was decoded before, so "%2e" or "//" can only fail to match.
+ * The endpoint table and the path matcher. A row's fields stand in the order of the message's tags,
+ * so that the generic conversion is one walk; a contract test holds every row against the message
+ * table and contrib/openapi.yaml. The matcher compares raw bytes: nothing was decoded before, so
+ * "%2e" or "//" can only fail to match.
  */
 #include "api/routes.h"
 #include "base/auto.h"
 
 #include <string.h>
 
+/* clang-format off */
 #define MEMBER(name, tag, kind) {name, F_##tag, IN_BODY, kind, false, 0, 0}
 #define NEEDED(name, tag, kind) {name, F_##tag, IN_BODY, kind, true, 0, 0}
 #define PARAM(name, tag, kind) {name, F_##tag, IN_PATH, kind, true, 0, 0}
 #define QUERY(name, tag, kind) {name, F_##tag, IN_QUERY, kind, false, 0, 0}
+#define BEARER(name, tag) {name, F_##tag, IN_BEARER, K_TEXT, true, 0, 0}
 #define ALWAYS(name, tag, v) {name, F_##tag, IN_ROW, K_NUMBER, true, v, 0}
 #define LOCAL(name, needed, size) {name, NOT_SENT, IN_BODY, K_TEXT, needed, 0, size}
+/* clang-format on */
 
 static const struct route_field issue[] = {
     NEEDED("credential", CREDENTIAL, K_TEXT), MEMBER("deliver", DELIVER, K_TEXT),
@@ -23,7 +27,7 @@ static const struct route_field issue[] = {
 static const struct route_field renew[] = {
     MEMBER("ttl_ms", TTL_MS, K_NUMBER),
     PARAM("id", LEASE, K_TEXT),
-    {"token", F_TOKEN, IN_BEARER, K_TEXT, true, 0, 0},
+    BEARER("token", TOKEN),
 };
 static const struct route_field lease_id[] = {PARAM("id", LEASE, K_TEXT)};
 static const struct route_field cursor[] = {QUERY("cursor", CURSOR, K_NUMBER)};
@@ -43,9 +47,9 @@ static const struct route_field cred_list[] = {
     QUERY("limit", COUNT, K_NUMBER),
     QUERY("after", AFTER, K_TEXT),
 };
-#define ENROLL_MEMBERS                                                                           \
-    LOCAL("data", false, ROUTE_ENROLL_BODY), LOCAL("data_base64", false, ROUTE_ENROLL_BODY),     \
-        LOCAL("origin", false, 512), LOCAL("header", false, 512), LOCAL("env", false, 128),      \
+#define ENROLL_MEMBERS                                                                             \
+    LOCAL("data", false, ROUTE_ENROLL_BODY), LOCAL("data_base64", false, ROUTE_ENROLL_BODY),       \
+        LOCAL("origin", false, 512), LOCAL("header", false, 512), LOCAL("env", false, 128),        \
         LOCAL("username", false, 256)
 static const struct route_field enroll[] = {
     NEEDED("name", CREDENTIAL, K_TEXT),
@@ -70,11 +74,16 @@ static const struct route_field consumer_add[] = {
     MEMBER("note", NOTE, K_TEXT),
 };
 static const struct route_field grant_add[] = {
-    PARAM("name", CONSUMER, K_TEXT),     NEEDED("credential", CREDENTIAL, K_TEXT),
-    NEEDED("deliver", DELIVER, K_NAMES), MEMBER("ttl_ms", TTL_MS, K_NUMBER),
-    MEMBER("max_ttl_ms", MAX_TTL_MS, K_NUMBER), MEMBER("uses", USES, K_NUMBER),
-    MEMBER("owner", OWNER, K_TEXT),      MEMBER("allow", ALLOW, K_LIST),
-    MEMBER("models", MODELS, K_LIST),    MEMBER("budget", BUDGET, K_TEXT),
+    PARAM("name", CONSUMER, K_TEXT),
+    NEEDED("credential", CREDENTIAL, K_TEXT),
+    NEEDED("deliver", DELIVER, K_NAMES),
+    MEMBER("ttl_ms", TTL_MS, K_NUMBER),
+    MEMBER("max_ttl_ms", MAX_TTL_MS, K_NUMBER),
+    MEMBER("uses", USES, K_NUMBER),
+    MEMBER("owner", OWNER, K_TEXT),
+    MEMBER("allow", ALLOW, K_LIST),
+    MEMBER("models", MODELS, K_LIST),
+    MEMBER("budget", BUDGET, K_TEXT),
 };
 static const struct route_field grant[] = {
     PARAM("name", CONSUMER, K_TEXT),
@@ -96,51 +105,55 @@ static const struct route_field audit[] = {
     QUERY("limit", COUNT, K_NUMBER),
 };
 
+/* clang-format off */
 #define WITH(f) (f), COUNT(f)
 #define NOTHING NULL, 0
-enum { SMALL = 4096, MIDDLE = 16384 };
+#define API(method, path, type, body, ...) \
+    {FROM_API, method, path, MSG_##type, body, __VA_ARGS__, 0, REPLY_JSON}
+#define ADMIN(method, path, type, body, ...) \
+    {FROM_ADMIN, method, path, MSG_##type, body, __VA_ARGS__, 0, REPLY_JSON}
+#define SPECIAL(method, path, type, body, fields, flags, reply) \
+    {FROM_ADMIN, method, path, MSG_##type, body, fields, COUNT(fields), flags, reply}
+enum { SMALL = 4096, MIDDLE = 16384, LARGE = 32768, ENROLL = ROUTE_ENROLL_BODY };
 
 static const struct route routes[] = {
-    /* what a consumer may ask */
-    {FROM_API, "POST", "/v1/leases", MSG_LEASE_ISSUE, SMALL, WITH(issue), 0, REPLY_JSON},
-    {FROM_API, "POST", "/v1/leases/{id}/renew", MSG_LEASE_RENEW, SMALL, WITH(renew), 0, REPLY_JSON},
-    {FROM_API, "DELETE", "/v1/leases/{id}", MSG_LEASE_END, 0, WITH(lease_id), 0, REPLY_JSON},
-    {FROM_API, "GET", "/v1/leases/{id}", MSG_LEASE_SHOW, 0, WITH(lease_id), 0, REPLY_JSON},
-    {FROM_API, "GET", "/v1/leases", MSG_LEASES, 0, WITH(cursor), 0, REPLY_JSON},
-    {FROM_API, "GET", "/v1/grants", MSG_GRANTS, 0, NOTHING, 0, REPLY_JSON},
-    {FROM_API, "GET", "/v1/whoami", MSG_WHOAMI, 0, NOTHING, 0, REPLY_JSON},
-    {FROM_API, "POST", "/v1/token/introspect", MSG_INTROSPECT, SMALL, WITH(token), 0, REPLY_JSON},
-    /* what an operator may ask */
-    {FROM_ADMIN, "GET", "/v1/status", MSG_STATUS, 0, NOTHING, 0, REPLY_JSON},
+    /*    method    path                           message         body    fields */
+    API("POST",     "/v1/leases",                  LEASE_ISSUE,    SMALL,  WITH(issue)),
+    API("POST",     "/v1/leases/{id}/renew",       LEASE_RENEW,    SMALL,  WITH(renew)),
+    API("DELETE",   "/v1/leases/{id}",             LEASE_END,      0,      WITH(lease_id)),
+    API("GET",      "/v1/leases/{id}",             LEASE_SHOW,     0,      WITH(lease_id)),
+    API("GET",      "/v1/leases",                  LEASES,         0,      WITH(cursor)),
+    API("GET",      "/v1/grants",                  GRANTS,         0,      NOTHING),
+    API("GET",      "/v1/whoami",                  WHOAMI,         0,      NOTHING),
+    API("POST",     "/v1/token/introspect",        INTROSPECT,     SMALL,  WITH(token)),
+
+    ADMIN("GET",    "/v1/status",                  STATUS,         0,      NOTHING),
     {FROM_ADMIN, "GET", "/metrics", MSG_METRICS, 0, NOTHING, 0, REPLY_PROMETHEUS},
-    {FROM_ADMIN, "POST", "/v1/init", MSG_INIT, MIDDLE, WITH(key_source), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/unlock", MSG_UNLOCK, MIDDLE, WITH(unlock), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/lock", MSG_LOCK, SMALL, NOTHING, 0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/keys", MSG_KEY_LIST, 0, NOTHING, 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/keys", MSG_KEY_ADD, MIDDLE, WITH(key_source), 0, REPLY_JSON},
-    {FROM_ADMIN, "DELETE", "/v1/keys/{slot}", MSG_KEY_REMOVE, 0, WITH(slot), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/rekey", MSG_REKEY, SMALL, NOTHING, 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/store/accept", MSG_ACCEPT_STORE, SMALL, NOTHING, 0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/credentials", MSG_CRED_LIST, 0, WITH(cred_list), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/credentials", MSG_CRED_PUT, ROUTE_ENROLL_BODY, WITH(enroll),
-     ROUTE_ENROLLS, REPLY_JSON},
-    {FROM_ADMIN, "PUT", "/v1/credentials/{name}", MSG_CRED_PUT, ROUTE_ENROLL_BODY, WITH(replace),
-     ROUTE_ENROLLS, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/credentials/{name}", MSG_CRED_SHOW, 0, WITH(credential), 0, REPLY_JSON},
-    {FROM_ADMIN, "DELETE", "/v1/credentials/{name}", MSG_CRED_REMOVE, 0, WITH(credential), 0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/consumers", MSG_CONSUMER_LIST, 0, WITH(after), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/consumers", MSG_CONSUMER_ADD, MIDDLE, WITH(consumer_add), 0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/consumers/{name}", MSG_CONSUMER_SHOW, 0, WITH(consumer), 0, REPLY_JSON},
-    {FROM_ADMIN, "DELETE", "/v1/consumers/{name}", MSG_CONSUMER_REMOVE, 0, WITH(consumer), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/consumers/{name}/grants", MSG_GRANT_ADD, 2 * MIDDLE, WITH(grant_add), 0,
-     REPLY_JSON},
-    {FROM_ADMIN, "DELETE", "/v1/consumers/{name}/grants/{credential}", MSG_GRANT_REMOVE, 0, WITH(grant),
-     0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/leases", MSG_ADMIN_LEASES, 0, WITH(admin_leases), 0, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/revoke", MSG_ADMIN_REVOKE, SMALL, WITH(revocation), ROUTE_NEEDS_ANY, REPLY_JSON},
-    {FROM_ADMIN, "POST", "/v1/reload", MSG_RELOAD, SMALL, NOTHING, 0, REPLY_JSON},
-    {FROM_ADMIN, "GET", "/v1/audit", MSG_AUDIT_READ, 0, WITH(audit), 0, REPLY_JSONL},
+    ADMIN("POST",   "/v1/init",                    INIT,           MIDDLE, WITH(key_source)),
+    ADMIN("POST",   "/v1/unlock",                  UNLOCK,         MIDDLE, WITH(unlock)),
+    ADMIN("POST",   "/v1/lock",                    LOCK,           SMALL,  NOTHING),
+    ADMIN("GET",    "/v1/keys",                    KEY_LIST,       0,      NOTHING),
+    ADMIN("POST",   "/v1/keys",                    KEY_ADD,        MIDDLE, WITH(key_source)),
+    ADMIN("DELETE", "/v1/keys/{slot}",             KEY_REMOVE,     0,      WITH(slot)),
+    ADMIN("POST",   "/v1/rekey",                   REKEY,          SMALL,  NOTHING),
+    ADMIN("POST",   "/v1/store/accept",            ACCEPT_STORE,   SMALL,  NOTHING),
+    ADMIN("GET",    "/v1/credentials",             CRED_LIST,      0,      WITH(cred_list)),
+    SPECIAL("POST", "/v1/credentials",        CRED_PUT, ENROLL, enroll,  ROUTE_ENROLLS, REPLY_JSON),
+    SPECIAL("PUT",  "/v1/credentials/{name}", CRED_PUT, ENROLL, replace, ROUTE_ENROLLS, REPLY_JSON),
+    ADMIN("GET",    "/v1/credentials/{name}",      CRED_SHOW,      0,      WITH(credential)),
+    ADMIN("DELETE", "/v1/credentials/{name}",      CRED_REMOVE,    0,      WITH(credential)),
+    ADMIN("GET",    "/v1/consumers",               CONSUMER_LIST,  0,      WITH(after)),
+    ADMIN("POST",   "/v1/consumers",               CONSUMER_ADD,   MIDDLE, WITH(consumer_add)),
+    ADMIN("GET",    "/v1/consumers/{name}",        CONSUMER_SHOW,  0,      WITH(consumer)),
+    ADMIN("DELETE", "/v1/consumers/{name}",        CONSUMER_REMOVE, 0,     WITH(consumer)),
+    ADMIN("POST",   "/v1/consumers/{name}/grants", GRANT_ADD,      LARGE,  WITH(grant_add)),
+    ADMIN("DELETE", "/v1/consumers/{name}/grants/{credential}", GRANT_REMOVE, 0, WITH(grant)),
+    ADMIN("GET",    "/v1/leases",                  ADMIN_LEASES,   0,      WITH(admin_leases)),
+    SPECIAL("POST", "/v1/revoke", ADMIN_REVOKE, SMALL, revocation, ROUTE_NEEDS_ANY, REPLY_JSON),
+    ADMIN("POST",   "/v1/reload",                  RELOAD,         SMALL,  NOTHING),
+    SPECIAL("GET",  "/v1/audit", AUDIT_READ, 0, audit, 0, REPLY_JSONL),
 };
+/* clang-format on */
 
 const struct route *route_at(size_t i)
 {
@@ -199,9 +212,9 @@ static void allow_add(char allow[ROUTE_ALLOW_MAX], const char *method)
 }
 
 err_t route_find(uint32_t role, const char *method, struct view path, struct route_match *out,
-                 char allow[ROUTE_ALLOW_MAX], struct why *why)
+                 struct why *why)
 {
-    allow[0] = '\0';
+    char allow[ROUTE_ALLOW_MAX] = "";
     for (const struct route *r = routes; r < routes + COUNT(routes); r++) {
         struct route_match m = {.route = r};
         if (r->role != role || !path_fits(r->path, path, m.param))
@@ -212,7 +225,8 @@ err_t route_find(uint32_t role, const char *method, struct view path, struct rou
         }
         allow_add(allow, r->method);
     }
-    if (allow[0])
-        return fail(why, ERR_METHOD, "this path takes %s", allow);
-    return fail(why, ERR_NOT_FOUND, "no such path on this socket; see contrib/openapi.yaml");
+    if (!allow[0])
+        return fail(why, ERR_NOT_FOUND, "no such path on this socket; see contrib/openapi.yaml");
+    memcpy(out->allow, allow, sizeof(allow));
+    return fail(why, ERR_METHOD, "this path takes %s", allow);
 }

@@ -1,7 +1,8 @@
 /*
- * THE list of endpoints of both sockets. One row: method, path, the message it becomes, how large its body may be, and for
- * every value where it comes from and which field it fills. The conversion is generic (api/request.h); a row cannot forget a
- * limit or a check. A role's worker knows only its own rows.
+ * THE list of endpoints of both sockets. One row: method, path, the message it becomes, how large
+ * its body may be, and for every value where it comes from and which field it fills. The conversion
+ * is generic (api/request.h); a row cannot forget a limit or a check. A role's worker knows only
+ * its own rows.
  */
 #ifndef API_ROUTES_H
 #define API_ROUTES_H
@@ -20,24 +21,25 @@ enum route_kind {
 enum { NOT_SENT = F__COUNT }; /* field of a member that api/enroll.c consumes */
 
 struct route_field {
-    const char *name;  /* JSON member, query key or path parameter */
-    unsigned field;    /* enum msg_field, or NOT_SENT */
+    const char *name; /* JSON member, query key or path parameter */
+    unsigned field;   /* enum msg_field, or NOT_SENT */
     enum route_from from;
     enum route_kind kind;
     bool required;
-    uint64_t value;    /* IN_ROW: the constant that is sent */
-    uint32_t max;      /* bytes; 0: the field's own maximum */
+    uint64_t value; /* IN_ROW: the constant that is sent */
+    uint32_t max;   /* bytes; 0: the field's own maximum */
 };
 
 enum route_reply { REPLY_JSON, REPLY_PROMETHEUS, REPLY_JSONL };
 
-/* NEEDS_ANY: at least one member must be given. ENROLLS: the body becomes a credential in canonical form (api/enroll.h). */
+/* NEEDS_ANY: at least one member must be given. ENROLLS: the body becomes a credential in canonical
+ * form (api/enroll.h). */
 enum { ROUTE_NEEDS_ANY = 1, ROUTE_ENROLLS = 2 };
 enum { ROUTE_MAX_FIELDS = 16, ROUTE_MAX_PATH = 320, ROUTE_ENROLL_BODY = 256 * 1024 };
 
 struct route {
-    uint32_t role;                    /* FROM_API or FROM_ADMIN */
-    const char *method, *path;        /* "{name}" stands for one segment */
+    uint32_t role;             /* FROM_API or FROM_ADMIN */
+    const char *method, *path; /* "{name}" stands for one segment */
     enum msg_type type;
     uint32_t body_max;                /* 0: no body */
     const struct route_field *fields; /* in ascending order of field: the order of the message */
@@ -48,15 +50,16 @@ struct route {
 /* Row i of the table; NULL after the last. */
 const struct route *route_at(size_t i);
 
-/* Finds the row of `role` for a raw path (no query) and fills `param` with the values of its {parameters}, in order, as
- * views into `path`. ERR_NOT_FOUND; ERR_METHOD with the methods there are in `allow` ("GET, POST"). */
 enum { ROUTE_MAX_PARAMS = 2, ROUTE_ALLOW_MAX = 64 };
 struct route_match {
     const struct route *route;
-    struct view param[ROUTE_MAX_PARAMS];
+    struct view param[ROUTE_MAX_PARAMS]; /* values of the {parameters}, in order, into the path */
+    char allow[ROUTE_ALLOW_MAX];         /* with ERR_METHOD: the methods there are, "GET, POST" */
 };
+/* Finds the row of `role` for a raw path (no query). ERR_NOT_FOUND; ERR_METHOD: only `allow` is
+ * set. */
 MUST err_t route_find(uint32_t role, const char *method, struct view path, struct route_match *out,
-                      char allow[ROUTE_ALLOW_MAX], struct why *why);
+                      struct why *why);
 
 /* Bytes the field's value may have: its own `max`, else the message table's. */
 uint32_t route_field_max(const struct route_field *f);

@@ -1,6 +1,7 @@
 /*
- * The worker: makes the parts, turns the loop, ends the phases that lasted too long. It decides nothing: who may do what is
- * the vault's business; here only shape, size, number and time are limited.
+ * The worker: makes the parts, turns the loop, ends the phases that lasted too long. It decides
+ * nothing: who may do what is the vault's business; here only shape, size, number and time are
+ * limited.
  */
 #include "api/worker.h"
 #include "api/http.h"
@@ -15,7 +16,9 @@ static void expire(void *ctx, struct conn *c)
 {
     struct worker *w = ctx;
     if (c->waiting_for)
-        http_answer_error(w->http, c, ERR_TIMEOUT, "the broker did not answer in time; the request may still have its effect");
+        http_answer_error(
+            w->http, c, ERR_TIMEOUT,
+            "the broker did not answer in time; the request may still have its effect");
     else
         http_kill(w->http, c);
 }
@@ -49,7 +52,8 @@ static void turn(void *ctx)
         arm(w, loop_now(w->loop) + STALL_MS);
 }
 
-static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_limits *limits, struct why *why)
+static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_limits *limits,
+                             struct why *why)
 {
     AUTO(auto_close) int owned = vault_fd;
     TRY(loop_new(&w->loop, why));
@@ -63,7 +67,8 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     return ERR_OK;
 }
 
-err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits, struct worker **out, struct why *why)
+err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits, struct worker **out,
+                 struct why *why)
 {
     struct worker *w = calloc(1, sizeof(*w));
     if (!w) {
@@ -89,7 +94,8 @@ int worker_run(struct worker *w, const char *sandbox)
     return loop_run(w->loop);
 }
 
-/* libmicrohttpd must not be stopped with a suspended connection: all are killed and run out first. */
+/* libmicrohttpd must not be stopped with a suspended connection: all are killed and run out first.
+ */
 static void drain(struct worker *w)
 {
     for (struct conn *c = conn_next(w->conns, 0); c; c = conn_next(w->conns, c->slot + 1))

@@ -25,7 +25,7 @@ struct audit_options {
     {"credential", OPTION_TEXT, AT(credential), "NAME", "only about this credential"},           \
     {"event", OPTION_TEXT, AT(event), "EVENT", "only this event, for example lease.issue"}
 static const struct option_row tail_rows[] = {
-    {"n", OPTION_NUMBER, AT(count), "N", "how many lines; 20 when not given"},
+    {"lines", OPTION_NUMBER, AT(count), "N", "how many; 20 when not given"},
     {"follow", OPTION_FLAG, AT(follow), NULL, "go on with what comes"},
     FILTER_ROWS, VERB_ROWS(struct audit_options)};
 static const struct option_row show_rows[] = {
@@ -126,7 +126,7 @@ static err_t tail(const struct audit_options *o, const struct operands *rest, st
 {
     uint64_t seq = 0, count = o->count ? o->count : 20;
     if (rest->n)
-        return fail(why, ERR_USAGE, "broker-cli audit tail [--n N] [--follow]");
+        return fail(why, ERR_USAGE, "broker-cli audit tail [--lines N] [--follow]");
     TRY(last_seq(o, &seq, why));
     seq = seq > count ? seq - count : 0;
     TRY(print_rest(o, &seq, why));
@@ -258,7 +258,7 @@ int verb_audit(int argc, char **argv)
     static const struct subverb table[] = {
         {"tail", run_tail}, {"show", run_show}, {"export", run_export}, {"verify", run_verify}, {NULL, NULL}};
     return subverb_run(table,
-                       "audit tail [--n N] [--follow]\n       broker-cli audit show [--after SEQ] [--consumer NAME] [--credential NAME] [--event EVENT]\n"
+                       "audit tail [--lines N] [--follow]\n       broker-cli audit show [--after SEQ] [--consumer NAME] [--credential NAME] [--event EVENT]\n"
                        "       broker-cli audit export [--after SEQ]   (JSON Lines, byte for byte)\n"
                        "       broker-cli audit verify --dir DIR [--key FILE] [--public-key FILE]\n",
                        argc, argv);

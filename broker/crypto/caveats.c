@@ -1,6 +1,7 @@
 /*
- * Caveats. A row says what is well-formed and how it narrows. Invariant: apply never makes anything allowed that was not before,
- * in any order of caveats: the smallest end, the common deliveries, one uid, and every path and model pattern.
+ * Caveats. A row says what is well-formed and how it narrows. Invariant: apply never makes anything
+ * allowed that was not before, in any order of caveats: the smallest end, the common deliveries,
+ * one uid, and every path and model pattern.
  */
 #include "crypto/caveats.h"
 
@@ -43,7 +44,8 @@ static bool valid_path(struct view v)
         method++;
     if (method == 0 || method > METHOD_MAX || v.n > TOKEN_MAX_CAVEAT || v.n < method + 2)
         return false;
-    return v.p[method] == ' ' && v.p[method + 1] == '/' && visible(VIEW(v.p + method + 1, v.n - method - 1));
+    return v.p[method] == ' ' && v.p[method + 1] == '/' &&
+           visible(VIEW(v.p + method + 1, v.n - method - 1));
 }
 
 static bool apply_expires(struct view v, struct token_caveats *all)

@@ -1,6 +1,7 @@
 /*
- * The audit chain and its signatures. Invariant: after chain_next the key that made the MAC exists nowhere in this process, so a
- * later owner of the process cannot make a second MAC for an earlier line.
+ * The audit chain and its signatures. Invariant: after chain_next the key that made the MAC exists
+ * nowhere in this process, so a later owner of the process cannot make a second MAC for an earlier
+ * line.
  */
 #include "crypto/chain.h"
 
@@ -11,7 +12,8 @@
 
 enum { KEY = 32 };
 
-static void hash_parts(const uint8_t *key, struct view a, struct view b, struct view c, uint8_t out[CHAIN_MAC])
+static void hash_parts(const uint8_t *key, struct view a, struct view b, struct view c,
+                       uint8_t out[CHAIN_MAC])
 {
     crypto_generichash_state st;
     crypto_generichash_init(&st, key, key ? KEY : 0, CHAIN_MAC);
@@ -67,7 +69,8 @@ void chain_skip(struct chain *c, uint64_t seq)
             evolve(c->key);
 }
 
-void chain_relink(struct chain *c, const uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC], struct view line)
+void chain_relink(struct chain *c, const uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC],
+                  struct view line)
 {
     memcpy(c->mac, mac, CHAIN_MAC);
     memmove(c->digest, digest, CHAIN_MAC);
@@ -92,7 +95,8 @@ err_t chain_load(struct view bytes, struct chain *out, struct why *why)
 {
     struct cursor in = cursor_of(bytes);
     struct chain c = {.seq = get_u64(&in)};
-    struct view mac = get_bytes(&in, CHAIN_MAC), digest = get_bytes(&in, CHAIN_MAC), key = get_bytes(&in, KEY);
+    struct view mac = get_bytes(&in, CHAIN_MAC), digest = get_bytes(&in, CHAIN_MAC),
+                key = get_bytes(&in, KEY);
     if (!cursor_done(&in) || c.seq == 0)
         return fail(why, ERR_CORRUPT, "the saved state of the audit chain is damaged");
     memcpy(c.mac, mac.p, CHAIN_MAC);
@@ -109,7 +113,8 @@ err_t chain_load(struct view bytes, struct chain *out, struct why *why)
 enum { SIGNED = 8 + 16 + 8 + CHAIN_MAC };
 
 /* label || log id || u64 seq || digest */
-static void signed_bytes(const uint8_t log_id[16], uint64_t seq, const uint8_t digest[CHAIN_MAC], uint8_t out[SIGNED])
+static void signed_bytes(const uint8_t log_id[16], uint64_t seq, const uint8_t digest[CHAIN_MAC],
+                         uint8_t out[SIGNED])
 {
     memcpy(out, "cbr1 chk", 8);
     memcpy(out + 8, log_id, 16);
@@ -128,8 +133,8 @@ err_t sign_keypair(uint8_t pk[CHAIN_PK], struct secret **sk)
     return ERR_OK;
 }
 
-void sign_checkpoint(const struct secret *sk, const uint8_t log_id[16], uint64_t seq, const uint8_t digest[CHAIN_MAC],
-                     uint8_t sig[CHAIN_SIG])
+void sign_checkpoint(const struct secret *sk, const uint8_t log_id[16], uint64_t seq,
+                     const uint8_t digest[CHAIN_MAC], uint8_t sig[CHAIN_SIG])
 {
     uint8_t in[SIGNED];
     signed_bytes(log_id, seq, digest, in);

@@ -1,4 +1,5 @@
-/* The common preamble: written in one place and read in one place, so that no format can forget to refuse what it does not know. */
+/* The common preamble: written in one place and read in one place, so that no format can forget to
+ * refuse what it does not know. */
 #include "crypto/format.h"
 
 enum { MAGIC = 4 };
@@ -19,11 +20,14 @@ err_t format_get(const struct format *f, struct cursor *c, uint16_t *flags, stru
     if (c->bad || !view_is(magic, f->magic))
         return fail(why, ERR_CORRUPT, "this is no %s", f->what);
     if (version != FORMAT_VERSION)
-        return fail(why, ERR_VERSION, "a %s of format %u: this program reads %d", f->what, version, FORMAT_VERSION);
+        return fail(why, ERR_VERSION, "a %s of format %u: this program reads %d", f->what, version,
+                    FORMAT_VERSION);
     if (suite != FORMAT_SUITE)
-        return fail(why, ERR_VERSION, "a %s of suite %u: this program knows %d", f->what, suite, FORMAT_SUITE);
+        return fail(why, ERR_VERSION, "a %s of suite %u: this program knows %d", f->what, suite,
+                    FORMAT_SUITE);
     if (got & ~(unsigned)f->flags)
-        return fail(why, ERR_VERSION, "a %s with unknown flags 0x%04x", f->what, got & ~(unsigned)f->flags);
+        return fail(why, ERR_VERSION, "a %s with unknown flags 0x%04x", f->what,
+                    got & ~(unsigned)f->flags);
     *flags = got;
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 /*
- * The eight bytes that everything sealed begins with: magic (4 bytes), version u8, suite u8, flags u16. What is not known is
- * refused, so that an old program never guesses at a new format. FORMAT.md, "Preamble".
+ * The eight bytes that everything sealed begins with: magic (4 bytes), version u8, suite u8, flags
+ * u16. What is not known is refused, so that an old program never guesses at a new format.
+ * FORMAT.md, "Preamble".
  */
 #ifndef CRYPTO_FORMAT_H
 #define CRYPTO_FORMAT_H
@@ -8,7 +9,8 @@
 #include "base/buf.h"
 
 enum { FORMAT_PREAMBLE = 8, FORMAT_VERSION = 1 };
-/* Suite 1: XChaCha20-Poly1305, BLAKE2b-256, X25519 sealed boxes, Ed25519. There is no suite 0 and none without encryption. */
+/* Suite 1: XChaCha20-Poly1305, BLAKE2b-256, X25519 sealed boxes, Ed25519. There is no suite 0 and
+ * none without encryption. */
 enum { FORMAT_SUITE = 1 };
 
 struct format {

@@ -1,6 +1,7 @@
 /*
- * Keys from keys. libsodium 1.0.18 has no HKDF; keyed BLAKE2b is a PRF, and its input here is injective: a label, then the
- * length-prefixed context, then numbers of fixed size. Invariant: no derived key is on the stack or heap, only in secrets.
+ * Keys from keys. libsodium 1.0.18 has no HKDF; keyed BLAKE2b is a PRF, and its input here is
+ * injective: a label, then the length-prefixed context, then numbers of fixed size. Invariant: no
+ * derived key is on the stack or heap, only in secrets.
  */
 #include "crypto/kdf.h"
 
@@ -25,7 +26,8 @@ static size_t labelled(const char label[8], const char *context, uint8_t out[LAB
     return 9 + n;
 }
 
-err_t kdf_subkey(const struct secret *master, const char *context, uint32_t epoch, struct secret **out)
+err_t kdf_subkey(const struct secret *master, const char *context, uint32_t epoch,
+                 struct secret **out)
 {
     uint8_t in[LABELLED + 4];
     size_t n = labelled(label_subkey, context, in);
@@ -44,15 +46,16 @@ err_t kdf_subkey(const struct secret *master, const char *context, uint32_t epoc
 static err_t check_cost(uint32_t ops, size_t mem, struct why *why)
 {
     if (ops < KDF_OPS_MIN || ops > KDF_OPS_MAX)
-        return fail(why, ERR_INVALID, "%u passes of Argon2id: allowed are %d to %d", ops, KDF_OPS_MIN, KDF_OPS_MAX);
+        return fail(why, ERR_INVALID, "%u passes of Argon2id: allowed are %d to %d", ops,
+                    KDF_OPS_MIN, KDF_OPS_MAX);
     if (mem < KDF_MEM_MIN || mem > KDF_MEM_MAX)
-        return fail(why, ERR_INVALID, "%zu MiB for Argon2id: allowed are %zu to %zu", mem >> 20, KDF_MEM_MIN >> 20,
-                    KDF_MEM_MAX >> 20);
+        return fail(why, ERR_INVALID, "%zu MiB for Argon2id: allowed are %zu to %zu", mem >> 20,
+                    KDF_MEM_MIN >> 20, KDF_MEM_MAX >> 20);
     return ERR_OK;
 }
 
-err_t kdf_passphrase(struct view passphrase, const uint8_t salt[16], uint32_t ops, size_t mem, struct secret **out,
-                     struct why *why)
+err_t kdf_passphrase(struct view passphrase, const uint8_t salt[16], uint32_t ops, size_t mem,
+                     struct secret **out, struct why *why)
 {
     TRY(check_cost(ops, mem, why));
     if (passphrase.n == 0 || passphrase.n > KEYSOURCE_PASSPHRASE_MAX)
@@ -60,9 +63,10 @@ err_t kdf_passphrase(struct view passphrase, const uint8_t salt[16], uint32_t op
     AUTO(auto_secret) struct secret *key = secret_new(KEY);
     if (!key)
         return fail(why, ERR_UNAVAILABLE, "no locked memory left for a key");
-    if (crypto_pwhash(secret_edit(key), KEY, (const char *)passphrase.p, passphrase.n, salt, ops, mem,
-                      crypto_pwhash_ALG_ARGON2ID13) != 0)
-        return fail(why, ERR_UNAVAILABLE, "Argon2id needs %zu MiB of memory and did not get them", mem >> 20);
+    if (crypto_pwhash(secret_edit(key), KEY, (const char *)passphrase.p, passphrase.n, salt, ops,
+                      mem, crypto_pwhash_ALG_ARGON2ID13) != 0)
+        return fail(why, ERR_UNAVAILABLE, "Argon2id needs %zu MiB of memory and did not get them",
+                    mem >> 20);
     *out = TAKE(key);
     return ERR_OK;
 }

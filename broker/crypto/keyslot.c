@@ -1,28 +1,29 @@
 /*
- * The key header. Every change is made to a copy, signed, and only then put in place of the old one. Invariant: keyheader_open
- * verifies from the slot's secret outwards (secret → pin → auth_pk → signature over all bytes) before the sealed master key is
- * looked at, so a header made by somebody who holds neither a slot's secret nor the master key never opens.
+ * The key header. Every change is made to a copy, signed, and only then put in place of the old
+ * one. Invariant: keyheader_open verifies from the slot's secret outwards (secret → pin → auth_pk →
+ * signature over all bytes) before the sealed master key is looked at, so a header made by somebody
+ * who holds neither a slot's secret nor the master key never opens.
  */
 #include "crypto/keyslot.h"
 
 #include "base/auto.h"
 #include "base/name.h"
-#include "crypto/format.h"
 #include "crypto/seal.h"
 #include "crypto/wrap.h"
 
 #include <sodium.h>
 #include <string.h>
 
-enum { KEY = 32, FLAG_REKEYING = 1, SOURCE_MAX = 32, SIGN_SK = crypto_sign_SECRETKEYBYTES };
-_Static_assert(sizeof((struct keyslot){0}.sealed) == KEY + crypto_box_SEALBYTES, "sealed master key");
+enum { KEY = 32, SIGN_SK = crypto_sign_SECRETKEYBYTES };
+_Static_assert(sizeof((struct keyslot){0}.sealed) == KEY + crypto_box_SEALBYTES,
+               "sealed master key");
 _Static_assert(sizeof((struct keyheader){0}.sig) == crypto_sign_BYTES, "signature");
 
-static const struct format format = {.magic = "CBRK", .what = "key header", .flags = FLAG_REKEYING};
-
-/* contexts under a master key, and (pin, box) under a slot's secret */
-static const char ctx_commitment[] = "header-commitment", ctx_auth[] = "header-auth", ctx_prev[] = "header-prev",
-                  ctx_pin[] = "slot-pin", ctx_box[] = "slot-box";
+/* contexts under a master key, under the signing seed (root), and under a slot's secret (pin, box)
+ */
+static const char ctx_commitment[] = "header-commitment", ctx_auth[] = "header-auth",
+                  ctx_prev[] = "header-prev", ctx_root[] = "store-root", ctx_pin[] = "slot-pin",
+                  ctx_box[] = "slot-box";
 
 static err_t no_memory(struct why *why)
 {
@@ -32,112 +33,6 @@ static err_t no_memory(struct why *why)
 static struct view id_of(const struct keyheader *h)
 {
     return VIEW(h->store_id, sizeof(h->store_id));
-}
-
-/* ---- bytes */
-
-static void put_slot(const struct keyslot *s, unsigned index, struct buf *out)
-{
-    buf_put_u8(out, (uint8_t)index);
-    buf_put_str16(out, view_str(s->source));
-    buf_put_str16(out, VIEW(s->params, s->params_len));
-    buf_put_u64(out, (uint64_t)s->created_ms);
-    buf_add(out, s->pk, sizeof(s->pk));
-    buf_add(out, s->pin, sizeof(s->pin));
-    buf_add(out, s->sealed, sizeof(s->sealed));
-}
-
-static unsigned slots_used(const struct keyheader *h)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < KEYSLOTS_MAX; i++)
-        n += h->slot[i].used;
-    return n;
-}
-
-/* all that the signature covers: everything but itself */
-static void put_signed(const struct keyheader *h, struct buf *out)
-{
-    format_put(&format, h->rekeying ? FLAG_REKEYING : 0, out);
-    buf_add(out, h->store_id, sizeof(h->store_id));
-    buf_put_u32(out, h->epoch);
-    buf_put_u64(out, h->serial);
-    buf_add(out, h->commitment, sizeof(h->commitment));
-    buf_add(out, h->auth_pk, sizeof(h->auth_pk));
-    buf_add(out, h->auth_wrapped, sizeof(h->auth_wrapped));
-    if (h->rekeying)
-        buf_add(out, h->prev_wrapped, sizeof(h->prev_wrapped));
-    buf_put_u8(out, (uint8_t)slots_used(h));
-    for (unsigned i = 0; i < KEYSLOTS_MAX; i++)
-        if (h->slot[i].used)
-            put_slot(&h->slot[i], i, out);
-}
-
-void keyheader_encode(const struct keyheader *h, struct buf *out)
-{
-    put_signed(h, out);
-    buf_add(out, h->sig, sizeof(h->sig));
-}
-
-static void get_fixed(struct cursor *c, void *out, size_t n)
-{
-    struct view v = get_bytes(c, n);
-    if (v.n == n)
-        memcpy(out, v.p, n);
-}
-
-static bool get_slot(struct cursor *c, struct keyslot *s)
-{
-    struct view source = get_str16(c), params = get_str16(c);
-    if (source.n > SOURCE_MAX || params.n > sizeof(s->params) || name_check(source, "key source", NULL) != ERR_OK)
-        return false;
-    s->used = view_copy(source, s->source, sizeof(s->source));
-    s->params_len = params.n;
-    if (params.n)
-        memcpy(s->params, params.p, params.n);
-    s->created_ms = (int64_t)get_u64(c);
-    get_fixed(c, s->pk, sizeof(s->pk));
-    get_fixed(c, s->pin, sizeof(s->pin));
-    get_fixed(c, s->sealed, sizeof(s->sealed));
-    return s->used && s->created_ms >= 0;
-}
-
-/* 1 to 8 slots, in ascending order of their index */
-static bool get_slots(struct cursor *c, struct keyheader *h)
-{
-    unsigned n = get_u8(c), next = 0;
-    if (n == 0 || n > KEYSLOTS_MAX)
-        return false;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned index = get_u8(c);
-        if (index < next || index >= KEYSLOTS_MAX || !get_slot(c, &h->slot[index]))
-            return false;
-        next = index + 1;
-    }
-    return true;
-}
-
-err_t keyheader_decode(struct view bytes, struct keyheader *out, struct why *why)
-{
-    struct keyheader h = {0};
-    struct cursor c = cursor_of(bytes);
-    uint16_t flags;
-    TRY(format_get(&format, &c, &flags, why));
-    h.rekeying = flags & FLAG_REKEYING;
-    get_fixed(&c, h.store_id, sizeof(h.store_id));
-    h.epoch = get_u32(&c);
-    h.serial = get_u64(&c);
-    get_fixed(&c, h.commitment, sizeof(h.commitment));
-    get_fixed(&c, h.auth_pk, sizeof(h.auth_pk));
-    get_fixed(&c, h.auth_wrapped, sizeof(h.auth_wrapped));
-    if (h.rekeying)
-        get_fixed(&c, h.prev_wrapped, sizeof(h.prev_wrapped));
-    bool slots = get_slots(&c, &h);
-    get_fixed(&c, h.sig, sizeof(h.sig));
-    if (!slots || !cursor_done(&c) || h.serial == 0 || h.epoch < (h.rekeying ? 2 : 1))
-        return fail(why, ERR_CORRUPT, "the key header is damaged: restore it from a backup");
-    *out = h;
-    return ERR_OK;
 }
 
 /* ---- what is derived */
@@ -185,7 +80,8 @@ static err_t wrap_under(const struct keyheader *h, const struct secret *master, 
 }
 
 /* The seed of the signing key. ERR_AUTH: this is not the header's master key. */
-static err_t open_seed(const struct keyheader *h, const struct secret *master, struct secret **seed, struct why *why)
+static err_t open_seed(const struct keyheader *h, const struct secret *master, struct secret **seed,
+                       struct why *why)
 {
     AUTO(auto_secret) struct secret *kek = NULL;
     uint8_t commitment[KEY];
@@ -196,6 +92,7 @@ static err_t open_seed(const struct keyheader *h, const struct secret *master, s
     return unwrap_key(kek, id_of(h), h->auth_wrapped, seed, why);
 }
 
+/* over all bytes but the signature, which are the last */
 static err_t sign(struct keyheader *h, const struct secret *seed, struct why *why)
 {
     AUTO(buf_free) struct buf bytes = {0};
@@ -204,20 +101,21 @@ static err_t sign(struct keyheader *h, const struct secret *seed, struct why *wh
     if (!sk)
         return no_memory(why);
     h->serial++;
-    put_signed(h, &bytes);
+    keyheader_encode(h, &bytes);
     TRY(buf_ok(&bytes, why));
     crypto_sign_seed_keypair(pk, secret_edit(sk), secret_bytes(seed));
     if (!equal_ct(pk, h->auth_pk, KEY))
         return fail(why, ERR_CORRUPT, "the signing key of the key header is another one");
-    crypto_sign_detached(h->sig, NULL, bytes.p, bytes.len, secret_bytes(sk));
+    crypto_sign_detached(h->sig, NULL, bytes.p, bytes.len - sizeof(h->sig), secret_bytes(sk));
     return ERR_OK;
 }
 
 static bool signature_good(const struct keyheader *h)
 {
     AUTO(buf_free) struct buf bytes = {0};
-    put_signed(h, &bytes);
-    return !bytes.bad && crypto_sign_verify_detached(h->sig, bytes.p, bytes.len, h->auth_pk) == 0;
+    keyheader_encode(h, &bytes);
+    return !bytes.bad && crypto_sign_verify_detached(h->sig, bytes.p, bytes.len - sizeof(h->sig),
+                                                     h->auth_pk) == 0;
 }
 
 /* ---- changes */
@@ -225,7 +123,8 @@ static bool signature_good(const struct keyheader *h)
 err_t keyheader_create(struct keyheader *h, struct secret **master, struct why *why)
 {
     struct keyheader next = {.epoch = 1};
-    AUTO(auto_secret) struct secret *key = secret_new(KEY), *seed = secret_new(KEY), *sk = secret_new(SIGN_SK);
+    AUTO(auto_secret)
+    struct secret *key = secret_new(KEY), *seed = secret_new(KEY), *sk = secret_new(SIGN_SK);
     if (!key || !seed || !sk)
         return no_memory(why);
     random_bytes(next.store_id, sizeof(next.store_id));
@@ -239,13 +138,15 @@ err_t keyheader_create(struct keyheader *h, struct secret **master, struct why *
     return ERR_OK;
 }
 
-static err_t fill_slot(struct keyheader *h, unsigned slot, const struct secret *master, const struct secret *slot_key)
+static err_t fill_slot(struct keyheader *h, unsigned slot, const struct secret *master,
+                       const struct secret *slot_key)
 {
     AUTO(auto_secret) struct secret *sk = NULL;
     struct keyslot *s = &h->slot[slot];
     TRY(box_of(slot_key, s->pk, &sk));
     TRY(pin_of(h, slot_key, s->pin));
-    return crypto_box_seal(s->sealed, secret_bytes(master), KEY, s->pk) == 0 ? ERR_OK : ERR_INTERNAL;
+    return crypto_box_seal(s->sealed, secret_bytes(master), KEY, s->pk) == 0 ? ERR_OK
+                                                                             : ERR_INTERNAL;
 }
 
 static bool free_slot(const struct keyheader *h, unsigned *slot)
@@ -258,12 +159,13 @@ static bool free_slot(const struct keyheader *h, unsigned *slot)
 
 static bool new_valid(const struct keyslot_new *in)
 {
-    return strlen(in->source) <= SOURCE_MAX && name_check(view_str(in->source), "key source", NULL) == ERR_OK &&
+    return strlen(in->source) <= KEYSLOT_SOURCE_MAX &&
+           name_check(view_str(in->source), "key source", NULL) == ERR_OK &&
            in->params.n <= KEYSOURCE_PARAMS_MAX && secret_len(in->key) == KEY && in->now_ms >= 0;
 }
 
-err_t keyslot_add(struct keyheader *h, const struct secret *master, const struct keyslot_new *in, unsigned *slot,
-                  struct why *why)
+err_t keyslot_add(struct keyheader *h, const struct secret *master, const struct keyslot_new *in,
+                  unsigned *slot, struct why *why)
 {
     AUTO(auto_secret) struct secret *seed = NULL;
     struct keyheader next = *h;
@@ -285,13 +187,14 @@ err_t keyslot_add(struct keyheader *h, const struct secret *master, const struct
     return ERR_OK;
 }
 
-err_t keyheader_remove(struct keyheader *h, const struct secret *master, unsigned slot, struct why *why)
+err_t keyheader_remove(struct keyheader *h, const struct secret *master, unsigned slot,
+                       struct why *why)
 {
     AUTO(auto_secret) struct secret *seed = NULL;
     struct keyheader next = *h;
     if (slot >= KEYSLOTS_MAX || !h->slot[slot].used)
         return fail(why, ERR_NOT_FOUND, "there is no key in slot %u", slot);
-    if (slots_used(h) == 1)
+    if (keyheader_slots(h) == 1)
         return fail(why, ERR_CONFLICT, "this is the last key: add another one first");
     TRY(open_seed(h, master, &seed, why));
     next.slot[slot] = (struct keyslot){0};
@@ -310,8 +213,8 @@ static err_t seal_to_all(struct keyheader *h, const struct secret *master)
     return ERR_OK;
 }
 
-err_t keyheader_rekey_begin(struct keyheader *h, const struct secret *old_master, struct secret **new_master,
-                            struct why *why)
+err_t keyheader_rekey_begin(struct keyheader *h, const struct secret *old_master,
+                            struct secret **new_master, struct why *why)
 {
     AUTO(auto_secret) struct secret *seed = NULL, *key = NULL;
     struct keyheader next = *h;
@@ -347,18 +250,20 @@ err_t keyheader_rekey_end(struct keyheader *h, const struct secret *master, stru
     return ERR_OK;
 }
 
-err_t keyheader_root(const struct keyheader *h, const struct secret *master, struct secret **root, struct why *why)
+err_t keyheader_root(const struct keyheader *h, const struct secret *master, struct secret **root,
+                     struct why *why)
 {
     AUTO(auto_secret) struct secret *seed = NULL;
     TRY(open_seed(h, master, &seed, why));
-    return kdf_subkey(seed, "store-root", 0, root) == ERR_OK ? ERR_OK : no_memory(why);
+    return kdf_subkey(seed, ctx_root, 0, root) == ERR_OK ? ERR_OK : no_memory(why);
 }
 
 /* ---- opening */
 
-/* Is this the slot's secret, and does it vouch for the header's signing key? One of two right: bytes were changed. */
-static err_t check_slot(const struct keyheader *h, const struct keyslot *s, const struct secret *slot_key,
-                        struct secret **sk, struct why *why)
+/* Is this the slot's secret, and does it vouch for the header's signing key? One of two right:
+ * bytes were changed. */
+static err_t check_slot(const struct keyheader *h, const struct keyslot *s,
+                        const struct secret *slot_key, struct secret **sk, struct why *why)
 {
     AUTO(auto_secret) struct secret *box = NULL;
     uint8_t pk[KEY], pin[KEY];
@@ -368,29 +273,32 @@ static err_t check_slot(const struct keyheader *h, const struct keyslot *s, cons
     if (!mine && !pinned)
         return fail(why, ERR_AUTH, "the key does not open this slot");
     if (!mine || !pinned || !signature_good(h))
-        return fail(why, ERR_CORRUPT, "the key header was changed by somebody without its key: restore a backup");
+        return fail(why, ERR_CORRUPT,
+                    "the key header was changed by somebody without its key: restore a backup");
     *sk = TAKE(box);
     return ERR_OK;
 }
 
-static err_t open_master(const struct keyheader *h, const struct keyslot *s, const struct secret *sk,
-                         struct secret **master, struct why *why)
+static err_t open_master(const struct keyheader *h, const struct keyslot *s,
+                         const struct secret *sk, struct secret **master, struct why *why)
 {
     AUTO(auto_secret) struct secret *key = secret_new(KEY);
     uint8_t commitment[KEY];
     if (!key)
         return no_memory(why);
-    if (crypto_box_seal_open(secret_edit(key), s->sealed, sizeof(s->sealed), s->pk, secret_bytes(sk)) != 0)
+    if (crypto_box_seal_open(secret_edit(key), s->sealed, sizeof(s->sealed), s->pk,
+                             secret_bytes(sk)) != 0)
         return fail(why, ERR_CORRUPT, "the master key of a slot does not verify: restore a backup");
     TRY(commitment_of(key, h->epoch, commitment));
     if (!equal_ct(commitment, h->commitment, KEY))
-        return fail(why, ERR_CORRUPT, "the slot holds another master key than the header: restore a backup");
+        return fail(why, ERR_CORRUPT,
+                    "the slot holds another master key than the header: restore a backup");
     *master = TAKE(key);
     return ERR_OK;
 }
 
-err_t keyheader_open(const struct keyheader *h, unsigned slot, const struct secret *slot_key, struct secret **master,
-                     struct secret **previous, struct why *why)
+err_t keyheader_open(const struct keyheader *h, unsigned slot, const struct secret *slot_key,
+                     struct secret **master, struct secret **previous, struct why *why)
 {
     AUTO(auto_secret) struct secret *sk = NULL, *key = NULL, *kek = NULL, *prev = NULL;
     if (slot >= KEYSLOTS_MAX || !h->slot[slot].used)

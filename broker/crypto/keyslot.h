@@ -17,7 +17,7 @@
 #include <broker/keysource.h>
 #include <broker/secret.h>
 
-enum { KEYSLOTS_MAX = 8 };
+enum { KEYSLOTS_MAX = 8, KEYSLOT_SOURCE_MAX = 32 };
 
 struct keyslot {
     bool used;
@@ -72,6 +72,7 @@ MUST err_t keyheader_rekey_end(struct keyheader *h, const struct secret *master,
 MUST err_t keyheader_root(const struct keyheader *h, const struct secret *master, struct secret **root,
                           struct why *why);
 
+unsigned keyheader_slots(const struct keyheader *h); /* used ones */
 void keyheader_encode(const struct keyheader *h, struct buf *out);
 /* Total. ERR_VERSION for a newer format or unknown flag; ERR_CORRUPT otherwise. The signature is checked in keyheader_open. */
 MUST err_t keyheader_decode(struct view bytes, struct keyheader *out, struct why *why);

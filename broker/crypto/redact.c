@@ -1,6 +1,6 @@
 /*
- * Redaction ids: the same value gives the same id under one operator's key, so he can correlate; a leaked log says nothing.
- * 64 bits are enough to tell values apart and too few to be the value.
+ * Redaction ids: the same value gives the same id under one operator's key, so he can correlate; a
+ * leaked log says nothing. 64 bits are enough to tell values apart and too few to be the value.
  */
 #include "crypto/chain.h"
 

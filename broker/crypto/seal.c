@@ -1,7 +1,8 @@
 /*
- * Records. One function writes the header and one reads it; the body's additional data is everything that stands before its
- * ciphertext, so a byte that is neither ciphertext nor tag is additional data by construction. Invariant: seal_open gives a
- * plaintext only when all bytes verified and the header, byte for byte, is the one that the expected meta would have.
+ * Records. One function writes the header and one reads it; the body's additional data is
+ * everything that stands before its ciphertext, so a byte that is neither ciphertext nor tag is
+ * additional data by construction. Invariant: seal_open gives a plaintext only when all bytes
+ * verified and the header, byte for byte, is the one that the expected meta would have.
  */
 #include "crypto/seal.h"
 
@@ -13,13 +14,17 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES };
+enum {
+    NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES
+};
 
 static const struct format format = {.magic = "CBRR", .what = "record"};
 
 struct record { /* views into the bytes */
     struct seal_meta meta;
-    struct view header, wrapped, nonce, ad, sealed; /* ad: all before `sealed` (ciphertext and tag) */
+    struct view header, wrapped, nonce, ad,
+        sealed; /* ad: all before `sealed` (ciphertext and tag) */
 };
 
 void random_bytes(void *p, size_t n)
@@ -31,8 +36,8 @@ static bool meta_valid(const struct seal_meta *m)
 {
     return memchr(m->name, 0, sizeof(m->name)) && memchr(m->kind, 0, sizeof(m->kind)) &&
            name_check(view_str(m->name), "credential", NULL) == ERR_OK &&
-           name_check(view_str(m->kind), "provider", NULL) == ERR_OK && m->version > 0 && m->epoch > 0 &&
-           m->created_ms >= 0 && m->not_after_ms >= 0;
+           name_check(view_str(m->kind), "provider", NULL) == ERR_OK && m->version > 0 &&
+           m->epoch > 0 && m->created_ms >= 0 && m->not_after_ms >= 0;
 }
 
 static void put_header(const struct seal_meta *m, struct buf *out)
@@ -91,7 +96,8 @@ static err_t parse(struct view bytes, struct record *r, struct why *why)
     return ERR_OK;
 }
 
-/* nonce, length, ciphertext and tag; the additional data is all that `rec` holds when the ciphertext begins */
+/* nonce, length, ciphertext and tag; the additional data is all that `rec` holds when the
+ * ciphertext begins */
 static void put_body(const struct secret *key, struct view plain, struct buf *rec)
 {
     uint8_t nonce[NONCE];
@@ -100,18 +106,20 @@ static void put_body(const struct secret *key, struct view plain, struct buf *re
     buf_put_u32(rec, (uint32_t)plain.n);
     if (!buf_reserve(rec, plain.n + TAG))
         return;
-    crypto_aead_xchacha20poly1305_ietf_encrypt(rec->p + rec->len, NULL, plain.p, plain.n, rec->p, rec->len, NULL,
-                                               nonce, secret_bytes(key));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(rec->p + rec->len, NULL, plain.p, plain.n, rec->p,
+                                               rec->len, NULL, nonce, secret_bytes(key));
     rec->len += plain.n + TAG;
 }
 
-err_t seal_record(const struct secret *kek, const struct seal_meta *meta, struct view plain, struct buf *out,
-                  struct why *why)
+err_t seal_record(const struct secret *kek, const struct seal_meta *meta, struct view plain,
+                  struct buf *out, struct why *why)
 {
     if (!meta_valid(meta) || secret_len(kek) != SEAL_KEY)
-        return fail(why, ERR_INVALID, "the name, kind, version, epoch or time of a record is not valid");
+        return fail(why, ERR_INVALID,
+                    "the name, kind, version, epoch or time of a record is not valid");
     if (plain.n == 0 || plain.n > SEAL_PLAIN_MAX)
-        return fail(why, ERR_TOO_LARGE, "a record holds 1 to %d bytes, not %zu", SEAL_PLAIN_MAX, plain.n);
+        return fail(why, ERR_TOO_LARGE, "a record holds 1 to %d bytes, not %zu", SEAL_PLAIN_MAX,
+                    plain.n);
     AUTO(auto_secret) struct secret *key = secret_new(SEAL_KEY);
     if (!key)
         return fail(why, ERR_UNAVAILABLE, "no locked memory left for a data key");
@@ -149,20 +157,22 @@ static err_t check_expected(const struct record *r, const struct seal_meta *expe
     return ERR_OK;
 }
 
-static err_t open_body(const struct secret *key, const struct record *r, struct secret **plain, struct why *why)
+static err_t open_body(const struct secret *key, const struct record *r, struct secret **plain,
+                       struct why *why)
 {
     AUTO(auto_secret) struct secret *got = secret_new(r->sealed.n - TAG);
     if (!got)
         return fail(why, ERR_UNAVAILABLE, "no locked memory left for a credential");
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(secret_edit(got), NULL, NULL, r->sealed.p, r->sealed.n, r->ad.p,
-                                                   r->ad.n, r->nonce.p, secret_bytes(key)) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(secret_edit(got), NULL, NULL, r->sealed.p,
+                                                   r->sealed.n, r->ad.p, r->ad.n, r->nonce.p,
+                                                   secret_bytes(key)) != 0)
         return fail(why, ERR_CORRUPT, "a record does not verify: its bytes were changed");
     *plain = TAKE(got);
     return ERR_OK;
 }
 
-err_t seal_open(const struct secret *kek, struct view record, const struct seal_meta *expect, struct secret **plain,
-                struct why *why)
+err_t seal_open(const struct secret *kek, struct view record, const struct seal_meta *expect,
+                struct secret **plain, struct why *why)
 {
     struct record r;
     AUTO(auto_secret) struct secret *key = NULL;
@@ -175,14 +185,15 @@ err_t seal_open(const struct secret *kek, struct view record, const struct seal_
     return open_body(key, &r, plain, why);
 }
 
-err_t seal_rewrap(const struct secret *old_kek, const struct secret *new_kek, uint32_t new_epoch, struct view record,
-                  struct buf *out, struct why *why)
+err_t seal_rewrap(const struct secret *old_kek, const struct secret *new_kek, uint32_t new_epoch,
+                  struct view record, struct buf *out, struct why *why)
 {
     struct seal_meta meta;
     AUTO(auto_secret) struct secret *plain = NULL;
     TRY(seal_peek(record, &meta, why));
     if (new_epoch <= meta.epoch)
-        return fail(why, ERR_INVALID, "a record of epoch %u cannot go to epoch %u", meta.epoch, new_epoch);
+        return fail(why, ERR_INVALID, "a record of epoch %u cannot go to epoch %u", meta.epoch,
+                    new_epoch);
     TRY(seal_open(old_kek, record, &meta, &plain, why));
     meta.epoch = new_epoch;
     return seal_record(new_kek, &meta, VIEW(secret_bytes(plain), secret_len(plain)), out, why);

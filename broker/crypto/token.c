@@ -1,8 +1,10 @@
 /*
- * Tokens: a chain of keyed BLAKE2b tags in which each tag is the key of the next, so that whoever holds a token can append a caveat and
- * nobody can take one away. Invariant: token_verify gives caveats only when each was known, well-formed and covered by the tag; every
- * other outcome is the one error that tells nothing. The hot path allocates nothing but the room of `scratch`, which its owner
- * keeps from call to call; base64 is libsodium's, whose time does not depend on the characters.
+ * Tokens: a chain of keyed BLAKE2b tags in which each tag is the key of the next, so that whoever
+ * holds a token can append a caveat and nobody can take one away. Invariant: token_verify gives
+ * caveats only when each was known, well-formed and covered by the tag; every other outcome is the
+ * one error that tells nothing. The hot path allocates nothing but the room of `scratch`, which its
+ * owner keeps from call to call; base64 is libsodium's, whose time does not depend on the
+ * characters.
  */
 #include "crypto/token.h"
 
@@ -12,8 +14,17 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { VERSION = 1, TAG = 32, CHECK = 6, MARKER = sizeof(TOKEN_MARKER) - 1, PREFIX_MAX = 32, NAME_MAX_BYTES = 64,
-       HEAD = 1 + TOKEN_LEASE_ID + 1, HEAD_TEXT = HEAD / 3 * 4, BIND_MAX = 8 + TOKEN_LEASE_ID + 3 * (1 + NAME_MAX_BYTES) + 32 };
+enum {
+    VERSION = 1,
+    TAG = 32,
+    CHECK = 6,
+    MARKER = sizeof(TOKEN_MARKER) - 1,
+    PREFIX_MAX = 32,
+    NAME_MAX_BYTES = 64,
+    HEAD = 1 + TOKEN_LEASE_ID + 1,
+    HEAD_TEXT = HEAD / 3 * 4,
+    BIND_MAX = 8 + TOKEN_LEASE_ID + 3 * (1 + NAME_MAX_BYTES) + 32
+};
 _Static_assert(HEAD % 3 == 0, "the head of a token is whole base64 groups");
 static const char tag_label[8] = "cbr1 tok";
 
@@ -29,8 +40,8 @@ struct token { /* a decoded body; views into the scratch buffer */
 
 static bool prefix_char(uint8_t c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
-           c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 /* A prefix that held the marker would make the marker's place ambiguous. */
@@ -39,12 +50,14 @@ static bool prefix_valid(struct view prefix)
     for (size_t i = 0; i < prefix.n; i++)
         if (!prefix_char(prefix.p[i]))
             return false;
-    return prefix.n <= PREFIX_MAX && (prefix.n == 0 || !memmem(prefix.p, prefix.n, TOKEN_MARKER, MARKER));
+    return prefix.n <= PREFIX_MAX &&
+           (prefix.n == 0 || !memmem(prefix.p, prefix.n, TOKEN_MARKER, MARKER));
 }
 
 static void check_of(struct view text, uint8_t out[CHECK])
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t digest[crypto_generichash_BYTES_MIN];
     crypto_generichash(digest, sizeof(digest), text.p, text.n, NULL, 0);
     for (unsigned i = 0; i < CHECK; i++)
@@ -63,7 +76,8 @@ static bool split(struct view text, struct text *out)
     out->prefix = VIEW(text.p, (size_t)(marker - text.p));
     out->body = VIEW(marker + MARKER, signed_part.n - out->prefix.n - MARKER);
     check_of(signed_part, check);
-    return out->body.n >= HEAD_TEXT && prefix_valid(out->prefix) && equal_ct(check, text.p + signed_part.n + 1, CHECK);
+    return out->body.n >= HEAD_TEXT && prefix_valid(out->prefix) &&
+           equal_ct(check, text.p + signed_part.n + 1, CHECK);
 }
 
 static bool unbase64(struct view text, uint8_t *out, size_t cap, size_t *n)
@@ -107,12 +121,14 @@ static err_t emit(struct view prefix, const struct buf *body, struct buf *out, s
 {
     AUTO(buf_free) struct buf text = {.max = TOKEN_MAX_TEXT};
     uint8_t check[CHECK];
-    size_t room = sodium_base64_ENCODED_LEN(body->len, sodium_base64_VARIANT_URLSAFE_NO_PADDING); /* with the NUL */
+    size_t room = sodium_base64_ENCODED_LEN(
+        body->len, sodium_base64_VARIANT_URLSAFE_NO_PADDING); /* with the NUL */
     buf_add_view(&text, prefix);
     buf_add_str(&text, TOKEN_MARKER);
     if (!buf_reserve(&text, room + CHECK))
         return fail(why, ERR_LIMIT, "a token has at most %d characters", TOKEN_MAX_TEXT);
-    sodium_bin2base64((char *)text.p + text.len, room, body->p, body->len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64((char *)text.p + text.len, room, body->p, body->len,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     text.len += room - 1;
     check_of(buf_view(&text), check);
     buf_put_u8(&text, '_');
@@ -136,14 +152,17 @@ static bool put_name(uint8_t **at, const char *name, size_t max)
     return true;
 }
 
-/* BLAKE2b-256(key: token key, label || lease || consumer || credential || prefix || limits), names with a length byte */
-static bool first_tag(const struct secret *key, const uint8_t *lease, const struct token_bind *bind, uint8_t tag[TAG])
+/* BLAKE2b-256(key: token key, label || lease || consumer || credential || prefix || limits), names
+ * with a length byte */
+static bool first_tag(const struct secret *key, const uint8_t *lease, const struct token_bind *bind,
+                      uint8_t tag[TAG])
 {
     uint8_t in[BIND_MAX], *at = in;
     memcpy(at, tag_label, sizeof(tag_label));
     memcpy(at + sizeof(tag_label), lease, TOKEN_LEASE_ID);
     at += sizeof(tag_label) + TOKEN_LEASE_ID;
-    if (!put_name(&at, bind->consumer, NAME_MAX_BYTES) || !put_name(&at, bind->credential, NAME_MAX_BYTES) ||
+    if (!put_name(&at, bind->consumer, NAME_MAX_BYTES) ||
+        !put_name(&at, bind->credential, NAME_MAX_BYTES) ||
         !put_name(&at, bind->prefix, PREFIX_MAX) || secret_len(key) != TAG)
         return false;
     memcpy(at, bind->limits, sizeof(bind->limits));
@@ -175,8 +194,8 @@ static bool apply_all(const struct token *t, uint8_t tag[TAG], struct token_cave
 
 /* ---- the four verbs */
 
-err_t token_mint(const struct secret *key, const uint8_t lease[TOKEN_LEASE_ID], const struct token_bind *bind,
-                 struct buf *out, struct why *why)
+err_t token_mint(const struct secret *key, const uint8_t lease[TOKEN_LEASE_ID],
+                 const struct token_bind *bind, struct buf *out, struct why *why)
 {
     AUTO(buf_free) struct buf body = {0};
     uint8_t tag[TAG];
@@ -197,22 +216,23 @@ err_t token_peek(struct view text, uint8_t lease[TOKEN_LEASE_ID])
     struct text parts;
     uint8_t head[HEAD];
     size_t n = 0;
-    if (!split(text, &parts) || !unbase64(VIEW(parts.body.p, HEAD_TEXT), head, sizeof(head), &n) || n != HEAD ||
-        head[0] != VERSION)
+    if (!split(text, &parts) || !unbase64(VIEW(parts.body.p, HEAD_TEXT), head, sizeof(head), &n) ||
+        n != HEAD || head[0] != VERSION)
         return ERR_AUTH;
     memcpy(lease, head + 1, TOKEN_LEASE_ID);
     return ERR_OK;
 }
 
-err_t token_verify(const struct secret *key, struct view text, const struct token_bind *bind, struct buf *scratch,
-                   struct token_caveats *caveats)
+err_t token_verify(const struct secret *key, struct view text, const struct token_bind *bind,
+                   struct buf *scratch, struct token_caveats *caveats)
 {
     struct text parts;
     struct token t;
     struct token_caveats all = {0};
     uint8_t tag[TAG] = {0};
-    bool good = split(text, &parts) && view_eq(parts.prefix, view_str(bind->prefix)) && decode(parts.body, scratch, &t) &&
-                first_tag(key, t.lease.p, bind, tag) && apply_all(&t, tag, &all) && equal_ct(tag, t.tag.p, TAG);
+    bool good = split(text, &parts) && view_eq(parts.prefix, view_str(bind->prefix)) &&
+                decode(parts.body, scratch, &t) && first_tag(key, t.lease.p, bind, tag) &&
+                apply_all(&t, tag, &all) && equal_ct(tag, t.tag.p, TAG);
     wipe(tag, TAG);
     if (!good) {
         buf_reset(scratch);
@@ -222,7 +242,8 @@ err_t token_verify(const struct secret *key, struct view text, const struct toke
     return ERR_OK;
 }
 
-err_t token_attenuate(struct view text, enum token_caveat type, struct view value, struct buf *out, struct why *why)
+err_t token_attenuate(struct view text, enum token_caveat type, struct view value, struct buf *out,
+                      struct why *why)
 {
     AUTO(buf_free) struct buf scratch = {0}, body = {0};
     struct text parts;

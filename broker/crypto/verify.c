@@ -1,8 +1,10 @@
 /*
- * Offline verification of an audit log. The lines go by once, in order of the segments, and memory stays bounded whatever the log
- * holds. Invariant: a line counts as good only when its number is the one due, its MAC (with the auditor's key) is right, and, if it
- * is a checkpoint, its signature (with the public key) covers exactly the lines before it. Everything else is a finding; the first one
- * is told. What stands in the log is then taken as it is, so that what comes behind can be verified too.
+ * Offline verification of an audit log. The lines go by once, in order of the segments, and memory
+ * stays bounded whatever the log holds. Invariant: a line counts as good only when its number is
+ * the one due, its MAC (with the auditor's key) is right, and, if it is a checkpoint, its signature
+ * (with the public key) covers exactly the lines before it. Everything else is a finding; the first
+ * one is told. What stands in the log is then taken as it is, so that what comes behind can be
+ * verified too.
  */
 #include "crypto/verify.h"
 
@@ -16,7 +18,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { HASH = 16, MAC_MEMBER = 8 + 2 * CHAIN_MAC + 2, SIG_MEMBERS = 8 + 32 + 9 + 2 * CHAIN_SIG + 2 };
+enum {
+    HASH = 16,
+    MAC_MEMBER = 8 + 2 * CHAIN_MAC + 2,
+    SIG_MEMBERS = 8 + 32 + 9 + 2 * CHAIN_SIG + 2
+};
 static const char checkpoint_event[] = "\"event\":\"audit.checkpoint\"";
 
 struct line { /* a written line taken apart */
@@ -26,7 +32,8 @@ struct line { /* a written line taken apart */
 };
 
 /* one finding; always false */
-static __attribute__((format(printf, 3, 4))) bool problem(struct verifier *v, uint64_t seq, const char *fmt, ...)
+static __attribute__((format(printf, 3, 4))) bool problem(struct verifier *v, uint64_t seq,
+                                                          const char *fmt, ...)
 {
     if (v->verdict.bad++)
         return false;
@@ -47,7 +54,8 @@ static bool get_seq(struct view text, uint64_t *seq)
     if (text.n < at || memcmp(text.p, begin, at) != 0)
         return false;
     for (*seq = 0; at < text.n && text.p[at] >= '0' && text.p[at] <= '9'; at++)
-        if (__builtin_mul_overflow(*seq, 10, seq) || __builtin_add_overflow(*seq, text.p[at] - '0', seq))
+        if (__builtin_mul_overflow(*seq, 10, seq) ||
+            __builtin_add_overflow(*seq, text.p[at] - '0', seq))
             return false;
     return at > first && text.p[first] != '0' && at < text.n && text.p[at] == ',';
 }
@@ -76,7 +84,8 @@ static bool get_signature(struct view body, uint8_t log_id[16], uint8_t sig[CHAI
         return false;
     const uint8_t *at = body.p + body.n - SIG_MEMBERS;
     return memcmp(at, ",\"log\":\"", 8) == 0 && hex_decode(VIEW(at + 8, 32), log_id, 16) &&
-           memcmp(at + 40, "\",\"sig\":\"", 9) == 0 && hex_decode(VIEW(at + 49, 2 * CHAIN_SIG), sig, CHAIN_SIG) &&
+           memcmp(at + 40, "\",\"sig\":\"", 9) == 0 &&
+           hex_decode(VIEW(at + 49, 2 * CHAIN_SIG), sig, CHAIN_SIG) &&
            memcmp(at + 49 + 2 * CHAIN_SIG, "\"}", 2) == 0;
 }
 
@@ -101,9 +110,11 @@ static bool check_repeat(struct verifier *v, const struct line *l)
     uint8_t hash[HASH];
     hash_line(l, hash);
     bool in_window = l->seq >= v->first && v->chain.seq - l->seq <= VERIFY_WINDOW;
-    if (in_window && memcmp(hash, v->seen.p + (l->seq - v->first) % VERIFY_WINDOW * HASH, HASH) == 0)
+    if (in_window &&
+        memcmp(hash, v->seen.p + (l->seq - v->first) % VERIFY_WINDOW * HASH, HASH) == 0)
         return true;
-    return problem(v, l->seq, "line %llu stands here again, and is not the same", (unsigned long long)l->seq);
+    return problem(v, l->seq, "line %llu stands here again, and is not the same",
+                   (unsigned long long)l->seq);
 }
 
 /* ---- one line */
@@ -114,7 +125,8 @@ static bool check_torn(struct verifier *v, const struct line *l)
     size_t n = v->torn.len;
     bool good = n == 0 || (n <= l->text.n && memcmp(v->torn.p, l->text.p, n) == 0);
     buf_reset(&v->torn);
-    return good || problem(v, l->seq, "the bytes before line %llu belong to no line", (unsigned long long)l->seq);
+    return good || problem(v, l->seq, "the bytes before line %llu belong to no line",
+                           (unsigned long long)l->seq);
 }
 
 static bool check_signature(struct verifier *v, const struct line *l, struct view body)
@@ -150,7 +162,8 @@ static bool check_mac(struct verifier *v, const struct line *l, struct view body
         return true;
     chain_relink(&v->chain, before, l->mac, body);
     return hole ? false /* its predecessor is lost: it cannot verify, and that was told */
-                : problem(v, l->seq, "line %llu does not verify: it was changed, or a new chain begins here",
+                : problem(v, l->seq,
+                          "line %llu does not verify: it was changed, or a new chain begins here",
                           (unsigned long long)l->seq);
 }
 
@@ -173,7 +186,8 @@ static void check_next(struct verifier *v, const struct line *l)
     uint8_t hash[HASH];
     struct view body = buf_view(&v->body);
     bool hole = l->seq > v->chain.seq && !skip_hole(v, l);
-    bool torn = check_torn(v, l), sig = check_signature(v, l, body), mac = check_mac(v, l, body, hole);
+    bool torn = check_torn(v, l), sig = check_signature(v, l, body),
+         mac = check_mac(v, l, body, hole);
     hash_line(l, hash);
     remember(v, l->seq, hash);
     v->verdict.lines += torn && sig && mac;
@@ -188,7 +202,8 @@ static void check_line(struct verifier *v, struct view text)
     if (!v->begun && v->first > 1)
         return; /* of an earlier chain */
     if (!ours || (l.seq > due && l.seq - due > VERIFY_GAP_MAX - v->skipped))
-        (void)problem(v, due, "where line %llu is due stands something else", (unsigned long long)due);
+        (void)problem(v, due, "where line %llu is due stands something else",
+                      (unsigned long long)due);
     else if (l.seq < due)
         (void)check_repeat(v, &l);
     else
@@ -233,12 +248,14 @@ void verify_feed(struct verifier *v, struct view bytes)
     }
 }
 
-/* What stands behind the last newline must be a piece of the line that comes next; two pieces, of the same. */
+/* What stands behind the last newline must be a piece of the line that comes next; two pieces, of
+ * the same. */
 void verify_segment_end(struct verifier *v)
 {
     size_t common = v->line.len < v->torn.len ? v->line.len : v->torn.len;
     if (v->line.bad || (common && memcmp(v->line.p, v->torn.p, common) != 0))
-        (void)problem(v, v->chain.seq, "the bytes before line %llu belong to no line", (unsigned long long)v->chain.seq);
+        (void)problem(v, v->chain.seq, "the bytes before line %llu belong to no line",
+                      (unsigned long long)v->chain.seq);
     else if (v->line.len > v->torn.len && (v->begun || v->first == 1))
         buf_add(&v->torn, v->line.p + common, v->line.len - common);
     buf_reset(&v->line);
@@ -247,7 +264,8 @@ void verify_segment_end(struct verifier *v)
 void verify_end(struct verifier *v)
 {
     if (v->torn.len)
-        (void)problem(v, v->chain.seq, "line %llu, the last, is cut short", (unsigned long long)v->chain.seq);
+        (void)problem(v, v->chain.seq, "line %llu, the last, is cut short",
+                      (unsigned long long)v->chain.seq);
 }
 
 void verify_free(struct verifier *v)
@@ -323,7 +341,8 @@ static err_t read_segment(struct verifier *v, int fd, const char *name, struct w
     return ERR_OK;
 }
 
-err_t verify_dir_from(int dirfd, const struct verify_keys *keys, struct verify_verdict *out, struct why *why)
+err_t verify_dir_from(int dirfd, const struct verify_keys *keys, struct verify_verdict *out,
+                      struct why *why)
 {
     unsigned first = 0, last = 0;
     TRY(segment_range(dirfd, &first, &last, why));
@@ -334,7 +353,8 @@ err_t verify_dir_from(int dirfd, const struct verify_keys *keys, struct verify_v
     for (unsigned i = first; i <= last; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "audit-%06u.jsonl", i);
-        AUTO(auto_close) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        AUTO(auto_close)
+        int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0 && errno == ENOENT)
             continue; /* a gap of numbers: a gap of lines would show */
         if (fd < 0)
@@ -346,7 +366,8 @@ err_t verify_dir_from(int dirfd, const struct verify_keys *keys, struct verify_v
     return ERR_OK;
 }
 
-err_t verify_dir(int dirfd, const struct secret *k0, const uint8_t *pk, struct verify_verdict *out, struct why *why)
+err_t verify_dir(int dirfd, const struct secret *k0, const uint8_t *pk, struct verify_verdict *out,
+                 struct why *why)
 {
     return verify_dir_from(dirfd, &(struct verify_keys){.k0 = k0, .pk = pk}, out, why);
 }

@@ -1,6 +1,7 @@
 /*
- * brokerd-keyring: answers one question about the desktop keyring on descriptor 3 and ends. A program of its own, because libsecret
- * and glib have no place in the processes that hold keys; short-lived, so that what they keep on the heap goes with it.
+ * brokerd-keyring: answers one question about the desktop keyring on descriptor 3 and ends. A
+ * program of its own, because libsecret and glib have no place in the processes that hold keys;
+ * short-lived, so that what they keep on the heap goes with it.
  */
 #include "base/sandbox.h"
 #include "keyring/keyring.h"

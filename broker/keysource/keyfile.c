@@ -1,8 +1,8 @@
 /*
  * Key source `keyfile`: 32 random bytes in a file of mode 0600. Params: the file's absolute path.
- * It is as safe as the disk it lies on: keep it on another one than the store, or use a systemd credential.
- * A file that exists is never overwritten. One that a killed run left half written opens nothing (too short) and is named by
- * the error of the next attempt.
+ * It is as safe as the disk it lies on: keep it on another one than the store, or use a systemd
+ * credential. A file that exists is never overwritten. One that a killed run left half written
+ * opens nothing (too short) and is named by the error of the next attempt.
  */
 #include "keysource/keysources.h"
 
@@ -26,7 +26,8 @@ static err_t path_of(struct view params, char path[KEYSOURCE_PARAMS_MAX + 1], st
     return ERR_OK;
 }
 
-static err_t choose_path(const struct keysource_ask *ask, char path[KEYSOURCE_PARAMS_MAX + 1], struct why *why)
+static err_t choose_path(const struct keysource_ask *ask, char path[KEYSOURCE_PARAMS_MAX + 1],
+                         struct why *why)
 {
     if (ask->path.n)
         return path_of(ask->path, path, why);
@@ -53,9 +54,11 @@ static err_t open_parent(const char *path, int *dir, struct why *why)
 static err_t write_new(int dir, const char *path, struct view bytes, struct why *why)
 {
     const char *name = strrchr(path, '/') + 1;
-    AUTO(auto_close) int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE);
+    AUTO(auto_close)
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE);
     if (fd < 0 && errno == EEXIST)
-        return fail(why, ERR_EXISTS, "%s exists already: choose another path, or move it away if no store needs it",
+        return fail(why, ERR_EXISTS,
+                    "%s exists already: choose another path, or move it away if no store needs it",
                     path);
     if (fd < 0)
         return fail_errno(why, errno, "%s", path);
@@ -67,8 +70,8 @@ static err_t write_new(int dir, const char *path, struct view bytes, struct why 
     return e;
 }
 
-static err_t keyfile_create(const struct keysource_ask *ask, struct buf *params, struct secret **key,
-                            struct why *why)
+static err_t keyfile_create(const struct keysource_ask *ask, struct buf *params,
+                            struct secret **key, struct why *why)
 {
     char path[KEYSOURCE_PARAMS_MAX + 1];
     TRY(choose_path(ask, path, why));

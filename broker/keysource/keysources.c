@@ -1,6 +1,7 @@
 /*
- * The table of key sources. The keyring's row has no functions here: libsecret and glib have no place beside keys, so the vault asks
- * the program brokerd-keyring (`helper`), which has a table of its own with the functions.
+ * The table of key sources. The keyring's row has no functions here: libsecret and glib have no
+ * place beside keys, so the vault asks the program brokerd-keyring (`helper`), which has a table of
+ * its own with the functions.
  */
 #include "keysource/keysources.h"
 
@@ -25,7 +26,8 @@ const struct keysource *keysource_by_name(struct view name)
     return NULL;
 }
 
-err_t params_text(struct view params, const char *what, char out[KEYSOURCE_PARAMS_MAX + 1], struct why *why)
+err_t params_text(struct view params, const char *what, char out[KEYSOURCE_PARAMS_MAX + 1],
+                  struct why *why)
 {
     if (params.n == 0 || params.n > KEYSOURCE_PARAMS_MAX)
         return fail(why, ERR_INVALID, "%s of 1 to %d bytes is needed", what, KEYSOURCE_PARAMS_MAX);
@@ -38,7 +40,8 @@ err_t params_text(struct view params, const char *what, char out[KEYSOURCE_PARAM
 
 void params_describe(struct view params, char out[160])
 {
-    (void)snprintf(out, 160, "%.*s", (int)(params.n < 160 ? params.n : 159), params.n ? (const char *)params.p : "");
+    (void)snprintf(out, 160, "%.*s", (int)(params.n < 160 ? params.n : 159),
+                   params.n ? (const char *)params.p : "");
     for (char *c = out; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';

@@ -1,6 +1,7 @@
 /*
- * Key material that lies in a file. Its bytes, whatever their form (32 random ones, base64 text, a mounted secret), are hashed into the
- * slot secret; a final newline counts. A file others can read is no secret, and is refused with the line that mends it.
+ * Key material that lies in a file. Its bytes, whatever their form (32 random ones, base64 text, a
+ * mounted secret), are hashed into the slot secret; a final newline counts. A file others can read
+ * is no secret, and is refused with the line that mends it.
  */
 #include "keysource/keysources.h"
 
@@ -20,10 +21,11 @@ static err_t check(int fd, const struct material *m, struct why *why)
     if (!S_ISREG(st.st_mode))
         return fail(why, ERR_INVALID, "%s is not a regular file", m->path);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return fail(why, ERR_PERMISSION, "%s belongs to uid %u; mend it with: chown %u %s", m->path, st.st_uid,
-                    geteuid(), m->path);
+        return fail(why, ERR_PERMISSION, "%s belongs to uid %u; mend it with: chown %u %s", m->path,
+                    st.st_uid, geteuid(), m->path);
     if (st.st_mode & m->forbidden)
-        return fail(why, ERR_PERMISSION, "%s has mode %04o, others could read the key; mend it with: chmod %04o %s",
+        return fail(why, ERR_PERMISSION,
+                    "%s has mode %04o, others could read the key; mend it with: chmod %04o %s",
                     m->path, st.st_mode & 07777, st.st_mode & 07777 & ~m->forbidden, m->path);
     return ERR_OK;
 }
@@ -56,7 +58,8 @@ static err_t read_all(int fd, const char *path, struct contents *c, struct why *
 err_t material_key(struct view bytes, struct secret **key, struct why *why)
 {
     if (bytes.n < MATERIAL_MIN || bytes.n > MATERIAL_MAX)
-        return fail(why, ERR_INVALID, "a key file holds %d to %d bytes, for example from: head -c 32 /dev/urandom",
+        return fail(why, ERR_INVALID,
+                    "a key file holds %d to %d bytes, for example from: head -c 32 /dev/urandom",
                     MATERIAL_MIN, MATERIAL_MAX);
     err_t e = kdf_material(bytes, "keyfile", key);
     return e == ERR_OK ? ERR_OK : fail(why, e, "no secret memory left");
@@ -64,7 +67,8 @@ err_t material_key(struct view bytes, struct secret **key, struct why *why)
 
 err_t material_open(const struct material *m, struct secret **key, struct why *why)
 {
-    AUTO(auto_close) int fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | m->flags);
+    AUTO(auto_close)
+    int fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | m->flags);
     if (fd < 0)
         return fail_errno(why, errno, "%s", m->path);
     AUTO(contents_wipe) struct contents c = {.n = 0};

@@ -1,8 +1,9 @@
 /*
- * Key source `passphrase`: Argon2id (RFC 9106) over what a person types. Runs in a short-lived helper: a quarter of a gigabyte and
- * half a second have no place in the vault's loop. The salt and the cost are authenticated by the key header's MAC, and the floors
- * and ceilings of kdf_passphrase hold for stored params as for new ones, so a weakened slot is refused, not followed.
- *     params   u8 version (1)   u32 passes   u64 bytes of memory   salt 16        29 bytes, big-endian
+ * Key source `passphrase`: Argon2id (RFC 9106) over what a person types. Runs in a short-lived
+ * helper: a quarter of a gigabyte and half a second have no place in the vault's loop. Salt and
+ * cost are authenticated by the key header's MAC, and the floors and ceilings of kdf_passphrase
+ * hold for stored params as for new ones, so a weakened slot is refused, not followed.
+ * - params: u8 version (1), u32 passes, u64 bytes of memory, salt (16): 29 bytes, big-endian
  */
 #include "keysource/keysources.h"
 
@@ -35,19 +36,22 @@ static bool cost_decode(struct view params, struct cost *out)
     return true;
 }
 
-static err_t derive(struct view passphrase, const struct cost *cost, struct secret **key, struct why *why)
+static err_t derive(struct view passphrase, const struct cost *cost, struct secret **key,
+                    struct why *why)
 {
     if (passphrase.n == 0)
         return fail(why, ERR_INVALID, "a passphrase is needed");
     if (passphrase.n > KEYSOURCE_PASSPHRASE_MAX)
-        return fail(why, ERR_TOO_LARGE, "a passphrase has at most %d bytes", KEYSOURCE_PASSPHRASE_MAX);
+        return fail(why, ERR_TOO_LARGE, "a passphrase has at most %d bytes",
+                    KEYSOURCE_PASSPHRASE_MAX);
     if (cost->memory > SIZE_MAX)
-        return fail(why, ERR_INVALID, "this machine has not the memory the passphrase's params name");
+        return fail(why, ERR_INVALID,
+                    "this machine has not the memory the passphrase's params name");
     return kdf_passphrase(passphrase, cost->salt, cost->passes, (size_t)cost->memory, key, why);
 }
 
-static err_t passphrase_create(const struct keysource_ask *ask, struct buf *params, struct secret **key,
-                               struct why *why)
+static err_t passphrase_create(const struct keysource_ask *ask, struct buf *params,
+                               struct secret **key, struct why *why)
 {
     struct cost cost = {.passes = KDF_OPS_MIN, .memory = KDF_MEM_MIN};
     if (ask->passphrase.n < SHORTEST)
@@ -75,7 +79,8 @@ static void passphrase_describe(struct view params, char out[160])
 {
     struct cost cost;
     if (cost_decode(params, &cost))
-        (void)snprintf(out, 160, "Argon2id, %" PRIu32 " passes, %" PRIu64 " MiB", cost.passes, cost.memory >> 20);
+        (void)snprintf(out, 160, "Argon2id, %" PRIu32 " passes, %" PRIu64 " MiB", cost.passes,
+                       cost.memory >> 20);
     else
         (void)snprintf(out, 160, "unreadable params");
 }

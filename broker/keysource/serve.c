@@ -1,9 +1,9 @@
 /*
- * The helper's side of a key source: one KEY_ASK, one KEY_ANSWER, and the process ends. What comes in and goes out is a secret: every
- * buffer here is wiped by its scope. The question comes from the vault, yet it is checked like any other: a source this helper does
- * not serve or an operation it does not know gets an error for an answer.
- *     KEY_ASK     OP "create" | "open" | "remove"  SOURCE  PARAMS  PASSPHRASE  PATH  NOTE (store id, 32 hex digits)
- *     KEY_ANSWER  STATUS  REASON (when it failed)  PARAMS (create)  KEY (create, open)
+ * The helper's side of a key source: one question, one answer, and the process ends. What comes in
+ * and goes out is a secret: every buffer here is wiped by its scope. The vault asks, and yet the
+ * question is checked like any other.
+ * - KEY_ASK: OP (create, open, remove), SOURCE, PARAMS, PASSPHRASE, PATH, NOTE (store id in hex)
+ * - KEY_ANSWER: STATUS, REASON when it failed, PARAMS after create, KEY after create and open
  */
 #include "keysource/keysources.h"
 
@@ -28,21 +28,24 @@ static void answer_free(struct answer *a)
 
 /* ---- the operations */
 
-static err_t op_create(const struct keysource *k, const struct keysource_ask *ask, struct answer *out, struct why *why)
+static err_t op_create(const struct keysource *k, const struct keysource_ask *ask,
+                       struct answer *out, struct why *why)
 {
     if (!k->create)
         return fail(why, ERR_INVALID, "a %s slot cannot be made", k->name);
     return k->create(ask, &out->params, &out->key, why);
 }
 
-static err_t op_open(const struct keysource *k, const struct keysource_ask *ask, struct answer *out, struct why *why)
+static err_t op_open(const struct keysource *k, const struct keysource_ask *ask, struct answer *out,
+                     struct why *why)
 {
     if (!k->open)
         return fail(why, ERR_INVALID, "a %s slot cannot be opened here", k->name);
     return k->open(ask, &out->key, why);
 }
 
-static err_t op_remove(const struct keysource *k, const struct keysource_ask *ask, struct answer *out, struct why *why)
+static err_t op_remove(const struct keysource *k, const struct keysource_ask *ask,
+                       struct answer *out, struct why *why)
 {
     (void)out;
     return k->remove ? k->remove(ask, why) : ERR_OK;
@@ -50,7 +53,8 @@ static err_t op_remove(const struct keysource *k, const struct keysource_ask *as
 
 static const struct op {
     const char *name;
-    err_t (*run)(const struct keysource *k, const struct keysource_ask *ask, struct answer *out, struct why *why);
+    err_t (*run)(const struct keysource *k, const struct keysource_ask *ask, struct answer *out,
+                 struct why *why);
 } ops[] = {{"create", op_create}, {"open", op_open}, {"remove", op_remove}};
 
 /* ---- one question, one answer */
@@ -63,7 +67,8 @@ static const struct keysource *row_of(const struct keysource *const table[], str
     return NULL;
 }
 
-static err_t run(const struct msg *m, const struct keysource *const table[], struct answer *out, struct why *why)
+static err_t run(const struct msg *m, const struct keysource *const table[], struct answer *out,
+                 struct why *why)
 {
     struct keysource_ask ask = {
         .params = msg_view(m, F_PARAMS),
@@ -81,7 +86,8 @@ static err_t run(const struct msg *m, const struct keysource *const table[], str
     return fail(why, ERR_INVALID, "no such operation on a key source");
 }
 
-static void put_answer(struct buf *out, uint64_t id, err_t e, const struct answer *a, const struct why *why)
+static void put_answer(struct buf *out, uint64_t id, err_t e, const struct answer *a,
+                       const struct why *why)
 {
     msg_begin(out, MSG_KEY_ANSWER, id, 0);
     msg_put_u64(out, F_STATUS, (uint64_t)e);

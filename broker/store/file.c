@@ -1,11 +1,11 @@
 /*
- * The file store: $STATE/{lock, keys, manifest-<generation>, records/<shard>/<name>}; directories 0700, files 0600.
- *
- * Invariant: what was acknowledged is on the disk, and the newest generation of the manifest in the directory is the one that is
- * appended to. When a write leaves that in doubt (a failed append, sync or rename), the manifest counts as damaged and takes nothing
- * more until manifest_replace has put a newer generation in its place.
- * Opening costs one small directory and one header, however many records there are: these lie in 256 shards by a hash of
- * their names, so that no directory grows large, and are opened by name only.
+ * The file store: $STATE/{lock, keys, manifest-<generation>, records/<shard>/<name>}; directories
+ * 0700, files 0600. Invariant: what was acknowledged is on the disk, and the newest generation of
+ * the manifest in the directory is the one appended to. A write that leaves this in doubt (a failed
+ * append, sync or rename) makes the manifest count as damaged: it takes nothing more until
+ * manifest_replace has put a newer generation in its place.
+ * Opening costs one small directory and one header, however many records there are: these lie in
+ * 256 shards by a hash of their names, and are opened by name only.
  */
 #include "store/stores.h"
 
@@ -80,8 +80,9 @@ static err_t lock_busy(int fd, const char *where, struct why *why)
     ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
     pid[n > 0 ? n : 1] = '\0';
     pid[strcspn(pid, "\n")] = '\0';
-    return fail(why, ERR_CONFLICT, "another brokerd (pid %s) uses %s: stop it, or choose another state directory",
-                pid, where);
+    return fail(why, ERR_CONFLICT,
+                "another brokerd (pid %s) uses %s: stop it, or choose another state directory", pid,
+                where);
 }
 
 static err_t lock_take(struct store *s, struct why *why)
@@ -107,11 +108,11 @@ static err_t check_file(const struct store *s, const char *name, struct why *why
     if (!S_ISREG(st.st_mode))
         return fail(why, ERR_PERMISSION, "%s/%s is not a regular file", s->where, name);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return fail(why, ERR_PERMISSION, "%s/%s belongs to uid %u; mend it with: chown %u %s/%s", s->where, name,
-                    st.st_uid, geteuid(), s->where, name);
+        return fail(why, ERR_PERMISSION, "%s/%s belongs to uid %u; mend it with: chown %u %s/%s",
+                    s->where, name, st.st_uid, geteuid(), s->where, name);
     if (st.st_mode & FORBIDDEN)
-        return fail(why, ERR_PERMISSION, "%s/%s has mode %04o; mend it with: chmod 0600 %s/%s", s->where, name,
-                    st.st_mode & 07777, s->where, name);
+        return fail(why, ERR_PERMISSION, "%s/%s has mode %04o; mend it with: chmod 0600 %s/%s",
+                    s->where, name, st.st_mode & 07777, s->where, name);
     return ERR_OK;
 }
 
@@ -144,7 +145,8 @@ static void remove_manifest(struct store *s, uint64_t generation)
     (void)unlinkat(s->dir, name, 0);
 }
 
-/* The newest generation below `limit` (0: none), on the way removing what interrupted writes left behind. */
+/* The newest generation below `limit` (0: none), on the way removing what interrupted writes left
+ * behind. */
 static err_t newest_below(struct store *s, uint64_t limit, uint64_t *newest, struct why *why)
 {
     AUTO(auto_closedir) DIR *d = NULL;
@@ -152,7 +154,8 @@ static err_t newest_below(struct store *s, uint64_t limit, uint64_t *newest, str
     *newest = 0;
     for (struct dirent *e = NULL; (e = readdir(d));) {
         uint64_t g = 0;
-        if (is_temp(e->d_name) && (strncmp(e->d_name, "manifest-", 9) == 0 || strncmp(e->d_name, "keys.", 5) == 0))
+        if (is_temp(e->d_name) &&
+            (strncmp(e->d_name, "manifest-", 9) == 0 || strncmp(e->d_name, "keys.", 5) == 0))
             (void)unlinkat(s->dir, e->d_name, 0);
         else if (generation_parse(e->d_name, &g) && g < limit && g > *newest)
             *newest = g;
@@ -160,8 +163,8 @@ static err_t newest_below(struct store *s, uint64_t limit, uint64_t *newest, str
     return ERR_OK;
 }
 
-/* The newest complete generation wins. One shorter than its header was never committed and goes; but where no other is there,
- * something was lost, and an empty store would hide that. */
+/* The newest complete generation wins. One shorter than its header was never committed and goes;
+ * but where no other is there, something was lost, and an empty store would hide that. */
 static err_t find_manifest(struct store *s, struct why *why)
 {
     uint64_t newest = 0, g = 0;
@@ -173,7 +176,8 @@ static err_t find_manifest(struct store *s, struct why *why)
             TRY(newest_below(s, g, &g, why));
     }
     if (!whole)
-        return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " in %s is cut short and there is no older one", newest,
+        return fail(why, ERR_CORRUPT,
+                    "manifest %" PRIu64 " in %s is cut short and there is no older one", newest,
                     s->where);
     s->generation = g;
     while (newest > g) {
@@ -183,8 +187,9 @@ static err_t find_manifest(struct store *s, struct why *why)
     return ERR_OK;
 }
 
-/* A killed run may have left a rename or an append that is seen but not yet durable. What is read from here on is acted upon (old
- * records are removed on the strength of it), so it is made durable first. */
+/* A killed run may have left a rename or an append that is seen but not yet durable. What is read
+ * from here on is acted upon (old records are removed on the strength of it), so it is made durable
+ * first. */
 static err_t settle(const struct store *s, struct why *why)
 {
     if (fsync(s->records) != 0 || fsync(s->dir) != 0)
@@ -264,21 +269,25 @@ static err_t open_shard(struct store *s, const struct record_path *at, int *fd, 
         return fail_errno(why, errno, "mkdir %s/%s/%s", s->where, records_name, at->shard);
     if (fsync(s->records) != 0) {
         int no = errno;
-        (void)unlinkat(s->records, at->shard, AT_REMOVEDIR); /* the next write must not find it and trust it */
+        (void)unlinkat(s->records, at->shard,
+                       AT_REMOVEDIR); /* the next write must not find it and trust it */
         return fail_errno(why, no, "fsync of %s/%s", s->where, records_name);
     }
     return file_open_dir_at(s->records, at->shard, &how, fd, why);
 }
 
-static err_t file_record_write(struct store *s, const char *name, struct view bytes, struct why *why)
+static err_t file_record_write(struct store *s, const char *name, struct view bytes,
+                               struct why *why)
 {
     struct record_path at;
     TRY(record_path(name, &at, why));
     if (bytes.n == 0 || bytes.n > STORE_RECORD_MAX)
-        return fail(why, ERR_TOO_LARGE, "a record of %zu bytes (1 to %d are possible)", bytes.n, STORE_RECORD_MAX);
+        return fail(why, ERR_TOO_LARGE, "a record of %zu bytes (1 to %d are possible)", bytes.n,
+                    STORE_RECORD_MAX);
     AUTO(auto_close) int shard = -1;
     TRY(open_shard(s, &at, &shard, why));
-    if (faccessat(shard, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* the lock makes test and write one */
+    if (faccessat(shard, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
+        0) /* the lock makes test and write one */
         return fail(why, ERR_EXISTS, "record %s exists already", name);
     return file_write_atomic_at(shard, name, bytes, FILE_MODE, why);
 }
@@ -301,11 +310,12 @@ static err_t file_record_remove(struct store *s, const char *name, struct why *w
 }
 
 struct each {
-    void (*fn)(void *ctx, const char *name);
+    store_name_fn *fn;
     void *ctx;
 };
 
-static err_t shard_each(struct store *s, const char *shard, const struct each *each, struct why *why)
+static err_t shard_each(struct store *s, const char *shard, const struct each *each,
+                        struct why *why)
 {
     AUTO(auto_closedir) DIR *d = NULL;
     err_t e = list_dir(s->records, shard, &d, why);
@@ -320,8 +330,7 @@ static err_t shard_each(struct store *s, const char *shard, const struct each *e
     return ERR_OK;
 }
 
-static err_t file_record_each(struct store *s, void (*fn)(void *ctx, const char *name), void *ctx,
-                              struct why *why)
+static err_t file_record_each(struct store *s, store_name_fn *fn, void *ctx, struct why *why)
 {
     const struct each each = {fn, ctx};
     for (unsigned i = 0; i < SHARDS; i++) {
@@ -335,7 +344,7 @@ static err_t file_record_each(struct store *s, void (*fn)(void *ctx, const char 
 
 /* ---- the manifest */
 
-static err_t file_manifest_read(struct store *s, err_t (*fn)(void *ctx, struct view entry), void *ctx,
+static err_t file_manifest_read(struct store *s, store_entry_fn *fn, void *ctx,
                                 uint64_t *generation, bool *torn, struct why *why)
 {
     bool cut = false;
@@ -373,11 +382,12 @@ static void remove_older(struct store *s)
         remove_manifest(s, g);
 }
 
-static err_t file_manifest_replace(struct store *s, uint64_t generation,
-                                   bool (*next)(void *ctx, struct view *entry), void *ctx, struct why *why)
+static err_t file_manifest_replace(struct store *s, uint64_t generation, store_next_fn *next,
+                                   void *ctx, struct why *why)
 {
     if (generation <= s->generation)
-        return fail(why, ERR_INVALID, "generation %" PRIu64 " is not newer than %" PRIu64, generation, s->generation);
+        return fail(why, ERR_INVALID, "generation %" PRIu64 " is not newer than %" PRIu64,
+                    generation, s->generation);
     AUTO(buf_free) struct buf all = {.max = manifest_max};
     char name[GENERATION_NAME + 1];
     generation_name(generation, name);
@@ -385,7 +395,8 @@ static err_t file_manifest_replace(struct store *s, uint64_t generation,
     for (struct view entry = {0}; next(ctx, &entry);)
         TRY(generation_put(&all, entry, why));
     TRY(buf_ok(&all, why));
-    /* a failed rename or directory sync leaves open which generation a restart finds: neither may be appended to */
+    /* a failed rename or directory sync leaves open which generation a restart finds: neither may
+     * be appended to */
     s->damaged = true;
     TRY(file_write_atomic_at(s->dir, name, buf_view(&all), FILE_MODE, why));
     bool whole = false;

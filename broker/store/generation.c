@@ -1,10 +1,11 @@
 /*
- * The bytes of one manifest generation. A generation comes into being whole (temp, fsync, rename) and then only grows at its
- * end, so the one place where it can be wrong without anybody's malice is its last entry: an append that power loss or a full disk
- * cut short. That entry was never acknowledged and is left out (`torn`); anything else that does not read is corruption.
- * A length carries its complement, so that a flipped bit in it is not taken for a cut.
- * Some file systems extend a file before its data arrives; the tail then reads as zeros. A sealed entry ends in an
- * authentication tag, so a last entry that ends in TAIL_ZEROS zero bytes is torn, too.
+ * The bytes of one manifest generation. It comes into being whole (temp, fsync, rename) and then
+ * only grows, so the one place where it can be wrong without malice is its last entry: an append
+ * that power loss or a full disk cut short. That one was never acknowledged and is left out
+ * (`torn`); anything else that does not read is corruption. A length carries its complement: a
+ * flipped bit in it is not taken for a cut. Some file systems extend a file before its data
+ * arrives, and the tail reads as zeros: since a sealed entry ends in a tag, a last entry that ends
+ * in TAIL_ZEROS zero bytes is torn, too.
  */
 #include "store/generation.h"
 
@@ -50,8 +51,8 @@ void generation_header(struct buf *out, uint64_t generation)
 err_t generation_put(struct buf *out, struct view entry, struct why *why)
 {
     if (entry.n == 0 || entry.n > STORE_ENTRY_MAX)
-        return fail(why, ERR_INVALID, "a manifest entry of %zu bytes (1 to %d are possible)", entry.n,
-                    STORE_ENTRY_MAX);
+        return fail(why, ERR_INVALID, "a manifest entry of %zu bytes (1 to %d are possible)",
+                    entry.n, STORE_ENTRY_MAX);
     buf_put_u16(out, (uint16_t)entry.n);
     buf_put_u16(out, (uint16_t)~entry.n);
     buf_add_view(out, entry);
@@ -72,10 +73,13 @@ err_t generation_check(int fd, uint64_t generation, bool *whole, struct why *why
         return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " does not begin like one", generation);
     uint32_t version = get_u32(&c);
     if (version != FORMAT_VERSION)
-        return fail(why, ERR_VERSION, "the store is of format %" PRIu32 ", this brokerd knows %d: use a newer brokerd",
+        return fail(why, ERR_VERSION,
+                    "the store is of format %" PRIu32
+                    ", this brokerd knows %d: use a newer brokerd",
                     version, FORMAT_VERSION);
     if (get_u64(&c) != generation || get_u32(&c) != 0)
-        return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " was made under another name", generation);
+        return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " was made under another name",
+                    generation);
     return ERR_OK;
 }
 
@@ -136,11 +140,13 @@ static err_t last_is_torn(struct window *w, size_t n, bool *torn, struct why *wh
 {
     TRY(window_fill(w, n + 1, why));
     size_t left = w->have - w->at;
-    *torn = left < n || (left == n && n >= TAIL_ZEROS && all_zero(w->p + w->at + n - TAIL_ZEROS, TAIL_ZEROS));
+    *torn = left < n ||
+            (left == n && n >= TAIL_ZEROS && all_zero(w->p + w->at + n - TAIL_ZEROS, TAIL_ZEROS));
     return ERR_OK;
 }
 
-static err_t next_entry(struct window *w, uint64_t index, struct view *entry, enum step *step, struct why *why)
+static err_t next_entry(struct window *w, uint64_t index, struct view *entry, enum step *step,
+                        struct why *why)
 {
     TRY(window_fill(w, 4, why));
     size_t left = w->have - w->at;
@@ -166,7 +172,7 @@ static err_t next_entry(struct window *w, uint64_t index, struct view *entry, en
     return ERR_OK;
 }
 
-err_t generation_walk(int fd, err_t (*fn)(void *ctx, struct view entry), void *ctx, bool *torn, struct why *why)
+err_t generation_walk(int fd, store_entry_fn *fn, void *ctx, bool *torn, struct why *why)
 {
     AUTO(auto_free) uint8_t *room = malloc(WINDOW);
     if (!room)

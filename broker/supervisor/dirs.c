@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STATE_MODE = 0700, RUN_MODE = 0755, PARENT_MODE = 0755, GROUP_OR_WORLD = 0077, GROUP_OR_WORLD_WRITE = 0022 };
+enum { STATE_MODE = 0700, CONFIG_MODE = 0755, RUN_MODE = 0755, PARENT_MODE = 0755, GROUP_OR_WORLD = 0077, GROUP_OR_WORLD_WRITE = 0022 };
 
 static const struct passwd *owner_of(const struct options *o)
 {
@@ -38,13 +38,24 @@ static err_t make(const char *path, mode_t mode, const struct passwd *owner, str
     return ERR_OK;
 }
 
+static void config_dir(const struct options *o, char out[OPTIONS_PATH])
+{
+    (void)view_copy(VIEW(o->config, (size_t)(strrchr(o->config, '/') - o->config)), out, OPTIONS_PATH);
+}
+
 err_t dirs_make(const struct options *o, struct why *why)
 {
     const struct passwd *owner = owner_of(o);
+    char config[OPTIONS_PATH];
+    struct why ignored = {0};
     mode_t before = umask(0);
     err_t e = make(o->state, STATE_MODE, owner, why);
     if (e == ERR_OK)
         e = make(o->run, RUN_MODE, owner, why);
+    config_dir(o, config);
+    /* the default place of a key file; /etc may be read-only, and no configuration is a configuration */
+    if (e == ERR_OK && *config && make(config, CONFIG_MODE, owner, &ignored) != ERR_OK)
+        e = ERR_OK;
     (void)umask(before);
     return e;
 }
@@ -58,12 +69,12 @@ static err_t check(const char *path, mode_t forbidden, struct why *why)
 
 err_t dirs_check(const struct options *o, struct why *why)
 {
+    struct stat st;
     char config[OPTIONS_PATH];
     TRY(check(o->state, GROUP_OR_WORLD, why));
     TRY(check(o->run, GROUP_OR_WORLD_WRITE, why));
-    (void)view_copy(VIEW(o->config, (size_t)(strrchr(o->config, '/') - o->config)), config, sizeof(config));
-    struct stat st;
+    config_dir(o, config);
     if (!*config || lstat(config, &st) < 0)
-        return ERR_OK; /* no configuration is a configuration */
+        return ERR_OK;
     return check(config, GROUP_OR_WORLD_WRITE, why);
 }

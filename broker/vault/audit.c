@@ -25,6 +25,7 @@ static err_t append_line(struct audit *a, const struct audit_record *r, struct a
     TRY(sink_ready(a->env.sink, AUDIT_LINE_MAX, why));
     a->line.len = 0; /* a line is no secret: no need to wipe the last one */
     a->line.bad = false;
+    (void)buf_reserve(&a->line, AUDIT_LINE_MAX);
     st->seq = a->chain.seq;
     st->wall_ms = clock_wall_ms();
     audit_line_body(r, st, &a->line);

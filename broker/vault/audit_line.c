@@ -13,35 +13,36 @@
 
 #define R(member) offsetof(struct audit_record, member)
 #define P(member) offsetof(struct peer, member)
+#define F(name) name, ",\"" name "\":"
 const struct audit_field audit_fields[] = {
-    {"seq", AUDIT_K_SEQ, 0, "number of the line: from 1, without gaps"},
-    {"time", AUDIT_K_TIME, 0, "wall clock when it was recorded, RFC 3339, UTC"},
-    {"event", AUDIT_K_EVENT, R(event), "what happened"},
-    {"outcome", AUDIT_K_OUTCOME, R(outcome), "ok, denied (by policy, token, expiry or limit), or error"},
-    {"reason", AUDIT_K_REASON, R(outcome), "wire code of the error; absent when ok"},
-    {"consumer", AUDIT_K_NAME, R(consumer), "whose socket"},
-    {"credential", AUDIT_K_NAME, R(credential), "which credential"},
-    {"provider", AUDIT_K_WORD, R(provider), "the credential's kind"},
-    {"delivery", AUDIT_K_WORD, R(delivery), "how it was released"},
-    {"lease", AUDIT_K_LEASE, R(lease), "lease id"},
-    {"account", AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
-    {"token", AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
-    {"source", AUDIT_K_WORD, R(source), "key source"},
-    {"role", AUDIT_K_WORD, R(role), "worker process"},
-    {"ttl_ms", AUDIT_K_MS, R(ttl_ms), "life of the lease"},
-    {"uses", AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},
-    {"count", AUDIT_K_COUNT, R(count), "how many leases, records or bytes it was about"},
-    {"version", AUDIT_K_COUNT, R(version), "version of the credential"},
-    {"status", AUDIT_K_STATUS, R(status), "wait status of the worker"},
-    {"uid", AUDIT_K_ID, P(uid), "peer: user, as the kernel says"},
-    {"gid", AUDIT_K_ID, P(gid), "peer: group, as the kernel says"},
-    {"pid", AUDIT_K_PID, P(pid), "peer: process, as the kernel says"},
-    {"exe", AUDIT_K_EXE, P(exe), "peer: path of its executable; recorded, never trusted"},
-    {"manifest_seq", AUDIT_K_COUNT, R(manifest_seq), "number of the store's newest change"},
-    {"manifest_hash", AUDIT_K_HASH, R(manifest_hash), "hash of the store's newest change"},
-    {"log", AUDIT_K_LOG, 0, "checkpoint: id of the log"},
-    {"sig", AUDIT_K_SIG, 0, "checkpoint: Ed25519 signature over all lines before"},
-    {"mac", AUDIT_K_MAC, 0, "keyed BLAKE2b over the line and the mac before it"},
+    {F("seq"), AUDIT_K_SEQ, 0, "number of the line: from 1, without gaps"},
+    {F("time"), AUDIT_K_TIME, 0, "wall clock when it was recorded, RFC 3339, UTC"},
+    {F("event"), AUDIT_K_EVENT, R(event), "what happened"},
+    {F("outcome"), AUDIT_K_OUTCOME, R(outcome), "ok, denied (by policy, token, expiry or limit), or error"},
+    {F("reason"), AUDIT_K_REASON, R(outcome), "wire code of the error; absent when ok"},
+    {F("consumer"), AUDIT_K_NAME, R(consumer), "whose socket"},
+    {F("credential"), AUDIT_K_NAME, R(credential), "which credential"},
+    {F("provider"), AUDIT_K_WORD, R(provider), "the credential's kind"},
+    {F("delivery"), AUDIT_K_WORD, R(delivery), "how it was released"},
+    {F("lease"), AUDIT_K_LEASE, R(lease), "lease id"},
+    {F("account"), AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
+    {F("token"), AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
+    {F("source"), AUDIT_K_WORD, R(source), "key source"},
+    {F("role"), AUDIT_K_WORD, R(role), "worker process"},
+    {F("ttl_ms"), AUDIT_K_MS, R(ttl_ms), "life of the lease"},
+    {F("uses"), AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},
+    {F("count"), AUDIT_K_COUNT, R(count), "how many leases, records or bytes it was about"},
+    {F("version"), AUDIT_K_COUNT, R(version), "version of the credential"},
+    {F("status"), AUDIT_K_STATUS, R(status), "wait status of the worker"},
+    {F("uid"), AUDIT_K_ID, P(uid), "peer: user, as the kernel says"},
+    {F("gid"), AUDIT_K_ID, P(gid), "peer: group, as the kernel says"},
+    {F("pid"), AUDIT_K_PID, P(pid), "peer: process, as the kernel says"},
+    {F("exe"), AUDIT_K_EXE, P(exe), "peer: path of its executable; recorded, never trusted"},
+    {F("manifest_seq"), AUDIT_K_COUNT, R(manifest_seq), "number of the store's newest change"},
+    {F("manifest_hash"), AUDIT_K_HASH, R(manifest_hash), "hash of the store's newest change"},
+    {F("log"), AUDIT_K_LOG, 0, "checkpoint: id of the log"},
+    {F("sig"), AUDIT_K_SIG, 0, "checkpoint: Ed25519 signature over all lines before"},
+    {F("mac"), AUDIT_K_MAC, 0, "keyed BLAKE2b over the line and the mac before it"},
 };
 const size_t audit_n_fields = COUNT(audit_fields);
 
@@ -75,90 +76,140 @@ static const char *outcome_name(err_t e)
     return e == ERR_OK ? "ok" : "error";
 }
 
-/* ---- record → line */
+/* ---- record → line: each record passes here before its answer, hence without a call per byte */
+
+static inline void put(struct buf *out, const void *p, size_t n)
+{
+    if (out->bad || out->cap - out->len < n) {
+        buf_add(out, p, n);
+        return;
+    }
+    memcpy(out->p + out->len, p, n);
+    out->len += n;
+}
+
+static void put_text(struct buf *out, const char *key, const char *s, size_t max)
+{
+    size_t n = s ? strnlen(s, max) : 0, i = 0;
+    if (n == 0)
+        return;
+    put(out, key, strlen(key));
+    while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+        i++;
+    if (i < n) {
+        struct jsonw w = jsonw_to(out);
+        jsonw_view(&w, NULL, VIEW(s, n));
+        return;
+    }
+    put(out, "\"", 1);
+    put(out, s, n);
+    put(out, "\"", 1);
+}
+
+static void put_int(struct buf *out, const char *key, int64_t v)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do
+        digits[--at] = (char)('0' + u % 10);
+    while (u /= 10);
+    if (v < 0)
+        digits[--at] = '-';
+    put(out, key, strlen(key));
+    put(out, digits + at, sizeof(digits) - at);
+}
+
+static void put_count(struct buf *out, const char *key, int64_t v)
+{
+    if (v)
+        put_int(out, key, v < 0 ? INT64_MAX : v); /* a count over 2^63 is not one */
+}
+
+static void put_hex(struct buf *out, const char *key, const uint8_t *p, size_t n)
+{
+    char hex[2 * CHAIN_SIG + 1];
+    if (!p)
+        return;
+    hex_encode(p, n, hex);
+    put_text(out, key, hex, sizeof(hex));
+}
 
 /* The fields that a record does not hold as they are written. */
-static void put_own(struct jsonw *w, const struct audit_field *f, const struct audit_record *r,
+static void put_own(struct buf *out, const struct audit_field *f, const struct audit_record *r,
                     const struct audit_stamp *st)
 {
     char time[CLOCK_RFC3339_LEN + 1];
-    if (f->kind == AUDIT_K_SEQ) {
-        jsonw_int(w, f->name, (int64_t)st->seq);
-    } else if (f->kind == AUDIT_K_TIME) {
+    switch (f->kind) {
+    case AUDIT_K_SEQ:
+        put(out, "{", 1);
+        put_int(out, f->key + 1, (int64_t)st->seq);
+        break;
+    case AUDIT_K_TIME:
         clock_rfc3339(st->wall_ms, time);
-        jsonw_str(w, f->name, time);
-    } else if (f->kind == AUDIT_K_EVENT) {
-        jsonw_str(w, f->name, audit_event_name(r->event));
-    } else if (f->kind == AUDIT_K_OUTCOME) {
-        jsonw_str(w, f->name, outcome_name(r->outcome));
-    } else if (f->kind == AUDIT_K_REASON && r->outcome != ERR_OK) {
-        jsonw_str(w, f->name, err_wire(r->outcome));
-    } else if (f->kind == AUDIT_K_LOG && st->log_id) {
-        jsonw_hex(w, f->name, st->log_id, 16);
-    } else if (f->kind == AUDIT_K_SIG && st->sig) {
-        jsonw_hex(w, f->name, st->sig, CHAIN_SIG);
+        put_text(out, f->key, time, sizeof(time));
+        break;
+    case AUDIT_K_EVENT:
+        put_text(out, f->key, audit_event_name(r->event), SIZE_MAX);
+        break;
+    case AUDIT_K_OUTCOME:
+        put_text(out, f->key, outcome_name(r->outcome), SIZE_MAX);
+        break;
+    case AUDIT_K_REASON:
+        put_text(out, f->key, r->outcome == ERR_OK ? NULL : err_wire(r->outcome), SIZE_MAX);
+        break;
+    case AUDIT_K_LOG:
+        put_hex(out, f->key, st->log_id, 16);
+        break;
+    default:
+        put_hex(out, f->key, st->sig, CHAIN_SIG);
+        break;
     }
 }
 
-static void put_text(struct jsonw *w, const char *name, const char *s, size_t max)
+static void put_peer(struct buf *out, const struct audit_field *f, const struct peer *peer)
 {
-    size_t n = s ? strnlen(s, max) : 0;
-    if (n)
-        jsonw_view(w, name, VIEW(s, n));
+    const void *at = (const uint8_t *)peer + f->offset;
+    if (f->kind == AUDIT_K_ID)
+        put_int(out, f->key, *(const uint32_t *)at);
+    else if (f->kind == AUDIT_K_PID)
+        put_int(out, f->key, *(const int32_t *)at);
+    else
+        put_text(out, f->key, at, PEER_EXE_MAX);
 }
 
-static void put_count(struct jsonw *w, const char *name, int64_t v)
+static void put_field(struct buf *out, const struct audit_field *f, const struct audit_record *r)
 {
-    if (v)
-        jsonw_int(w, name, v < 0 ? INT64_MAX : v); /* a count over 2^63 is not one */
-}
-
-static void put_field(struct jsonw *w, const struct audit_field *f, const struct audit_record *r)
-{
-    const uint8_t *at = (const uint8_t *)r + f->offset, *peer = (const uint8_t *)r->peer + f->offset;
-    const uint8_t *hash;
+    const void *at = (const uint8_t *)r + f->offset;
     switch (f->kind) {
     case AUDIT_K_NAME: case AUDIT_K_WORD: case AUDIT_K_LEASE: case AUDIT_K_REDACTED:
-        put_text(w, f->name, *(const char *const *)(const void *)at, PEER_EXE_MAX);
+        put_text(out, f->key, *(const char *const *)at, PEER_EXE_MAX);
         break;
     case AUDIT_K_COUNT: case AUDIT_K_MS:
-        put_count(w, f->name, *(const int64_t *)(const void *)at);
+        put_count(out, f->key, *(const int64_t *)at);
         break;
     case AUDIT_K_STATUS:
         if (r->has_status)
-            jsonw_int(w, f->name, *(const int64_t *)(const void *)at);
-        break;
-    case AUDIT_K_ID:
-        if (r->peer)
-            jsonw_int(w, f->name, *(const uint32_t *)(const void *)peer);
-        break;
-    case AUDIT_K_PID:
-        if (r->peer)
-            jsonw_int(w, f->name, *(const int32_t *)(const void *)peer);
-        break;
-    case AUDIT_K_EXE:
-        put_text(w, f->name, r->peer ? (const char *)peer : NULL, PEER_EXE_MAX);
+            put_int(out, f->key, *(const int64_t *)at);
         break;
     case AUDIT_K_HASH:
-        hash = *(const uint8_t *const *)(const void *)at;
-        if (hash)
-            jsonw_hex(w, f->name, hash, 16);
+        put_hex(out, f->key, *(const uint8_t *const *)at, 16);
         break;
     default:
+        if (r->peer)
+            put_peer(out, f, r->peer);
         break;
     }
 }
 
 void audit_line_body(const struct audit_record *r, const struct audit_stamp *st, struct buf *out)
 {
-    struct jsonw w = jsonw_to(out);
-    jsonw_open(&w, NULL, '{');
     for (const struct audit_field *f = audit_fields; f->kind != AUDIT_K_MAC; f++)
         if (f->kind <= AUDIT_K_REASON || f->kind == AUDIT_K_LOG || f->kind == AUDIT_K_SIG)
-            put_own(&w, f, r, st);
+            put_own(out, f, r, st);
         else
-            put_field(&w, f, r);
-    jsonw_close(&w, '}');
+            put_field(out, f, r);
+    put(out, "}", 1);
 }
 
 void audit_line_finish(struct buf *out, const uint8_t mac[CHAIN_MAC])

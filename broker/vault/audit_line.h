@@ -26,6 +26,7 @@ enum audit_kind {
 };
 struct audit_field {
     const char *name;
+    const char *key; /* `,"name":` */
     enum audit_kind kind;
     size_t offset; /* in struct audit_record, or in struct peer */
     const char *doc;

@@ -1,9 +1,12 @@
 /*
- * Enroll, replace, remove, open. Every change takes the same steps, and their order is what a kill at any instant can rely on:
- *     1 decide and check (nothing is written)   2 the new record, durable   3 the manifest entry, durable: the commit
- *     4 the index in memory (cannot fail)       5 the old record goes
- * A failure before 3 leaves the old version in force and at most an orphan. A failure in 3 leaves the outcome open: both records
- * stay until a new generation of the manifest has settled it. What 5 leaves behind, credentials_sweep finds.
+ * Enroll, replace, remove, open. Every change takes the same steps, in an order a kill may cut:
+ * - 1 decide and check: nothing is written
+ * - 2 the new record, durable
+ * - 3 the manifest entry, durable: the commit
+ * - 4 the index in memory, which cannot fail
+ * - 5 the old record goes; what stays behind, credentials_sweep finds
+ * A failure before 3 leaves the old version in force, and at most an orphan. A failure in 3 leaves
+ * the outcome open: both records stay until a new generation of the manifest has settled it.
  */
 #include "vault/credential_state.h"
 
@@ -14,7 +17,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-_Static_assert(sizeof((struct credential *)0)->account == REDACT_LEN + 1, "room for a redaction id");
+_Static_assert(sizeof((struct credential *)0)->account == REDACT_LEN + 1,
+               "room for a redaction id");
 
 static void auto_credentials(struct credentials **cs)
 {
@@ -30,8 +34,9 @@ static err_t check_epochs(struct credentials *cs, struct why *why)
         const struct credential *c = cs->index.order[i];
         cs->stale += c->epoch != cs->epoch;
         if (!credential_kek(cs, c->epoch))
-            return fail(why, ERR_CORRUPT, "%s is sealed under key epoch %" PRIu32 ", the store is at %" PRIu32, c->name,
-                        c->epoch, cs->epoch);
+            return fail(why, ERR_CORRUPT,
+                        "%s is sealed under key epoch %" PRIu32 ", the store is at %" PRIu32,
+                        c->name, c->epoch, cs->epoch);
     }
     return ERR_OK;
 }
@@ -50,7 +55,8 @@ err_t credentials_open(const struct credentials_env *env, struct credentials **o
     TRY(credential_keys_derive(env->header->epoch, env->master, env->previous, &keys, why));
     const struct manifest_keys under = {keys.manifest, keys.manifest_before, keys.epoch};
     TRY(manifest_load(&cs->manifest, &under, &cs->index, why));
-    TRY(credentials_take_keys(cs, &keys, why)); /* a rekey that was killed at its first step goes on here */
+    TRY(credentials_take_keys(cs, &keys,
+                              why)); /* a rekey that was killed at its first step goes on here */
     TRY(check_epochs(cs, why));
     *out = TAKE(cs);
     return ERR_OK;
@@ -94,7 +100,8 @@ const struct credential *credential_next(struct credentials *cs, const char *aft
 
 /* ---- opening one */
 
-err_t credential_meta(const struct credentials *cs, const struct credential *c, struct seal_meta *out, struct why *why)
+err_t credential_meta(const struct credentials *cs, const struct credential *c,
+                      struct seal_meta *out, struct why *why)
 {
     struct seal_meta m = {
         .version = c->version,
@@ -115,9 +122,11 @@ err_t credential_meta(const struct credentials *cs, const struct credential *c, 
     return ERR_OK;
 }
 
-/* The manifest, whose entries are authenticated, says which bytes the record has: hash first. What the index does not keep (the
- * hash of the version before, not-after) is then as the record says. */
-err_t credential_read(struct credentials *cs, const struct credential *c, struct buf *record, struct why *why)
+/* The manifest, whose entries are authenticated, says which bytes the record has: hash first. What
+ * the index does not keep (the hash of the version before, not-after) is then as the record says.
+ */
+err_t credential_read(struct credentials *cs, const struct credential *c, struct buf *record,
+                      struct why *why)
 {
     char name[STORE_NAME_MAX + 1];
     uint8_t hash[SEAL_HASH];
@@ -125,17 +134,20 @@ err_t credential_read(struct credentials *cs, const struct credential *c, struct
     credential_record_name(c, name);
     err_t e = cs->ops->record_read(cs->store, name, record, &inner);
     if (e == ERR_NOT_FOUND || e == ERR_TOO_LARGE || e == ERR_INVALID)
-        return fail(why, ERR_CORRUPT, "the record of %s is gone or no record: restore the store from a backup", c->name);
+        return fail(why, ERR_CORRUPT,
+                    "the record of %s is gone or no record: restore the store from a backup",
+                    c->name);
     if (e != ERR_OK)
         return fail(why, e, "reading the record of %s: %s", c->name, inner.text);
     seal_hash(buf_view(record), hash);
     if (!view_eq(VIEW(hash, SEAL_HASH), VIEW(c->hash, SEAL_HASH)))
-        return fail(why, ERR_CORRUPT, "the record of %s is not the one the manifest names", c->name);
+        return fail(why, ERR_CORRUPT, "the record of %s is not the one the manifest names",
+                    c->name);
     return ERR_OK;
 }
 
-static err_t unseal(struct credentials *cs, const struct credential *c, struct view record, struct secret **plain,
-                    struct why *why)
+static err_t unseal(struct credentials *cs, const struct credential *c, struct view record,
+                    struct secret **plain, struct why *why)
 {
     struct seal_meta expect, own;
     TRY(credential_meta(cs, c, &expect, why));
@@ -145,7 +157,8 @@ static err_t unseal(struct credentials *cs, const struct credential *c, struct v
     return seal_open(credential_kek(cs, c->epoch), record, &expect, plain, why);
 }
 
-err_t credential_open(struct credentials *cs, const struct credential *c, struct secret **plain, struct why *why)
+err_t credential_open(struct credentials *cs, const struct credential *c, struct secret **plain,
+                      struct why *why)
 {
     struct cached *slot = credential_cached(cs, c->hash);
     if (slot->bytes.len)
@@ -161,8 +174,10 @@ err_t credential_open(struct credentials *cs, const struct credential *c, struct
 
 /* ---- changing */
 
-/* Writes the record of `next`; its hash goes into the row. A record of that name that the manifest does not know is an orphan. */
-err_t credential_write(struct credentials *cs, struct credential *next, struct view record, struct why *why)
+/* Writes the record of `next`; its hash goes into the row. A record of that name that the manifest
+ * does not know is an orphan. */
+err_t credential_write(struct credentials *cs, struct credential *next, struct view record,
+                       struct why *why)
 {
     char name[STORE_NAME_MAX + 1];
     credential_record_name(next, name);
@@ -175,7 +190,8 @@ err_t credential_write(struct credentials *cs, struct credential *next, struct v
 }
 
 /* Steps 3 to 5: `row` becomes `next`. */
-err_t credential_commit(struct credentials *cs, struct credential *row, const struct credential *next, struct why *why)
+err_t credential_commit(struct credentials *cs, struct credential *row,
+                        const struct credential *next, struct why *why)
 {
     char old[STORE_NAME_MAX + 1];
     struct why ignored = {0};
@@ -183,13 +199,14 @@ err_t credential_commit(struct credentials *cs, struct credential *row, const st
     TRY(manifest_put(&cs->manifest, next, why));
     cs->stale -= row->epoch != cs->epoch;
     *row = *next;
-    if (cs->ops->record_remove(cs->store, old, &ignored) == ERR_OK) /* else credentials_sweep will */
+    if (cs->ops->record_remove(cs->store, old, &ignored) ==
+        ERR_OK) /* else credentials_sweep will */
         manifest_compact(&cs->manifest, &cs->index);
     return ERR_OK;
 }
 
-static err_t commit_new(struct credentials *cs, const struct credential *next, const struct credential **out,
-                        struct why *why)
+static err_t commit_new(struct credentials *cs, const struct credential *next,
+                        const struct credential **out, struct why *why)
 {
     TRY(index_reserve(&cs->index, why));
     AUTO(auto_free) struct credential *row = malloc(sizeof(*row));
@@ -202,35 +219,40 @@ static err_t commit_new(struct credentials *cs, const struct credential *next, c
     return ERR_OK;
 }
 
-static err_t check_ceiling(const struct credential_put *put, const struct provider *p, const struct credential *old,
-                           unsigned *ceiling, struct why *why)
+static err_t check_ceiling(const struct credential_put *put, const struct provider *p,
+                           const struct credential *old, unsigned *ceiling, struct why *why)
 {
     unsigned mask = put->ceiling ? put->ceiling : old ? old->ceiling : p->deliveries;
     if (mask & ~p->deliveries)
-        return fail(why, ERR_INVALID, "provider %s cannot serve all deliveries of the ceiling", p->name);
+        return fail(why, ERR_INVALID, "provider %s cannot serve all deliveries of the ceiling",
+                    p->name);
     *ceiling = mask;
     return ERR_OK;
 }
 
-static err_t check_provider(const struct credential_put *put, const struct credential *old, const struct provider **out,
-                            struct why *why)
+static err_t check_provider(const struct credential_put *put, const struct credential *old,
+                            const struct provider **out, struct why *why)
 {
-    const struct provider *p = put->provider.n || !old ? provider_by_name(put->provider) : old->provider;
+    const struct provider *p =
+        put->provider.n || !old ? provider_by_name(put->provider) : old->provider;
     if (!p)
         return fail(why, ERR_INVALID, "no such provider");
     if (old && old->provider != p)
-        return fail(why, ERR_CONFLICT, "%s is a %s credential: remove it before it is enrolled as %s", old->name,
+        return fail(why, ERR_CONFLICT,
+                    "%s is a %s credential: remove it before it is enrolled as %s", old->name,
                     old->provider->name, p->name);
     *out = p;
     return ERR_OK;
 }
 
 /* What the row says of the credential, from its canonical form. */
-static err_t describe(const struct credentials *cs, const struct cred *c, struct credential *row, struct why *why)
+static err_t describe(const struct credentials *cs, const struct cred *c, struct credential *row,
+                      struct why *why)
 {
     if (!view_copy(c->f[CF_KIND], row->kind, sizeof(row->kind)) ||
         !view_copy(view_str(row->provider->token_prefix(c)), row->prefix, sizeof(row->prefix)))
-        return fail(why, ERR_INVALID, "the kind of credential is not one of %s", row->provider->name);
+        return fail(why, ERR_INVALID, "the kind of credential is not one of %s",
+                    row->provider->name);
     row->account[0] = '\0';
     if (cred_has(c, CF_ACCOUNT) && cs->redact_key)
         redact_id(cs->redact_key, c->f[CF_ACCOUNT], row->account);
@@ -240,12 +262,14 @@ static err_t describe(const struct credentials *cs, const struct cred *c, struct
 }
 
 /* Step 1. `next`: the row as it shall be, all but the hash. */
-static err_t prepare(const struct credentials *cs, const struct credential_put *put, const struct credential *old,
-                     struct credential *next, struct cred *cred, struct why *why)
+static err_t prepare(const struct credentials *cs, const struct credential_put *put,
+                     const struct credential *old, struct credential *next, struct cred *cred,
+                     struct why *why)
 {
     TRY(name_check(put->name, "credential", why));
     if (old && !put->replace)
-        return fail(why, ERR_EXISTS, "%s exists already: replace it, or choose another name", old->name);
+        return fail(why, ERR_EXISTS, "%s exists already: replace it, or choose another name",
+                    old->name);
     if (!old && put->replace)
         return fail(why, ERR_NOT_FOUND, "there is no such credential to replace: enroll it");
     TRY(check_provider(put, old, &next->provider, why));
@@ -267,8 +291,9 @@ static err_t prepare(const struct credentials *cs, const struct credential_put *
 }
 
 /* Step 2. */
-static err_t seal_and_write(struct credentials *cs, const struct credential *old, struct credential *next,
-                            const struct credential_put *put, int64_t not_after_ms, struct why *why)
+static err_t seal_and_write(struct credentials *cs, const struct credential *old,
+                            struct credential *next, const struct credential_put *put,
+                            int64_t not_after_ms, struct why *why)
 {
     struct seal_meta meta;
     AUTO(buf_free) struct buf record = {0};
@@ -280,8 +305,8 @@ static err_t seal_and_write(struct credentials *cs, const struct credential *old
     return credential_write(cs, next, buf_view(&record), why);
 }
 
-err_t credential_put(struct credentials *cs, const struct credential_put *put, const struct credential **out,
-                     struct why *why)
+err_t credential_put(struct credentials *cs, const struct credential_put *put,
+                     const struct credential **out, struct why *why)
 {
     struct credential next = {0};
     struct cred cred;

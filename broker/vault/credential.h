@@ -2,7 +2,7 @@
  * The credentials: an index in memory over sealed records in a store. Puts together the store (sealed bytes), the key header and the
  * record format. The commit point is the manifest entry; a record without an entry is an orphan, which credentials_sweep removes.
  *
- * Manifest entry plaintext (FORMAT.md, "Manifest"): what the index needs without opening a record. Names never lie in the clear.
+ * Manifest entry plaintext (FORMAT.md, "Manifest"): what the index needs without opening a record.
  */
 #ifndef VAULT_CREDENTIAL_H
 #define VAULT_CREDENTIAL_H

@@ -1,7 +1,9 @@
 /*
- * The credentials' keys: derived from the master key, changed by a rekey in steps; and what stays behind when a step is killed. During a
- * rekey each row names the epoch its record is sealed under, so old and new records live side by side and any step may be the last
- * before a kill: the manifest goes under the new key first, then each record is sealed anew and committed by an entry of its own.
+ * The credentials' keys: derived from the master key, changed by a rekey in steps; and what stays
+ * behind when a step is killed. During a rekey each row names the epoch its record is sealed under,
+ * so old and new records live side by side and any step may be the last before a kill: the manifest
+ * goes under the new key first, then each record is sealed anew and committed by an entry of its
+ * own.
  */
 #include "vault/credential_state.h"
 
@@ -22,8 +24,8 @@ void credential_keys_clear(struct credential_keys *k)
     *k = (struct credential_keys){0};
 }
 
-static err_t derive_pair(const struct secret *master, uint32_t epoch, struct secret **kek, struct secret **manifest,
-                         struct why *why)
+static err_t derive_pair(const struct secret *master, uint32_t epoch, struct secret **kek,
+                         struct secret **manifest, struct why *why)
 {
     if (kdf_subkey(master, "record-kek", epoch, kek) != ERR_OK ||
         kdf_subkey(master, "manifest", epoch, manifest) != ERR_OK)
@@ -31,8 +33,9 @@ static err_t derive_pair(const struct secret *master, uint32_t epoch, struct sec
     return ERR_OK;
 }
 
-err_t credential_keys_derive(uint32_t epoch, const struct secret *master, const struct secret *previous,
-                             struct credential_keys *out, struct why *why)
+err_t credential_keys_derive(uint32_t epoch, const struct secret *master,
+                             const struct secret *previous, struct credential_keys *out,
+                             struct why *why)
 {
     AUTO(credential_keys_clear) struct credential_keys k = {.epoch = epoch};
     TRY(derive_pair(master, epoch, &k.kek, &k.manifest, why));
@@ -65,8 +68,8 @@ const struct secret *credential_kek(const struct credentials *cs, uint32_t epoch
 void credential_record_name(const struct credential *c, char out[STORE_NAME_MAX + 1])
 {
     hex_encode(c->id, SEAL_ID, out);
-    (void)snprintf(out + 2 * SEAL_ID, (size_t)STORE_NAME_MAX + 1 - 2 * SEAL_ID, "-%" PRIu64 "-%" PRIu32, c->version,
-                   c->epoch);
+    (void)snprintf(out + 2 * SEAL_ID, (size_t)STORE_NAME_MAX + 1 - 2 * SEAL_ID,
+                   "-%" PRIu64 "-%" PRIu32, c->version, c->epoch);
 }
 
 struct cached *credential_cached(struct credentials *cs, const uint8_t hash[SEAL_HASH])
@@ -96,8 +99,8 @@ static size_t count_stale(const struct credentials *cs, uint32_t epoch)
     return n;
 }
 
-err_t credentials_set_keys(struct credentials *cs, const struct secret *master, const struct secret *previous,
-                           struct why *why)
+err_t credentials_set_keys(struct credentials *cs, const struct secret *master,
+                           const struct secret *previous, struct why *why)
 {
     AUTO(credential_keys_clear) struct credential_keys keys = {0};
     uint32_t epoch = cs->header->epoch;
@@ -126,7 +129,8 @@ static err_t rekey_one(struct credentials *cs, struct credential *row, struct wh
     return credential_commit(cs, row, &next, why);
 }
 
-/* Rows come and go between steps, so the walk goes round until none is stale; each is seen at most once in a step. */
+/* Rows come and go between steps, so the walk goes round until none is stale; each is seen at most
+ * once in a step. */
 err_t credentials_rekey_step(struct credentials *cs, unsigned max, unsigned *left, struct why *why)
 {
     size_t seen = 0, n = cs->index.n;
@@ -156,7 +160,8 @@ struct sweep {
 
 static int compare_id(const void *a, const void *b)
 {
-    return memcmp((*(const struct credential *const *)a)->id, (*(const struct credential *const *)b)->id, SEAL_ID);
+    return memcmp((*(const struct credential *const *)a)->id,
+                  (*(const struct credential *const *)b)->id, SEAL_ID);
 }
 
 /* A name of our form (what else lies there is not ours to remove) that no row names. */
@@ -165,9 +170,11 @@ static bool is_orphan(const struct sweep *s, const char *name)
     struct credential key = {0};
     const struct credential *at = &key;
     char expect[STORE_NAME_MAX + 1];
-    if (strlen(name) <= 2 * SEAL_ID || name[2 * SEAL_ID] != '-' || !hex_decode(VIEW(name, 2 * SEAL_ID), key.id, SEAL_ID))
+    if (strlen(name) <= 2 * SEAL_ID || name[2 * SEAL_ID] != '-' ||
+        !hex_decode(VIEW(name, 2 * SEAL_ID), key.id, SEAL_ID))
         return false;
-    const struct credential **row = s->n ? bsearch(&at, s->by_id, s->n, sizeof(at), compare_id) : NULL;
+    const struct credential **row =
+        s->n ? bsearch(&at, s->by_id, s->n, sizeof(at), compare_id) : NULL;
     if (!row)
         return true;
     credential_record_name(*row, expect);
@@ -191,7 +198,8 @@ static err_t sweep_remove(struct credentials *cs, const struct sweep *s, struct 
 err_t credentials_sweep(struct credentials *cs, unsigned max, unsigned *removed, struct why *why)
 {
     struct sweep s = {.n = cs->index.n, .max = max < SWEEP_MAX ? max : SWEEP_MAX};
-    TRY(manifest_mend(&cs->manifest, &cs->index, why)); /* only a certain manifest says what is an orphan */
+    TRY(manifest_mend(&cs->manifest, &cs->index,
+                      why)); /* only a certain manifest says what is an orphan */
     AUTO(auto_free) void *rows = calloc(s.n + 1, sizeof(struct credential *));
     AUTO(auto_free) void *names = calloc(s.max + 1U, sizeof(s.orphan[0]));
     if (!rows || !names)

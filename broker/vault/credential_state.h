@@ -1,5 +1,6 @@
 /*
- * What credential.c and credential_keys.c share: the state behind `struct credentials`, and the steps of a change. Internal.
+ * What credential.c and credential_keys.c share: the state behind `struct credentials`, and the
+ * steps of a change. Internal.
  */
 #ifndef VAULT_CREDENTIAL_STATE_H
 #define VAULT_CREDENTIAL_STATE_H
@@ -19,13 +20,14 @@ struct credentials {
     struct store *store;
     const struct keyheader *header;
     const struct secret *redact_key;
-    struct secret *kek, *kek_before; /* key-encryption keys of `epoch` and, during a rekey, of the one before */
+    struct secret *kek,
+        *kek_before; /* key-encryption keys of `epoch` and, during a rekey, of the one before */
     uint32_t epoch;
     struct manifest manifest;
     struct index index;
-    size_t stale;     /* rows still under the epoch before */
-    size_t rekey_at;  /* where in the order of names the next step of a rekey looks */
-    uint64_t clock;   /* of the cache */
+    size_t stale;    /* rows still under the epoch before */
+    size_t rekey_at; /* where in the order of names the next step of a rekey looks */
+    uint64_t clock;  /* of the cache */
     struct cached cache[CREDENTIAL_CACHE];
 };
 
@@ -34,11 +36,14 @@ struct credential_keys {
     uint32_t epoch;
     struct secret *kek, *kek_before, *manifest, *manifest_before; /* before: NULL unless rekeying */
 };
-MUST err_t credential_keys_derive(uint32_t epoch, const struct secret *master, const struct secret *previous,
-                                  struct credential_keys *out, struct why *why);
+MUST err_t credential_keys_derive(uint32_t epoch, const struct secret *master,
+                                  const struct secret *previous, struct credential_keys *out,
+                                  struct why *why);
 void credential_keys_clear(struct credential_keys *k);
-/* Takes over the keys, and brings the manifest under the present epoch's when it is not. On failure all is as before. */
-MUST err_t credentials_take_keys(struct credentials *cs, struct credential_keys *keys, struct why *why);
+/* Takes over the keys, and brings the manifest under the present epoch's when it is not. On failure
+ * all is as before. */
+MUST err_t credentials_take_keys(struct credentials *cs, struct credential_keys *keys,
+                                 struct why *why);
 
 /* NULL: no key of that epoch is held. */
 const struct secret *credential_kek(const struct credentials *cs, uint32_t epoch);
@@ -48,11 +53,13 @@ void credential_record_name(const struct credential *c, char out[STORE_NAME_MAX 
 struct cached *credential_cached(struct credentials *cs, const uint8_t hash[SEAL_HASH]);
 
 /* What the record of a row must say of itself; prev_hash and not_after are left zero. */
-MUST err_t credential_meta(const struct credentials *cs, const struct credential *c, struct seal_meta *out,
+MUST err_t credential_meta(const struct credentials *cs, const struct credential *c,
+                           struct seal_meta *out, struct why *why);
+MUST err_t credential_read(struct credentials *cs, const struct credential *c, struct buf *record,
                            struct why *why);
-MUST err_t credential_read(struct credentials *cs, const struct credential *c, struct buf *record, struct why *why);
-MUST err_t credential_write(struct credentials *cs, struct credential *next, struct view record, struct why *why);
-MUST err_t credential_commit(struct credentials *cs, struct credential *row, const struct credential *next,
-                             struct why *why);
+MUST err_t credential_write(struct credentials *cs, struct credential *next, struct view record,
+                            struct why *why);
+MUST err_t credential_commit(struct credentials *cs, struct credential *row,
+                             const struct credential *next, struct why *why);
 
 #endif

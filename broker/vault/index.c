@@ -1,7 +1,8 @@
 /*
- * A hash table and an array over the same rows. The table is at most half full and probes linearly; removal shifts the run that
- * follows back, so there are no tombstones. The array is kept in order when rows arrive in order, which is how a manifest brings
- * them, and is sorted on demand otherwise.
+ * A hash table and an array over the same rows. The table is at most half full and probes linearly;
+ * removal shifts the run that follows back, so there are no tombstones. The array is kept in order
+ * when rows arrive in order, which is how a manifest brings them, and is sorted on demand
+ * otherwise.
  */
 #include "vault/index.h"
 

@@ -1,6 +1,7 @@
 /*
- * The rows of all credentials in memory: found by name in O(1), walked in order of names. A row's address is stable until it is
- * removed. Bulk loading is O(n log n): new rows wait unordered until somebody asks for the order.
+ * The rows of all credentials in memory: found by name in O(1), walked in order of names. A row's
+ * address is stable until it is removed. Bulk loading is O(n log n): new rows wait unordered until
+ * somebody asks for the order.
  */
 #ifndef VAULT_INDEX_H
 #define VAULT_INDEX_H

@@ -1,9 +1,10 @@
 /*
- * Each generation begins with a head entry (epoch, number of rows that follow) and goes on with changes. The chain of entry_seal
- * makes entries impossible to drop, swap or replay inside a generation; the head makes a truncation into the rows it counts
- * visible; what was appended after them can only be cut at the end, which the anchors notice (credentials_head).
- * Invariant: after a write that failed nothing is appended until a new generation, written from the rows in memory, has
- * made its outcome certain.
+ * Each generation begins with a head entry (epoch, number of rows that follow) and goes on with
+ * changes. The chain of entry_seal makes entries impossible to drop, swap or replay inside a
+ * generation; the head makes a truncation into the rows it counts visible; what was appended after
+ * them can only be cut at the end, which the anchors notice (credentials_head). Invariant: after a
+ * write that failed nothing is appended until a new generation, written from the rows in memory,
+ * has made its outcome certain.
  */
 #include "vault/manifest.h"
 
@@ -77,7 +78,8 @@ err_t manifest_decode_row(struct cursor *c, struct credential *row, struct why *
         return fail(why, ERR_CORRUPT, "a row that cannot be read");
     r.provider = provider_by_name(provider);
     if (!r.provider)
-        return fail(why, ERR_VERSION, "%s is of a provider this brokerd does not know: use a newer brokerd", r.name);
+        return fail(why, ERR_VERSION,
+                    "%s is of a provider this brokerd does not know: use a newer brokerd", r.name);
     *row = r;
     return ERR_OK;
 }
@@ -177,7 +179,8 @@ static err_t load_entry(void *ctx, struct view entry)
     if (e == ERR_OK)
         return e;
     struct why inner = l->why ? *l->why : (struct why){0};
-    return fail(l->why, e, "manifest %" PRIu64 ", entry %" PRIu64 ": %s", l->m->chain.generation, seq, inner.text);
+    return fail(l->why, e, "manifest %" PRIu64 ", entry %" PRIu64 ": %s", l->m->chain.generation,
+                seq, inner.text);
 }
 
 static void count_record(void *ctx, const char *name)
@@ -192,7 +195,8 @@ static err_t load_new(struct load *l)
     size_t records = 0;
     TRY(l->m->ops->record_each(l->m->store, count_record, &records, l->why));
     if (records)
-        return fail(l->why, ERR_CORRUPT, "there are %zu records but no manifest: restore the store from a backup",
+        return fail(l->why, ERR_CORRUPT,
+                    "there are %zu records but no manifest: restore the store from a backup",
                     records);
     l->m->key = secret_from(secret_bytes(l->keys->now), secret_len(l->keys->now));
     l->m->epoch = l->keys->epoch;
@@ -200,7 +204,8 @@ static err_t load_new(struct load *l)
     return l->m->key ? ERR_OK : fail(l->why, ERR_INTERNAL, "no secret memory left");
 }
 
-err_t manifest_load(struct manifest *m, const struct manifest_keys *keys, struct index *ix, struct why *why)
+err_t manifest_load(struct manifest *m, const struct manifest_keys *keys, struct index *ix,
+                    struct why *why)
 {
     AUTO(load_free) struct load l = {.m = m, .keys = keys, .ix = ix, .why = why};
     bool torn = false;
@@ -208,8 +213,8 @@ err_t manifest_load(struct manifest *m, const struct manifest_keys *keys, struct
     if (m->chain.generation == 0)
         TRY(load_new(&l));
     else if (!l.head || m->chain.seq < l.rows + 1)
-        return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " ends before its %" PRIu64 " rows do", m->chain.generation,
-                    l.rows);
+        return fail(why, ERR_CORRUPT, "manifest %" PRIu64 " ends before its %" PRIu64 " rows do",
+                    m->chain.generation, l.rows);
     m->broken = m->broken || torn;
     return manifest_mend(m, ix, why);
 }
@@ -253,8 +258,8 @@ err_t manifest_remove(struct manifest *m, const struct credential *row, struct w
     return append(m, &plain, why);
 }
 
-/* What manifest_replace pulls: the head, then each row. A row that cannot be sealed yields an empty entry, which every store
- * refuses, so that a manifest without it is never written. */
+/* What manifest_replace pulls: the head, then each row. A row that cannot be sealed yields an empty
+ * entry, which every store refuses, so that a manifest without it is never written. */
 struct rewrite {
     const struct secret *key;
     uint32_t epoch;
@@ -292,7 +297,8 @@ static bool rewrite_next(void *ctx, struct view *entry)
     return true;
 }
 
-static err_t rewrite(struct manifest *m, struct index *ix, const struct secret *key, uint32_t epoch, struct why *why)
+static err_t rewrite(struct manifest *m, struct index *ix, const struct secret *key, uint32_t epoch,
+                     struct why *why)
 {
     AUTO(rewrite_free) struct rewrite w = {.key = key, .epoch = epoch, .ix = ix, .why = why};
     w.chain.generation = m->chain.generation + 1;
@@ -317,7 +323,8 @@ void manifest_compact(struct manifest *m, struct index *ix)
         return; /* broken: the next change mends it, or says why not */
 }
 
-err_t manifest_rekey(struct manifest *m, struct index *ix, struct secret **key, uint32_t epoch, struct why *why)
+err_t manifest_rekey(struct manifest *m, struct index *ix, struct secret **key, uint32_t epoch,
+                     struct why *why)
 {
     TRY(rewrite(m, ix, *key, epoch, why));
     secret_free(m->key);

@@ -207,11 +207,30 @@ static err_t check_token(struct request *rq, struct lease **out, struct token_ca
     return ERR_OK;
 }
 
+/* How long a renewal lasts: as asked, at most what the grant says today; without asking, exactly that. */
+static err_t renewal_ttl(struct request *rq, const struct lease *l, int64_t *ttl)
+{
+    const struct config_consumer *c = rq->conn->consumer;
+    uint64_t asked = msg_u64(rq->msg, F_TTL_MS, 0);
+    for (unsigned i = 0; c && i < c->n_grants; i++) {
+        const struct config_grant *g = &c->grants[i];
+        if (strcmp(g->credential, l->credential) != 0)
+            continue;
+        if (asked > (uint64_t)g->ttl_ms)
+            return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s", (unsigned long long)(asked / 1000),
+                        (long long)(g->ttl_ms / 1000));
+        *ttl = asked ? (int64_t)asked : g->ttl_ms;
+        return ERR_OK;
+    }
+    return fail(rq->why, ERR_DENIED, "the grant of this lease was taken back");
+}
+
 err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
 {
     struct vault *v = rq->v;
     struct token_caveats caveats = {0};
     struct lease *l = NULL, *named = NULL;
+    int64_t ttl = 0;
     (void)w;
     TRY(check_token(rq, &l, &caveats));
     TRY(own_lease(rq, &named));
@@ -225,7 +244,8 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
         return fail(rq->why, ERR_NOT_FOUND, "the credential was removed");
     TRY(deliver_usable(c, l->delivery, clock_wall_ms(), rq->why));
     struct audit_record r = about(rq, AUDIT_LEASE_RENEW, l);
-    TRY(lease_renew(v->leases, l, (int64_t)(msg_u64(rq->msg, F_TTL_MS, 0) & INT64_MAX), rq->why));
+    TRY(renewal_ttl(rq, l, &ttl));
+    TRY(lease_renew(v->leases, l, ttl, rq->why));
     TRY(lease_use(v->leases, l, rq->why));
     r.ttl_ms = l->expires_wall_ms - clock_wall_ms();
     TRY(server_record(v, &r, p, rq->why));

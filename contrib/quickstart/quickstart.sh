@@ -88,5 +88,5 @@ echo '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":
     env -i PATH="$PATH" HOME="$home" "$build/broker-exec" --socket "$run/acp-claude" --profile claude-acp -- "$here/acp-adapter.sh"
 
 step "6. What the audit log says (no secret is ever in it)"
-"$cli" audit tail -n 12
+"$cli" audit tail --lines 12
 printf '\nKeep a broker running:  %s --state %s --run %s\nRemove all of this:     make quickstart-clean\n' "$build/brokerd" "$state" "$run"

@@ -19,6 +19,10 @@ enum { STORE_RECORD_MAX = 256 * 1024, STORE_HEADER_MAX = 64 * 1024, STORE_ENTRY_
 
 struct store; /* defined by each store */
 
+typedef err_t store_entry_fn(void *ctx, struct view entry);      /* takes one entry */
+typedef bool store_next_fn(void *ctx, struct view *entry);       /* gives the next entry; false: the end */
+typedef void store_name_fn(void *ctx, const char *name);         /* takes one record's name */
+
 struct store_ops {
     const char *name; /* "file" */
 
@@ -36,22 +40,20 @@ struct store_ops {
     err_t (*record_read)(struct store *s, const char *name, struct buf *out, struct why *why);
     err_t (*record_remove)(struct store *s, const char *name, struct why *why); /* missing: ERR_OK */
     /* Calls fn for the name of every record that exists; order is not defined. For removing orphans. */
-    err_t (*record_each)(struct store *s, void (*fn)(void *ctx, const char *name), void *ctx,
-                         struct why *why);
+    err_t (*record_each)(struct store *s, store_name_fn *fn, void *ctx, struct why *why);
 
     /* Reads the newest generation from its first entry. fn returns ERR_OK to go on; any other outcome ends the reading and is
      * returned. A torn last entry (shorter than its length says) is left out and *torn set: the caller must then call
      * manifest_replace before it appends. No manifest at all: ERR_OK, no calls, *generation 0. *generation is set before the
      * first call. An entry never ends in 16 zero bytes (sealed ones end in a tag): a last one that does counts as torn. */
-    err_t (*manifest_read)(struct store *s, err_t (*fn)(void *ctx, struct view entry), void *ctx,
-                           uint64_t *generation, bool *torn, struct why *why);
+    err_t (*manifest_read)(struct store *s, store_entry_fn *fn, void *ctx, uint64_t *generation,
+                           bool *torn, struct why *why);
     /* Appends one entry (1..STORE_ENTRY_MAX bytes) to the newest generation and makes it durable. */
     err_t (*manifest_append)(struct store *s, struct view entry, struct why *why);
     /* Writes a new generation, higher than the present one, holding exactly the entries that `next` yields (false: the end),
      * atomically, then removes older ones. An entry of no bytes or too many refuses the whole (ERR_INVALID): the way for
      * `next` to give up. */
-    err_t (*manifest_replace)(struct store *s, uint64_t generation,
-                              bool (*next)(void *ctx, struct view *entry), void *ctx,
+    err_t (*manifest_replace)(struct store *s, uint64_t generation, store_next_fn *next, void *ctx,
                               struct why *why);
 };
 

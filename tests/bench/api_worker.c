@@ -1,6 +1,7 @@
 /*
- * What the api role costs by itself: a worker, and a vault that answers every request at once with a lease-sized body.
- *   api_worker SOCKET     prints "worker PID vault PID", serves until stdin ends; load comes from http_bench
+ * What the api role costs by itself: a worker, and a vault that answers every request at once with
+ * a lease-sized body. api_worker SOCKET     prints "worker PID vault PID", serves until stdin ends;
+ * load comes from http_bench
  */
 #include "api/worker.h"
 #include "base/auto.h"
@@ -13,10 +14,14 @@
 #include <sys/un.h>
 
 static const char lease[] =
-    "{\"id\":\"00112233445566778899aabbccddeeff\",\"token\":\"cbt1-0123456789012345678901234567890123456789012345678901234\","
-    "\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"deliver\":\"access_token\",\"secret\":"
-    "\"sk-ant-oat01-012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\","
-    "\"file\":null,\"file_name\":null,\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\",\"expires_at_ms\":1795300000000,\"state\":\"live\"}";
+    "{\"id\":\"00112233445566778899aabbccddeeff\",\"token\":\"cbt1-"
+    "0123456789012345678901234567890123456789012345678901234\","
+    "\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"deliver\":\"access_"
+    "token\",\"secret\":"
+    "\"sk-ant-oat01-"
+    "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\","
+    "\"file\":null,\"file_name\":null,\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\",\"expires_at_ms\":"
+    "1795300000000,\"state\":\"live\"}";
 
 static int bind_socket(const char *path)
 {

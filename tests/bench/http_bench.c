@@ -1,8 +1,10 @@
 /*
- * Load on an HTTP/1.1 server behind a Unix socket, from one process: N connections, each with one request in flight, for S
- * seconds; either kept alive or a new connection per request. Prints one line: requests, req/s, p50 and p99 in µs, failures
- * (anything but the expected status), and with -p the server's CPU time per request. libc only, so that it can run anywhere.
- *   http_bench -s broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}'] [-e 200] [-p PID]
+ * Load on an HTTP/1.1 server behind a Unix socket, from one process: N connections, each with one
+ * request in flight, for S seconds; either kept alive or a new connection per request. Prints one
+ * line: requests, req/s, p50 and p99 in µs, failures (anything but the expected status), and with
+ * -p the server's CPU time per request. libc only, so that it can run anywhere. http_bench -s
+ * broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}'] [-e 200] [-p
+ * PID]
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -49,7 +51,8 @@ static void die(const char *what)
     exit(1);
 }
 
-/* User and system time of a process in µs, from /proc/PID/stat (clock ticks: coarse, hence runs of seconds). */
+/* User and system time of a process in µs, from /proc/PID/stat (clock ticks: coarse, hence runs of
+ * seconds). */
 static double cpu_us(int pid)
 {
     char path[64], line[1024];
@@ -60,7 +63,8 @@ static double cpu_us(int pid)
     fclose(f);
     unsigned long user = 0, kernel = 0;
     char *p = strrchr(line, ')');
-    if (!p || sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+    if (!p ||
+        sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
         die(path);
     return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
@@ -152,8 +156,9 @@ static void run(struct bench *b)
             client_read(b, ev[i].data.ptr);
     }
     double s = (double)(now_ns() - start) / 1e9;
-    printf("%s c=%d requests=%llu req/s=%.0f p50_us=%llu p99_us=%llu failed=%llu", b->each ? "connect" : "keepalive",
-           b->conns, (unsigned long long)b->done, (double)b->done / s, (unsigned long long)percentile(b, 0.5),
+    printf("%s c=%d requests=%llu req/s=%.0f p50_us=%llu p99_us=%llu failed=%llu",
+           b->each ? "connect" : "keepalive", b->conns, (unsigned long long)b->done,
+           (double)b->done / s, (unsigned long long)percentile(b, 0.5),
            (unsigned long long)percentile(b, 0.99), (unsigned long long)b->failed);
     if (b->pid)
         printf(" cpu_us=%.1f", (cpu_us(b->pid) - cpu) / (double)(b->done ? b->done : 1));
@@ -164,9 +169,11 @@ static void build_request(struct bench *b, const char *method, const char *targe
 {
     size_t n = strlen(body);
     int k = n ? snprintf(b->request, sizeof(b->request),
-                         "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                         "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: "
+                         "application/json\r\nContent-Length: %zu\r\n\r\n%s",
                          method, target, n, body)
-              : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n", method, target);
+              : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n",
+                         method, target);
     b->request_n = (size_t)k;
     if (k < 0 || b->request_n >= sizeof(b->request)) {
         fprintf(stderr, "http_bench: the request is too long\n");
@@ -180,20 +187,40 @@ int main(int argc, char **argv)
     const char *path = NULL, *method = "GET", *target = "/v1/whoami", *body = "";
     for (int o; (o = getopt(argc, argv, "s:c:t:xm:u:b:e:p:")) != -1;) {
         switch (o) {
-        case 's': path = optarg; break;
-        case 'c': b.conns = atoi(optarg); break;
-        case 't': b.seconds = atoi(optarg); break;
-        case 'x': b.each = true; break;
-        case 'm': method = optarg; break;
-        case 'u': target = optarg; break;
-        case 'b': body = optarg; break;
-        case 'e': b.status = atoi(optarg); break;
-        case 'p': b.pid = atoi(optarg); break;
-        default: return 2;
+        case 's':
+            path = optarg;
+            break;
+        case 'c':
+            b.conns = atoi(optarg);
+            break;
+        case 't':
+            b.seconds = atoi(optarg);
+            break;
+        case 'x':
+            b.each = true;
+            break;
+        case 'm':
+            method = optarg;
+            break;
+        case 'u':
+            target = optarg;
+            break;
+        case 'b':
+            body = optarg;
+            break;
+        case 'e':
+            b.status = atoi(optarg);
+            break;
+        case 'p':
+            b.pid = atoi(optarg);
+            break;
+        default:
+            return 2;
         }
     }
     if (!path || strlen(path) >= sizeof(b.addr.sun_path) || b.conns < 1 || b.conns > MAX_CONNS) {
-        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-m METHOD] [-u TARGET] [-b BODY] [-e STATUS] [-p PID]\n");
+        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-m METHOD] [-u TARGET] "
+                        "[-b BODY] [-e STATUS] [-p PID]\n");
         return 2;
     }
     memcpy(b.addr.sun_path, path, strlen(path) + 1);

@@ -1,4 +1,5 @@
-/* Every key source keeps the contract of broker/keysource.h; rows that work in the vault's own process are exercised whole. */
+/* Every key source keeps the contract of broker/keysource.h; rows that work in the vault's own
+ * process are exercised whole. */
 #include "check.h"
 #include "scratch.h"
 
@@ -29,27 +30,28 @@ static struct given given_new(const struct keysource *k)
 {
     struct given g = {.k = k, .dir = scratch_new()};
     scratch_pool();
-    scratch_write(scratch_path(&g.dir, "credential-broker-key"), "0123456789abcdef0123456789abcdef", 32, 0600);
+    scratch_write(scratch_path(&g.dir, "credential-broker-key"), "0123456789abcdef0123456789abcdef",
+                  32, 0600);
     setenv("CREDENTIALS_DIRECTORY", g.dir.path, 1);
     g.ask.passphrase = k->interactive ? view_str(pass) : (struct view){0};
     return g;
 }
 
-#define EACH_WORKING(test)                                                                       \
-    static void test##_of(struct given *g);                                                      \
-    TEST(test)                                                                                   \
-    {                                                                                            \
-        unsigned n = 0;                                                                          \
-        for (const struct keysource *const *row = keysources; *row; row++) {                     \
-            if (!(*row)->create)                                                                 \
-                continue;                                                                        \
-            AUTO(given_free) struct given g = given_new(*row);                                   \
-            g.ask.config_dir = g.dir.path;                                                       \
-            test##_of(&g);                                                                       \
-            n++;                                                                                 \
-        }                                                                                        \
-        CHECK(n >= 3);                                                                           \
-    }                                                                                            \
+#define EACH_WORKING(test)                                                                         \
+    static void test##_of(struct given *g);                                                        \
+    TEST(test)                                                                                     \
+    {                                                                                              \
+        unsigned n = 0;                                                                            \
+        for (const struct keysource *const *row = keysources; *row; row++) {                       \
+            if (!(*row)->create)                                                                   \
+                continue;                                                                          \
+            AUTO(given_free) struct given g = given_new(*row);                                     \
+            g.ask.config_dir = g.dir.path;                                                         \
+            test##_of(&g);                                                                         \
+            n++;                                                                                   \
+        }                                                                                          \
+        CHECK(n >= 3);                                                                             \
+    }                                                                                              \
     static void test##_of(struct given *g)
 
 EACH_WORKING(what_create_gives_open_gives_again)
@@ -67,7 +69,7 @@ EACH_WORKING(params_that_were_cut_or_are_empty_open_nothing)
 {
     AUTO(auto_secret) struct secret *made = NULL, *opened = NULL;
     CHECK_OK(g->k->create(&g->ask, &g->params, &made, &g->why), g->why);
-    for (size_t n = 0; n < g->params.len; n += g->params.len > 8 ? g->params.len / 8 : 1) {
+    for (size_t n = 0; n<g->params.len; n += g->params.len> 8 ? g->params.len / 8 : 1) {
         g->ask.params = VIEW(g->params.p, n);
         CHECK(g->k->open(&g->ask, &opened, &g->why) != ERR_OK);
         CHECK(!opened);

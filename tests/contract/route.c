@@ -1,6 +1,7 @@
 /*
- * Every row of the route table: against the message table (who may send it, in which order, what fits) and against
- * contrib/openapi.yaml, in both directions. The description is read line by line at the indentation it is written with.
+ * Every row of the route table: against the message table (who may send it, in which order, what
+ * fits) and against contrib/openapi.yaml, in both directions. The description is read line by line
+ * at the indentation it is written with.
  */
 #include "api/request.h"
 #include "base/auto.h"
@@ -58,7 +59,9 @@ TEST(fields_stand_in_the_order_of_tags_and_their_kinds_fit)
             CHECK(route_field_max(f) > 0);
             if (f->field == NOT_SENT)
                 continue;
-            char want = f->kind == K_NUMBER || f->kind == K_BOOL ? 'U' : f->kind == K_LIST ? 'L' : 'S';
+            char want = f->kind == K_NUMBER || f->kind == K_BOOL ? 'U'
+                        : f->kind == K_LIST                      ? 'L'
+                                                                 : 'S';
             CHECK(kind[f->field] == want || (want == 'S' && kind[f->field] == 'B'));
         }
     }
@@ -100,7 +103,8 @@ TEST(no_two_rows_of_a_role_answer_the_same_request)
     for (size_t i = 0; route_at(i); i++)
         for (size_t k = i + 1; route_at(k); k++) {
             const struct route *a = route_at(i), *b = route_at(k);
-            CHECK(a->role != b->role || strcmp(a->method, b->method) != 0 || strcmp(a->path, b->path) != 0);
+            CHECK(a->role != b->role || strcmp(a->method, b->method) != 0 ||
+                  strcmp(a->path, b->path) != 0);
         }
 }
 
@@ -120,8 +124,9 @@ TEST(a_full_request_of_every_row_is_a_valid_message)
             v.text[k] = r->fields[k].kind == K_LIST ? VIEW(list, sizeof(list) - 1) : view_str("a");
         }
         CHECK_OK(request_check(r, &v, &why), why);
-        struct view credential = r->flags & ROUTE_ENROLLS ? view_str("c") : VIEW(NULL, 0);
-        CHECK_OK(request_message(r, &v, credential, 7, 9, &out, &why), why);
+        if (r->flags & ROUTE_ENROLLS)
+            v.credential = view_str("c");
+        CHECK_OK(request_message(r, &v, (struct request_ids){7, 9}, &out, &why), why);
         CHECK_OK(msg_parse(buf_view(&out), r->role, &m, &why), why);
         CHECK_INT(m.type, r->type);
         for (size_t k = 0; k < r->n_fields; k++)
@@ -162,7 +167,8 @@ static void word(const char *s, char *out, size_t room)
     snprintf(out, room, "%.*s", (int)n, s);
 }
 
-/* The next line below `paths:`, with y's place brought up to date; false at the end of that part. */
+/* The next line below `paths:`, with y's place brought up to date; false at the end of that part.
+ */
 static bool yaml_next(struct yaml *y)
 {
     if (!fgets(y->line, sizeof(y->line), y->f) || strncmp(y->line, "components:", 11) == 0)
@@ -190,7 +196,8 @@ static bool yaml_next(struct yaml *y)
 
 static bool socket_has(const char *socket, uint32_t role)
 {
-    return strcmp(socket, "both") == 0 || strcmp(socket, role == FROM_API ? "consumer" : "admin") == 0;
+    return strcmp(socket, "both") == 0 ||
+           strcmp(socket, role == FROM_API ? "consumer" : "admin") == 0;
 }
 
 /* The row at the description's place for a role; NULL when there is none. */
@@ -207,7 +214,8 @@ static bool row_has(const struct route *r, const char *name, bool in_body)
 {
     for (size_t i = 0; r && i < r->n_fields; i++) {
         enum route_from from = r->fields[i].from;
-        if (strcmp(r->fields[i].name, name) == 0 && (in_body ? from == IN_BODY : from == IN_PATH || from == IN_QUERY))
+        if (strcmp(r->fields[i].name, name) == 0 &&
+            (in_body ? from == IN_BODY : from == IN_PATH || from == IN_QUERY))
             return true;
     }
     return false;
@@ -235,7 +243,8 @@ TEST(what_is_described_exists)
             CHECK_INT(socket_has(y.socket, FROM_API), row_of(&y, FROM_API) != NULL);
             CHECK_INT(socket_has(y.socket, FROM_ADMIN), row_of(&y, FROM_ADMIN) != NULL);
         }
-        bool parameter = y.part == PARAMETERS && sscanf(y.line, "        - {name: %63[^,]", name) == 1;
+        bool parameter =
+            y.part == PARAMETERS && sscanf(y.line, "        - {name: %63[^,]", name) == 1;
         bool member = y.part == PROPERTIES && indent(y.line) == 16;
         if (member)
             word(y.line + 16, name, sizeof(name));
@@ -256,16 +265,19 @@ static bool described(const struct route *r, const struct route_field *f)
     if (!yaml_open(&y))
         return false;
     while (!found && yaml_next(&y)) {
-        if (!socket_has(y.socket, r->role) || strcmp(y.path, r->path) != 0 || strcasecmp(y.method, r->method) != 0)
+        if (!socket_has(y.socket, r->role) || strcmp(y.path, r->path) != 0 ||
+            strcasecmp(y.method, r->method) != 0)
             continue;
         if (!f)
             found = true;
         else if (f->from == IN_BEARER)
             found = strstr(y.line, "security: [{bearer: []}]") != NULL;
         else if (f->from == IN_BODY)
-            found = y.part == PROPERTIES && indent(y.line) == 16 && (word(y.line + 16, name, sizeof(name)), strcmp(name, f->name) == 0);
+            found = y.part == PROPERTIES && indent(y.line) == 16 &&
+                    (word(y.line + 16, name, sizeof(name)), strcmp(name, f->name) == 0);
         else
-            found = y.part == PARAMETERS && sscanf(y.line, "        - {name: %63[^,]", name) == 1 && strcmp(name, f->name) == 0;
+            found = y.part == PARAMETERS && sscanf(y.line, "        - {name: %63[^,]", name) == 1 &&
+                    strcmp(name, f->name) == 0;
     }
     fclose(y.f);
     return found;

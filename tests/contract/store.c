@@ -1,4 +1,5 @@
-/* Every store keeps the contract of broker/store.h. What is asked here is asked of each row of the table. */
+/* Every store keeps the contract of broker/store.h. What is asked here is asked of each row of the
+ * table. */
 #include "check.h"
 #include "scratch.h"
 
@@ -25,19 +26,19 @@ static void given_reopen(struct given *g)
     given_open(g, false);
 }
 
-#define EACH(test)                                                                               \
-    static void test##_of(struct given *g);                                                      \
-    TEST(test)                                                                                   \
-    {                                                                                            \
-        for (const struct store_ops *const *row = stores; *row; row++) {                         \
-            struct given g = {.ops = *row, .dir = scratch_new()};                                \
-            given_open(&g, true);                                                                \
-            test##_of(&g);                                                                       \
-            g.ops->close(g.s);                                                                   \
-            scratch_free(&g.dir);                                                                \
-        }                                                                                        \
-        CHECK(stores[0]);                                                                        \
-    }                                                                                            \
+#define EACH(test)                                                                                 \
+    static void test##_of(struct given *g);                                                        \
+    TEST(test)                                                                                     \
+    {                                                                                              \
+        for (const struct store_ops *const *row = stores; *row; row++) {                           \
+            struct given g = {.ops = *row, .dir = scratch_new()};                                  \
+            given_open(&g, true);                                                                  \
+            test##_of(&g);                                                                         \
+            g.ops->close(g.s);                                                                     \
+            scratch_free(&g.dir);                                                                  \
+        }                                                                                          \
+        CHECK(stores[0]);                                                                          \
+    }                                                                                              \
     static void test##_of(struct given *g)
 
 #define V(text) view_str(text)
@@ -77,7 +78,8 @@ static bool next_of(void *ctx, struct view *entry)
 
 static void replace(struct given *g, uint64_t generation, const char *const *list)
 {
-    CHECK_OK(g->ops->manifest_replace(g->s, generation, next_of, &(struct list){list}, &g->why), g->why);
+    CHECK_OK(g->ops->manifest_replace(g->s, generation, next_of, &(struct list){list}, &g->why),
+             g->why);
 }
 
 static struct entries read_manifest(struct given *g, uint64_t *generation)
@@ -152,7 +154,17 @@ EACH(a_record_may_be_written_again_after_its_removal)
 
 EACH(names_outside_the_alphabet_are_refused)
 {
-    static const char *const bad[] = {"", "A", "a/b", "..", ".", "a.b", "a b", "a_b", "\xc3\xa9", "../keys",
+    static const char *const bad[] = {
+        "",
+        "A",
+        "a/b",
+        "..",
+        ".",
+        "a.b",
+        "a b",
+        "a_b",
+        "\xc3\xa9",
+        "../keys",
         "01234567890123456789012345678901234567890123456789012345678901234"};
     AUTO(buf_free) struct buf b = {0};
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -260,7 +272,8 @@ EACH(the_reader_may_stop)
     uint64_t generation = 0;
     bool torn = false;
     replace(g, 1, (const char *const[]){"a", "b", "c", NULL});
-    CHECK_INT(g->ops->manifest_read(g->s, take_entry, &e, &generation, &torn, &g->why), ERR_CORRUPT);
+    CHECK_INT(g->ops->manifest_read(g->s, take_entry, &e, &generation, &torn, &g->why),
+              ERR_CORRUPT);
     CHECK_INT(e.n, 1);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Checks every line of tests/contract/vectors/crypto.txt: each has the outcome that stands in it, and there are enough of them.
- * The grammar is in the head of the file itself.
+ * Checks every line of tests/contract/vectors/crypto.txt: each has the outcome that stands in it,
+ * and there are enough of them. The grammar is in the head of the file itself.
  */
 #include "unit/crypto/help.h"
 
@@ -87,9 +87,18 @@ static void expected_meta(const char *base, const char *member, struct seal_meta
     struct {
         const char *name;
         void *at;
-    } t[] = {{"store_id", m->store_id}, {"cred_id", m->cred_id + 15}, {"name", m->name + 3}, {"kind", m->kind},
-             {"version", &m->version}, {"epoch", &m->epoch}, {"prev_hash", m->prev_hash}, {"policy_hash", m->policy_hash + 31},
-             {"created_ms", &m->created_ms}, {"not_after_ms", &m->not_after_ms}, {"same", NULL}, {"none", NULL}};
+    } t[] = {{"store_id", m->store_id},
+             {"cred_id", m->cred_id + 15},
+             {"name", m->name + 3},
+             {"kind", m->kind},
+             {"version", &m->version},
+             {"epoch", &m->epoch},
+             {"prev_hash", m->prev_hash},
+             {"policy_hash", m->policy_hash + 31},
+             {"created_ms", &m->created_ms},
+             {"not_after_ms", &m->not_after_ms},
+             {"same", NULL},
+             {"none", NULL}};
     bool found = false;
     CHECK_INT(seal_peek(get(base), m, NULL), ERR_OK);
     for (size_t i = 0; i < COUNT(t); i++)
@@ -108,7 +117,8 @@ static err_t run_record(const struct line *l)
     struct seal_meta m;
     edited(l->w[2], l->w[3], &bytes);
     expected_meta(l->w[2], l->w[5], &m);
-    err_t e = seal_open(kek, buf_view(&bytes), strcmp(l->w[5], "none") == 0 ? NULL : &m, &plain, NULL);
+    err_t e =
+        seal_open(kek, buf_view(&bytes), strcmp(l->w[5], "none") == 0 ? NULL : &m, &plain, NULL);
     if (e == ERR_OK)
         CHECK(view_eq(VIEW(secret_bytes(plain), secret_len(plain)), get(l->w[6])));
     return e;
@@ -118,7 +128,8 @@ static err_t run_entry(const struct line *l)
 {
     AUTO(buf_free) struct buf bytes = {0}, plain = {0};
     AUTO(auto_secret) struct secret *key = get_key(l->w[4]);
-    struct entry_chain c = {.generation = strtoull(l->w[6], NULL, 10), .seq = strtoull(l->w[7], NULL, 10)};
+    struct entry_chain c = {.generation = strtoull(l->w[6], NULL, 10),
+                            .seq = strtoull(l->w[7], NULL, 10)};
     memcpy(c.prev_tag, get(l->w[8]).p, ENTRY_TAG);
     edited(l->w[2], l->w[3], &bytes);
     err_t e = entry_open(key, l->w[5], &c, buf_view(&bytes), &plain, NULL);
@@ -179,7 +190,8 @@ static err_t run_token(const struct line *l)
 {
     AUTO(buf_free) struct buf text = {0}, scratch = {0}, shown = {0};
     AUTO(auto_secret) struct secret *key = get_key(l->w[4]);
-    struct token_bind b = {.consumer = l->w[5], .credential = l->w[6], .prefix = strcmp(l->w[7], "-") ? l->w[7] : ""};
+    struct token_bind b = {
+        .consumer = l->w[5], .credential = l->w[6], .prefix = strcmp(l->w[7], "-") ? l->w[7] : ""};
     struct token_caveats c;
     memcpy(b.limits, get(l->w[8]).p, 32);
     edited(l->w[2], l->w[3], &text);
@@ -194,7 +206,8 @@ static err_t run_attenuate(const struct line *l)
     AUTO(buf_free) struct buf text = {0}, value = {0}, out = {0};
     edited(l->w[2], l->w[3], &text);
     unhex(l->w[5], &value);
-    TRY(token_attenuate(buf_view(&text), (enum token_caveat)strtoul(l->w[4], NULL, 10), buf_view(&value), &out, NULL));
+    TRY(token_attenuate(buf_view(&text), (enum token_caveat)strtoul(l->w[4], NULL, 10),
+                        buf_view(&value), &out, NULL));
     CHECK(view_eq(buf_view(&out), get(l->w[6])));
     return ERR_OK;
 }
@@ -203,7 +216,8 @@ static err_t run_checkpoint(const struct line *l)
 {
     AUTO(buf_free) struct buf sig = {0};
     edited(l->w[2], l->w[3], &sig);
-    bool good = verify_checkpoint(get(l->w[4]).p, get(l->w[5]).p, strtoull(l->w[6], NULL, 10), get(l->w[7]).p, sig.p);
+    bool good = verify_checkpoint(get(l->w[4]).p, get(l->w[5]).p, strtoull(l->w[6], NULL, 10),
+                                  get(l->w[7]).p, sig.p);
     return good ? ERR_OK : ERR_CORRUPT;
 }
 
@@ -296,10 +310,20 @@ static const struct rule {
     err_t (*outcome)(const struct line *);
     void (*other)(const struct line *);
 } rules[] = {
-    {"let", NULL, let}, {"record", run_record, NULL}, {"entry", run_entry, NULL}, {"header", run_header, NULL},
-    {"token", run_token, NULL}, {"attenuate", run_attenuate, NULL}, {"checkpoint", run_checkpoint, NULL},
-    {"argon2id", run_argon2id, NULL}, {"subkey", NULL, run_subkey}, {"material", NULL, run_material},
-    {"redact", NULL, run_redact}, {"hash", NULL, run_hash}, {"peek", NULL, run_peek}, {"chain", NULL, run_chain},
+    {"let", NULL, let},
+    {"record", run_record, NULL},
+    {"entry", run_entry, NULL},
+    {"header", run_header, NULL},
+    {"token", run_token, NULL},
+    {"attenuate", run_attenuate, NULL},
+    {"checkpoint", run_checkpoint, NULL},
+    {"argon2id", run_argon2id, NULL},
+    {"subkey", NULL, run_subkey},
+    {"material", NULL, run_material},
+    {"redact", NULL, run_redact},
+    {"hash", NULL, run_hash},
+    {"peek", NULL, run_peek},
+    {"chain", NULL, run_chain},
 };
 
 static void run_line(const struct line *l, unsigned number)
@@ -326,7 +350,8 @@ static void split(char *text, struct line *l)
     *l = (struct line){0};
     for (unsigned i = 0; i < WORDS; i++)
         l->w[i] = "";
-    for (char *w = strtok_r(text, " ", &save); w && w[0] != '#' && l->n < WORDS; w = strtok_r(NULL, " ", &save))
+    for (char *w = strtok_r(text, " ", &save); w && w[0] != '#' && l->n < WORDS;
+         w = strtok_r(NULL, " ", &save))
         l->w[l->n++] = w;
 }
 

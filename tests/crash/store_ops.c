@@ -1,11 +1,13 @@
 /*
- * What the crash rigs kill: a fixed list of operations on a real store, each acknowledged on stdout ("ack N") when it was done.
- *     store_ops init DIR           a store with keys, and a manifest about to be compacted
- *     store_ops run DIR            the operations; ends at the first that fails ("fail N")
- *     store_ops retry DIR          the same, but an operation that failed is tried again, as an operator would
- *     store_ops check DIR ACKED    the state must be exactly that after ACKED operations, or after one more; then sweeps, changes and reopens
- * Controls that the rigs must find out: -DCONTROL_IN_PLACE truncates files and writes them in place, -DCONTROL_EARLY_REMOVE removes a
- * credential's old record before the new one is committed.
+ * What the crash rigs kill: a fixed list of operations on a real store, each acknowledged on stdout
+ * ("ack N") when it was done.
+ * - store_ops init DIR: a store with keys, and a manifest about to be compacted
+ * - store_ops run DIR: the operations; ends at the first that fails ("fail N")
+ * - store_ops retry DIR: the same, but what failed is tried again, as an operator would
+ * - store_ops check DIR ACKED: the state must be exactly that after ACKED operations or one more;
+ *   then sweeps, changes and reopens
+ * Controls that the rigs must find out: -DCONTROL_IN_PLACE truncates files and writes them in
+ * place, -DCONTROL_EARLY_REMOVE removes the old record before the new one is committed.
  */
 #include "base/auto.h"
 #include "base/file.h"
@@ -26,11 +28,12 @@ static const struct op {
     enum kind kind;
     const char *name, *secret;
 } ops[] = {
-    {ENROLL, "beta", "b1"},   {ENROLL, "gamma", "c1"},  {REPLACE, "alpha", "a2"}, {REMOVE, "beta", NULL},
-    {REPLACE, "alpha", "a3"}, {REPLACE, "alpha", "a4"}, {REPLACE, "alpha", "a5"}, {REPLACE, "gamma", "c2"},
-    {ENROLL, "beta", "b2"},   {REKEY_BEGIN, NULL, NULL}, {REPLACE, "gamma", "c3"}, {REKEY_STEP, NULL, NULL},
-    {REMOVE, "gamma", NULL},  {REKEY_STEP, NULL, NULL}, {REKEY_END, NULL, NULL},  {SWEEP, NULL, NULL},
-    {ENROLL, "gamma", "c4"},  {REPLACE, "alpha", "a6"},
+    {ENROLL, "beta", "b1"},    {ENROLL, "gamma", "c1"},  {REPLACE, "alpha", "a2"},
+    {REMOVE, "beta", NULL},    {REPLACE, "alpha", "a3"}, {REPLACE, "alpha", "a4"},
+    {REPLACE, "alpha", "a5"},  {REPLACE, "gamma", "c2"}, {ENROLL, "beta", "b2"},
+    {REKEY_BEGIN, NULL, NULL}, {REPLACE, "gamma", "c3"}, {REKEY_STEP, NULL, NULL},
+    {REMOVE, "gamma", NULL},   {REKEY_STEP, NULL, NULL}, {REKEY_END, NULL, NULL},
+    {SWEEP, NULL, NULL},       {ENROLL, "gamma", "c4"},  {REPLACE, "alpha", "a6"},
 };
 
 static const char *const names[NAMES] = {"alpha", "beta", "gamma", "after"};
@@ -203,8 +206,11 @@ static err_t put(struct rig *r, const char *name, const char *secret, bool repla
     c.f[CF_KIND] = view_str("api_key");
     c.f[CF_SECRET] = view_str(secret);
     TRY(cred_encode(&c, &b, &r->why));
-    const struct credential_put p = {.name = view_str(name), .provider = view_str("anthropic"),
-                                     .canonical = buf_view(&b), .replace = replace, .now_ms = 1};
+    const struct credential_put p = {.name = view_str(name),
+                                     .provider = view_str("anthropic"),
+                                     .canonical = buf_view(&b),
+                                     .replace = replace,
+                                     .now_ms = 1};
     return credential_put(r->cs, &p, &out, &r->why);
 }
 
@@ -296,7 +302,8 @@ static int init(struct rig *r, const char *dir)
     unsigned slot = 0;
     if (r->ops->open(&r->store, dir, true, &r->why) != ERR_OK ||
         keyheader_create(&r->header, &r->master, &r->why) != ERR_OK ||
-        keyheader_add(&r->header, r->master, "keyfile", view_str("/rig"), r->slot, 1, &slot, &r->why) != ERR_OK ||
+        keyheader_add(&r->header, r->master, "keyfile", view_str("/rig"), r->slot, 1, &slot,
+                      &r->why) != ERR_OK ||
         write_header(r, &r->header) != ERR_OK || open_credentials(r) != ERR_OK ||
         put(r, "alpha", "a1", false) != ERR_OK)
         return die(r, "init");
@@ -340,7 +347,8 @@ static bool swept(struct rig *r)
 {
     unsigned removed = 0, records = 0;
     return credentials_sweep(r->cs, 64, &removed, &r->why) == ERR_OK &&
-           r->ops->record_each(r->store, count, &records, &r->why) == ERR_OK && records == credentials_count(r->cs);
+           r->ops->record_each(r->store, count, &records, &r->why) == ERR_OK &&
+           records == credentials_count(r->cs);
 }
 
 /* Life goes on: an interrupted rekey is finished, and a change is made and read back. */
@@ -352,7 +360,8 @@ static bool goes_on(struct rig *r, const char *dir, unsigned n)
         return false;
     rig_close(r);
     return rig_open(r, dir) == ERR_OK && holds(r, "after", "z") &&
-           credential_remove(r->cs, view_str("after"), &r->why) == ERR_OK && state_is(r, n) && swept(r);
+           credential_remove(r->cs, view_str("after"), &r->why) == ERR_OK && state_is(r, n) &&
+           swept(r);
 }
 
 static int check(struct rig *r, const char *dir, unsigned acked)
@@ -376,7 +385,8 @@ int main(int argc, char **argv)
     if (argc < 3)
         return 2;
     umask(077);
-    if (secret_pool_open(POOL, &r.why) != ERR_OK || !(r.slot = secret_from(slot_key, sizeof(slot_key))))
+    if (secret_pool_open(POOL, &r.why) != ERR_OK ||
+        !(r.slot = secret_from(slot_key, sizeof(slot_key))))
         return die(&r, "secrets");
     r.ops = store_row(argv[2]);
     if (strcmp(argv[1], "init") == 0)

@@ -1,6 +1,7 @@
 /*
- * Manifest entries from a disk that is not ours. Odd first byte: the rest is an entry. Even: the rest is sealed and one byte changed.
- * Holds: a refused entry leaves the chain and the output as they were; a changed one is refused.
+ * Manifest entries from a disk that is not ours. Odd first byte: the rest is an entry. Even: the
+ * rest is sealed and one byte changed. Holds: a refused entry leaves the chain and the output as
+ * they were; a changed one is refused.
  */
 #include "fuzz_crypto.h"
 
@@ -11,7 +12,8 @@ static bool opens(struct view entry, struct entry_chain chain, struct buf *plain
     struct entry_chain c = chain;
     size_t before = plain->len;
     bool good = entry_open(fuzz_key(0xe3), "manifest", &c, entry, plain, NULL) == ERR_OK;
-    HOLDS(good ? c.seq == chain.seq + 1 : plain->len == before && memcmp(&c, &chain, sizeof(c)) == 0);
+    HOLDS(good ? c.seq == chain.seq + 1
+               : plain->len == before && memcmp(&c, &chain, sizeof(c)) == 0);
     return good;
 }
 

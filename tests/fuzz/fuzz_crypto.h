@@ -1,4 +1,5 @@
-/* What the fuzz targets of broker/crypto share: a pool, a key, and a way to say that a property does not hold. */
+/* What the fuzz targets of broker/crypto share: a pool, a key, and a way to say that a property
+ * does not hold. */
 #ifndef TESTS_FUZZ_CRYPTO_H
 #define TESTS_FUZZ_CRYPTO_H
 
@@ -10,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLDS(cond)      \
-    do {                 \
-        if (!(cond))     \
-            abort();     \
+#define HOLDS(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            abort();                                                                               \
     } while (0)
 
 /* 32 bytes, each `fill`: the keys of the test vectors. Made once. */

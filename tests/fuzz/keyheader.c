@@ -1,5 +1,6 @@
 /*
- * Key headers from a disk that is not ours. Holds: what decodes encodes to the same bytes (one form only), and opening is total.
+ * Key headers from a disk that is not ours. Holds: what decodes encodes to the same bytes (one form
+ * only), and opening is total.
  */
 #include "fuzz_crypto.h"
 

@@ -1,6 +1,7 @@
 /*
- * Records from a disk that is not ours. Odd first byte: the rest is a record. Even: the rest is sealed, one byte of the record is
- * changed. Holds: the changed one never opens, the unchanged one gives back what was sealed, and what opens is canonical.
+ * Records from a disk that is not ours. Odd first byte: the rest is a record. Even: the rest is
+ * sealed, one byte of the record is changed. Holds: the changed one never opens, the unchanged one
+ * gives back what was sealed, and what opens is canonical.
  */
 #include "fuzz_crypto.h"
 
@@ -11,12 +12,15 @@ static void any_bytes(struct view record)
     AUTO(auto_secret) struct secret *plain = NULL;
     AUTO(buf_free) struct buf next = {0};
     struct seal_meta m, again;
-    err_t peek = seal_peek(record, &m, NULL), e = seal_open(fuzz_key(0xe1), record, NULL, &plain, NULL);
+    err_t peek = seal_peek(record, &m, NULL),
+          e = seal_open(fuzz_key(0xe1), record, NULL, &plain, NULL);
     HOLDS(peek == ERR_OK || e != ERR_OK);
     HOLDS((e == ERR_OK) == (plain != NULL));
     if (e == ERR_OK && m.epoch < UINT32_MAX) {
-        HOLDS(seal_rewrap(fuzz_key(0xe1), fuzz_key(0xe2), m.epoch + 1, record, &next, NULL) == ERR_OK);
-        HOLDS(next.len == record.n && seal_peek(buf_view(&next), &again, NULL) == ERR_OK && again.epoch == m.epoch + 1);
+        HOLDS(seal_rewrap(fuzz_key(0xe1), fuzz_key(0xe2), m.epoch + 1, record, &next, NULL) ==
+              ERR_OK);
+        HOLDS(next.len == record.n && seal_peek(buf_view(&next), &again, NULL) == ERR_OK &&
+              again.epoch == m.epoch + 1);
     }
 }
 

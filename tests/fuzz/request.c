@@ -1,6 +1,7 @@
 /*
- * A request on its way to a message, as api/http.c goes it: byte 0 chooses the role, byte 1 the method; then the target, a newline, the
- * Authorization value, a newline, the body. Whatever comes out as a packet must be one that the vault takes.
+ * A request on its way to a message, as api/http.c goes it: byte 0 chooses the role, byte 1 the
+ * method; then the target, a newline, the Authorization value, a newline, the body. Whatever comes
+ * out as a packet must be one that the vault takes.
  */
 #include "api/enroll.h"
 #include "api/request.h"
@@ -35,11 +36,13 @@ static void hold_against_the_table(struct view packet, const struct route *r)
 {
     struct why why;
     struct msg m;
-    if (msg_parse(packet, r->role, &m, &why) != ERR_OK || m.type != r->type || m.id != 7 || m.conn != 9)
+    if (msg_parse(packet, r->role, &m, &why) != ERR_OK || m.type != r->type || m.id != 7 ||
+        m.conn != 9)
         abort();
 }
 
-static err_t convert(const struct route_match *m, struct view query, struct view bearer, uint8_t *body, size_t n)
+static err_t convert(const struct route_match *m, struct view query, struct view bearer,
+                     uint8_t *body, size_t n)
 {
     struct values v = {0};
     struct why why;
@@ -50,7 +53,8 @@ static err_t convert(const struct route_match *m, struct view query, struct view
     TRY(request_check(m->route, &v, &why));
     if (m->route->flags & ROUTE_ENROLLS)
         TRY(enroll_canonical(m->route, &v, &credential, &why));
-    TRY(request_message(m->route, &v, buf_view(&credential), 7, 9, &packet, &why));
+    v.credential = buf_view(&credential);
+    TRY(request_message(m->route, &v, (struct request_ids){7, 9}, &packet, &why));
     hold_against_the_table(buf_view(&packet), m->route);
     return ERR_OK;
 }
@@ -58,7 +62,6 @@ static err_t convert(const struct route_match *m, struct view query, struct view
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
-    char allow[ROUTE_ALLOW_MAX];
     struct route_match m = {0};
     struct view path, query;
     struct why why;
@@ -70,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (request_target(VIEW(t, target.n), &path, &query, &why) != ERR_OK)
         return 0;
     uint32_t role = data[0] & 1 ? FROM_ADMIN : FROM_API;
-    if (route_find(role, methods[data[1] & 3], path, &m, allow, &why) != ERR_OK || rest.n > m.route->body_max)
+    if (route_find(role, methods[data[1] & 3], path, &m, &why) != ERR_OK ||
+        rest.n > m.route->body_max)
         return 0;
     (void)!convert(&m, query, VIEW(b, bearer.n), body, rest.n);
     return 0;

@@ -1,6 +1,7 @@
 /*
- * Tokens from anybody. Odd first byte: the rest is a text. Even: the rest is a body, put in text form with a right check, so that the
- * fuzzer gets past it. Holds: nothing verifies but what was minted here or attenuated from it, and a child never has less caveats.
+ * Tokens from anybody. Odd first byte: the rest is a text. Even: the rest is a body, put in text
+ * form with a right check, so that the fuzzer gets past it. Holds: nothing verifies but what was
+ * minted here or attenuated from it, and a child never has less caveats.
  */
 #include "fuzz_crypto.h"
 
@@ -19,7 +20,8 @@ static struct token_bind bind_of(void)
 
 static void text_of(struct view body, struct buf *out)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t digest[16];
     buf_add_str(out, prefix);
     buf_add_str(out, TOKEN_MARKER);
@@ -75,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(peek == ERR_OK || verify != ERR_OK);
     attenuate(text, VIEW(data, size < 9 ? size : 9), data[1]);
     attenuate(text, rest, data[1]);
-    HOLDS(token_mint(key, data[0] % 2 && peek == ERR_OK ? id : (const uint8_t *)"0123456789abcdef", &b, &minted, NULL) == ERR_OK);
+    HOLDS(token_mint(key, data[0] % 2 && peek == ERR_OK ? id : (const uint8_t *)"0123456789abcdef",
+                     &b, &minted, NULL) == ERR_OK);
     attenuate(buf_view(&minted), rest, data[1]);
     return 0;
 }

@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 B=${B:-build}
 here=$PWD
-for tool in dbus-run-session gnome-keyring-daemon; do
-    command -v "$tool" >/dev/null || { echo "0 passed, 0 failed, 1 skipped ($tool is not installed)"; exit 0; }
+for tool in dbus-run-session busctl gnome-keyring-daemon; do
+    command -v "$tool" >/dev/null || { echo "$tool is not installed"; exit 77; }
 done
 
 if [ -z "${KEYRING_INSIDE:-}" ]; then

@@ -1,6 +1,6 @@
 /*
- * Asks brokerd-keyring one question as the vault does: keyring_ask PROGRAM OP [PARAMS]. Prints "STATUS PARAMS KEY-in-hex" or
- * "STATUS REASON", and on stderr the milliseconds it took.
+ * Asks brokerd-keyring one question as the vault does: keyring_ask PROGRAM OP [PARAMS]. Prints
+ * "STATUS PARAMS KEY-in-hex" or "STATUS REASON", and on stderr the milliseconds it took.
  */
 #include "base/auto.h"
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A token stolen from one consumer's container is worth nothing on another consumer's socket, and nothing is told about its lease.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 init_broker
 "$CLI" enroll key --provider anthropic <"$LOGINS/anthropic.txt" >/dev/null
 consumer alpha key secret

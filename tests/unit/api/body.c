@@ -4,12 +4,17 @@
 #include "check.h"
 
 static const struct route_field fields[] = {
-    {"credential", F_CREDENTIAL, IN_BODY, K_TEXT, true, 0, 0}, {"deliver", F_DELIVER, IN_BODY, K_NAMES, false, 0, 0},
-    {"ttl_ms", F_TTL_MS, IN_BODY, K_NUMBER, false, 0, 0},      {"token", F_TOKEN, IN_BODY, K_TEXT, false, 0, 0},
-    {"after", F_AFTER, IN_QUERY, K_TEXT, false, 0, 0},         {"all", F_FLAGS, IN_BODY, K_BOOL, false, 0, 0},
-    {"uids", F_UIDS, IN_BODY, K_NUMBERS, false, 0, 0},         {"allow", F_ALLOW, IN_BODY, K_LIST, false, 0, 0},
+    {"credential", F_CREDENTIAL, IN_BODY, K_TEXT, true, 0, 0},
+    {"deliver", F_DELIVER, IN_BODY, K_NAMES, false, 0, 0},
+    {"ttl_ms", F_TTL_MS, IN_BODY, K_NUMBER, false, 0, 0},
+    {"token", F_TOKEN, IN_BODY, K_TEXT, false, 0, 0},
+    {"after", F_AFTER, IN_QUERY, K_TEXT, false, 0, 0},
+    {"all", F_FLAGS, IN_BODY, K_BOOL, false, 0, 0},
+    {"uids", F_UIDS, IN_BODY, K_NUMBERS, false, 0, 0},
+    {"allow", F_ALLOW, IN_BODY, K_LIST, false, 0, 0},
 };
-static const struct route row = {FROM_API, "POST", "/x", MSG_LEASE_ISSUE, 4096, fields, COUNT(fields), 0, REPLY_JSON};
+static const struct route row = {FROM_API, "POST",        "/x", MSG_LEASE_ISSUE, 4096,
+                                 fields,   COUNT(fields), 0,    REPLY_JSON};
 
 static uint8_t text[8192];
 static struct values v;
@@ -43,9 +48,11 @@ static bool is(const char *name, const char *value)
 
 TEST(every_kind_is_read)
 {
-    CHECK_OK(reads(" { \"ttl_ms\" : 900000 ,\"credential\":\"claude\",\t\"all\":true,\r\n\"uids\":[0, 1000 ,7],"
-                   "\"deliver\":[\"proxy\",\"file\"],\"allow\":[ \"POST /v1/messages\",\"GET /\"]} \n"),
-             why);
+    CHECK_OK(
+        reads(" { \"ttl_ms\" : 900000 ,\"credential\":\"claude\",\t\"all\":true,\r\n\"uids\":[0, "
+              "1000 ,7],"
+              "\"deliver\":[\"proxy\",\"file\"],\"allow\":[ \"POST /v1/messages\",\"GET /\"]} \n"),
+        why);
     CHECK(is("credential", "claude"));
     CHECK(is("deliver", "proxy,file"));
     CHECK(is("uids", "0,1000,7"));
@@ -74,7 +81,10 @@ TEST(empty_bodies_and_empty_values)
 
 TEST(escapes_are_undone)
 {
-    CHECK_OK(reads("{\"credential\":\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"}"), why);
+    CHECK_OK(
+        reads(
+            "{\"credential\":\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"}"),
+        why);
     CHECK(is("credential", "a\"\\/\b\f\n\r\tzA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
     CHECK_OK(reads("{\"\\u0063redenti\\u0061l\":\"x\"}"), why);
     CHECK(is("credential", "x"));
@@ -91,30 +101,101 @@ TEST(raw_utf8_is_taken)
 }
 
 static const char *const refused[] = {
-    "[]", "null", "1", "\"x\"", "{", "}", "{}}", "{}{}", "{} x", "x{}", "{,}", "{\"credential\"}", "{\"credential\":}",
-    "{\"credential\":\"a\",}", "{\"credential\":\"a\"\"token\":\"b\"}", "{\"credential\" \"a\"}", "{credential:\"a\"}",
-    "{'credential':'a'}", "{\"credential\":'a'}", "{\"credential\":a}", "{\"credential\":null}", "{\"credential\":1}",
-    "{\"credential\":true}", "{\"credential\":[\"a\"]}", "{\"credential\":{}}", "{\"credential\":{\"a\":1}}",
-    "{\"credential\":\"a}", "{\"credential\":\"a\\\"}", "{\"credential\":\"\\x41\"}", "{\"credential\":\"\\u12\"}",
-    "{\"credential\":\"\\u12g4\"}", "{\"credential\":\"\\u0000\"}", "{\"credential\":\"\\ud800\"}",
-    "{\"credential\":\"\\ud800\\u0041\"}", "{\"credential\":\"\\udc00\"}", "{\"credential\":\"\\ud800\\ud800\"}",
-    "{\"credential\":\"\x01\"}", "{\"credential\":\"\n\"}", "{\"credential\":\"\x80\"}", "{\"credential\":\"\xc0\x80\"}",
-    "{\"credential\":\"\xed\xa0\x80\"}", "{\"credential\":\"\xf4\x90\x80\x80\"}", "{\"credential\":\"\xe2\x82\"}",
+    "[]",
+    "null",
+    "1",
+    "\"x\"",
+    "{",
+    "}",
+    "{}}",
+    "{}{}",
+    "{} x",
+    "x{}",
+    "{,}",
+    "{\"credential\"}",
+    "{\"credential\":}",
+    "{\"credential\":\"a\",}",
+    "{\"credential\":\"a\"\"token\":\"b\"}",
+    "{\"credential\" \"a\"}",
+    "{credential:\"a\"}",
+    "{'credential':'a'}",
+    "{\"credential\":'a'}",
+    "{\"credential\":a}",
+    "{\"credential\":null}",
+    "{\"credential\":1}",
+    "{\"credential\":true}",
+    "{\"credential\":[\"a\"]}",
+    "{\"credential\":{}}",
+    "{\"credential\":{\"a\":1}}",
+    "{\"credential\":\"a}",
+    "{\"credential\":\"a\\\"}",
+    "{\"credential\":\"\\x41\"}",
+    "{\"credential\":\"\\u12\"}",
+    "{\"credential\":\"\\u12g4\"}",
+    "{\"credential\":\"\\u0000\"}",
+    "{\"credential\":\"\\ud800\"}",
+    "{\"credential\":\"\\ud800\\u0041\"}",
+    "{\"credential\":\"\\udc00\"}",
+    "{\"credential\":\"\\ud800\\ud800\"}",
+    "{\"credential\":\"\x01\"}",
+    "{\"credential\":\"\n\"}",
+    "{\"credential\":\"\x80\"}",
+    "{\"credential\":\"\xc0\x80\"}",
+    "{\"credential\":\"\xed\xa0\x80\"}",
+    "{\"credential\":\"\xf4\x90\x80\x80\"}",
+    "{\"credential\":\"\xe2\x82\"}",
     "\xef\xbb\xbf{}",
     /* numbers */
-    "{\"ttl_ms\":\"1\"}", "{\"ttl_ms\":-1}", "{\"ttl_ms\":-0}", "{\"ttl_ms\":01}", "{\"ttl_ms\":1.0}", "{\"ttl_ms\":1e3}",
-    "{\"ttl_ms\":1E3}", "{\"ttl_ms\":+1}", "{\"ttl_ms\":0x1}", "{\"ttl_ms\":}", "{\"ttl_ms\":9223372036854775808}",
-    "{\"ttl_ms\":18446744073709551616}", "{\"ttl_ms\":99999999999999999999999999}", "{\"ttl_ms\":true}", "{\"ttl_ms\":[1]}",
+    "{\"ttl_ms\":\"1\"}",
+    "{\"ttl_ms\":-1}",
+    "{\"ttl_ms\":-0}",
+    "{\"ttl_ms\":01}",
+    "{\"ttl_ms\":1.0}",
+    "{\"ttl_ms\":1e3}",
+    "{\"ttl_ms\":1E3}",
+    "{\"ttl_ms\":+1}",
+    "{\"ttl_ms\":0x1}",
+    "{\"ttl_ms\":}",
+    "{\"ttl_ms\":9223372036854775808}",
+    "{\"ttl_ms\":18446744073709551616}",
+    "{\"ttl_ms\":99999999999999999999999999}",
+    "{\"ttl_ms\":true}",
+    "{\"ttl_ms\":[1]}",
     /* booleans */
-    "{\"all\":1}", "{\"all\":\"true\"}", "{\"all\":tru}", "{\"all\":True}", "{\"all\":truex}",
+    "{\"all\":1}",
+    "{\"all\":\"true\"}",
+    "{\"all\":tru}",
+    "{\"all\":True}",
+    "{\"all\":truex}",
     /* arrays */
-    "{\"deliver\":\"proxy\"}", "{\"deliver\":[\"a\",]}", "{\"deliver\":[,]}", "{\"deliver\":[\"a\" \"b\"]}",
-    "{\"deliver\":[\"a,b\"]}", "{\"deliver\":[\"\"]}", "{\"deliver\":[1]}", "{\"deliver\":[[\"a\"]]}", "{\"deliver\":[{}]}",
-    "{\"deliver\":[\"a\"}", "{\"deliver\":[\"a\"", "{\"uids\":[\"0\"]}", "{\"uids\":[-1]}", "{\"uids\":[1.5]}", "{\"uids\":[0,]}",
-    "{\"uids\":0}", "{\"allow\":[1]}", "{\"allow\":[null]}", "{\"allow\":[[]]}",
+    "{\"deliver\":\"proxy\"}",
+    "{\"deliver\":[\"a\",]}",
+    "{\"deliver\":[,]}",
+    "{\"deliver\":[\"a\" \"b\"]}",
+    "{\"deliver\":[\"a,b\"]}",
+    "{\"deliver\":[\"\"]}",
+    "{\"deliver\":[1]}",
+    "{\"deliver\":[[\"a\"]]}",
+    "{\"deliver\":[{}]}",
+    "{\"deliver\":[\"a\"}",
+    "{\"deliver\":[\"a\"",
+    "{\"uids\":[\"0\"]}",
+    "{\"uids\":[-1]}",
+    "{\"uids\":[1.5]}",
+    "{\"uids\":[0,]}",
+    "{\"uids\":0}",
+    "{\"allow\":[1]}",
+    "{\"allow\":[null]}",
+    "{\"allow\":[[]]}",
     /* members */
-    "{\"x\":1}", "{\"Credential\":\"a\"}", "{\"after\":\"a\"}", "{\"\":1}", "{\"credential\":\"a\",\"credential\":\"b\"}",
-    "{\"credential\":\"a\",\"\\u0063redential\":\"b\"}", "{\"ttl_ms\":1,\"ttl_ms\":1}", "{\"deliver\":[],\"deliver\":[]}",
+    "{\"x\":1}",
+    "{\"Credential\":\"a\"}",
+    "{\"after\":\"a\"}",
+    "{\"\":1}",
+    "{\"credential\":\"a\",\"credential\":\"b\"}",
+    "{\"credential\":\"a\",\"\\u0063redential\":\"b\"}",
+    "{\"ttl_ms\":1,\"ttl_ms\":1}",
+    "{\"deliver\":[],\"deliver\":[]}",
 };
 
 TEST(everything_else_is_refused_and_said)
@@ -138,7 +219,8 @@ TEST(sentences_hold_no_value)
 
 TEST(every_truncation_is_refused)
 {
-    static const char whole[] = "{\"credential\":\"a\\u00e9\xc3\xa9\",\"ttl_ms\":10,\"all\":true,\"uids\":[1,2],\"allow\":[\"x\"]}";
+    static const char whole[] = "{\"credential\":\"a\\u00e9\xc3\xa9\",\"ttl_ms\":10,\"all\":true,"
+                                "\"uids\":[1,2],\"allow\":[\"x\"]}";
     for (size_t n = 1; n < sizeof(whole) - 1; n++)
         CHECK_INT(read_n(whole, n), ERR_INVALID);
     CHECK_INT(read_n(whole, sizeof(whole) - 1), ERR_OK);

@@ -1,4 +1,5 @@
-/* The worker's HTTP side with a fake vault: what is let through, what is refused, and how connections live and end. */
+/* The worker's HTTP side with a fake vault: what is let through, what is refused, and how
+ * connections live and end. */
 #include "rig.h"
 
 static struct answer a;
@@ -17,7 +18,8 @@ TEST(a_lease_goes_to_the_vault_and_its_answer_back)
     rig_open(&r, FROM_API, NULL, 0);
     int fd = http_connect(&r);
     ask(&r, fd, "POST", "/v1/leases",
-        "{\"owner\":\"process\",\"uses\":3,\"credential\":\"claude\",\"ttl_ms\":60000,\"deliver\":\"access_token\"}",
+        "{\"owner\":\"process\",\"uses\":3,\"credential\":\"claude\",\"ttl_ms\":60000,\"deliver\":"
+        "\"access_token\"}",
         MSG_LEASE_ISSUE, &m);
     CHECK(r.fd >= 0);
     CHECK(view_is(m.field[F_CREDENTIAL], "claude"));
@@ -75,7 +77,8 @@ TEST(an_error_of_the_vault_becomes_status_and_json)
     rig_reply(&r, m.id, ERR_LOCKED, "unlock it with `broker-cli unlock`");
     http_read(fd, &a);
     CHECK_INT(a.status, 503);
-    CHECK_STR(a.body, "{\"error\":\"locked\",\"message\":\"unlock it with `broker-cli unlock`\"}\n");
+    CHECK_STR(a.body,
+              "{\"error\":\"locked\",\"message\":\"unlock it with `broker-cli unlock`\"}\n");
     ask(&r, fd, "GET", "/v1/grants", NULL, MSG_GRANTS, &m);
     msg_begin(&r.packet, MSG_REPLY, m.id, 0);
     msg_put_u64(&r.packet, F_STATUS, ERR_LIMIT);
@@ -121,22 +124,30 @@ static const struct refusal {
     {"GET /v1/whoami HTTP/1.1\r\n" JSON(2) "{}", 400, "invalid", false},
     {"DELETE /v1/leases/abc HTTP/1.1\r\n" JSON(2) "{}", 400, "invalid", false},
     {"POST /v1/leases HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid", false},
-    {"POST /v1/leases HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid", false},
-    {"POST /v1/leases HTTP/1.1\r\nContent-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid", false},
+    {"POST /v1/leases HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 400,
+     "invalid", false},
+    {"POST /v1/leases HTTP/1.1\r\nContent-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}",
+     400, "invalid", false},
     {"POST /v1/leases HTTP/1.1\r\n" JSON(2) "{}", 400, "invalid", false},
     {"POST /v1/leases HTTP/1.1\r\n\r\n", 400, "invalid", false},
     {"POST /v1/leases HTTP/1.1\r\n" JSON(2) "[]", 400, "invalid", false},
     {"POST /v1/leases HTTP/1.1\r\n" JSON(16) "{\"credential\":1}", 400, "invalid", false},
-    {"POST /v1/leases HTTP/1.1\r\n" JSON(23) "{\"credential\":\"../etc\"}\n", 400, "invalid", false},
+    {"POST /v1/leases HTTP/1.1\r\n" JSON(23) "{\"credential\":\"../etc\"}\n", 400, "invalid",
+     false},
     {"POST /v1/leases HTTP/1.1\r\n" JSON(9999) "", 413, "too_large", true},
     {"POST /v1/leases HTTP/1.1\r\n" JSON(99999999) "", 413, "too_large", true},
     {"POST /v1/leases/abc/renew HTTP/1.1\r\n\r\n", 401, "bad_token", false},
-    {"POST /v1/leases/abc/renew HTTP/1.1\r\nAuthorization: Basic eA==\r\n\r\n", 401, "bad_token", false},
-    {"POST /v1/leases/abc/renew HTTP/1.1\r\nAuthorization: Bearer a b\r\n\r\n", 401, "bad_token", false},
+    {"POST /v1/leases/abc/renew HTTP/1.1\r\nAuthorization: Basic eA==\r\n\r\n", 401, "bad_token",
+     false},
+    {"POST /v1/leases/abc/renew HTTP/1.1\r\nAuthorization: Bearer a b\r\n\r\n", 401, "bad_token",
+     false},
     /* heads that are malformed */
-    {"POST /v1/leases HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid", true},
-    {"POST /v1/leases HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid", true},
-    {"POST /v1/leases HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid", true},
+    {"POST /v1/leases HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid",
+     true},
+    {"POST /v1/leases HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     400, "invalid", true},
+    {"POST /v1/leases HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid",
+     true},
     {"POST /v1/leases HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", 400, "invalid", true},
     {"POST /v1/leases HTTP/1.1\r\nContent-Length : 2\r\n\r\n{}", 400, "invalid", true},
     /* answered by libmicrohttpd itself (0.9.75 writes the status line twice), and closed */
@@ -161,7 +172,8 @@ static const struct refusal {
     {"GET /v1/whoami\r\n\r\n", 400, NULL, true},
     {"G(T /v1/whoami HTTP/1.1\r\n\r\n", 400, "invalid", true},
     {"\x16\x03\x01\x02\r\n\r\n", 0, NULL, true},
-    {"GET /v1/whoami HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400, "invalid", true},
+    {"GET /v1/whoami HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400,
+     "invalid", true},
 };
 
 static void check_refusal(struct rig *r, const struct refusal *x)
@@ -276,9 +288,10 @@ TEST(keep_alive_and_pipelining_keep_order)
     struct msg m;
     rig_open(&r, FROM_API, NULL, 0);
     int fd = http_connect(&r);
-    http_send(fd, "GET /v1/whoami HTTP/1.1\r\n\r\nGET /v1/nothing HTTP/1.1\r\n\r\n"
-                  "POST /v1/leases HTTP/1.1\r\nContent-Type: application/json; charset=utf-8\r\n"
-                  "Content-Length: 18\r\n\r\n{\"credential\":\"a\"}GET /v1/grants HTTP/1.1\r\n\r\n");
+    http_send(fd,
+              "GET /v1/whoami HTTP/1.1\r\n\r\nGET /v1/nothing HTTP/1.1\r\n\r\n"
+              "POST /v1/leases HTTP/1.1\r\nContent-Type: application/json; charset=utf-8\r\n"
+              "Content-Length: 18\r\n\r\n{\"credential\":\"a\"}GET /v1/grants HTTP/1.1\r\n\r\n");
     rig_expect(&r, MSG_WHOAMI, &m);
     struct msg early;
     CHECK(!rig_poll(&r, &early, 50)); /* one request of a connection at a time */
@@ -310,7 +323,8 @@ TEST(the_bearer_token_travels_and_http_1_0_works)
     struct msg m;
     rig_open(&r, FROM_API, NULL, 0);
     int fd = http_connect(&r);
-    http_request(fd, "POST", "/v1/leases/00ff/renew", "authorization: bearer tok.en-1\r\n", "{\"ttl_ms\":5}");
+    http_request(fd, "POST", "/v1/leases/00ff/renew", "authorization: bearer tok.en-1\r\n",
+                 "{\"ttl_ms\":5}");
     rig_expect(&r, MSG_LEASE_RENEW, &m);
     CHECK(view_is(m.field[F_TOKEN], "tok.en-1"));
     CHECK(view_is(m.field[F_LEASE], "00ff"));
@@ -337,8 +351,9 @@ TEST(bodies_may_come_in_pieces_and_after_100_continue)
     struct msg m;
     rig_open(&r, FROM_API, NULL, 0);
     int fd = http_connect(&r);
-    const char *all = "POST /v1/leases HTTP/1.1\r\nExpect: 100-continue\r\nContent-Type: application/json\r\n"
-                      "Content-Length: 18\r\n\r\n{\"credential\":\"a\"}";
+    const char *all =
+        "POST /v1/leases HTTP/1.1\r\nExpect: 100-continue\r\nContent-Type: application/json\r\n"
+        "Content-Length: 18\r\n\r\n{\"credential\":\"a\"}";
     size_t head = strlen(all) - 18;
     for (size_t i = 0; i < head; i++)
         http_send_n(fd, all + i, 1);

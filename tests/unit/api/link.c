@@ -1,4 +1,5 @@
-/* The line to the vault: order, a vault that does not read, one that dies, and messages that come too late. */
+/* The line to the vault: order, a vault that does not read, one that dies, and messages that come
+ * too late. */
 #include "rig.h"
 
 static struct answer a;
@@ -36,7 +37,8 @@ TEST(requests_of_many_connections_all_arrive_and_each_gets_its_own_answer)
     CHECK_INT(rig_close(&r), 0);
 }
 
-/* The vault reads nothing: its socket fills up, the worker queues, and all is delivered when it reads again. */
+/* The vault reads nothing: its socket fills up, the worker queues, and all is delivered when it
+ * reads again. */
 TEST(a_vault_that_does_not_read_loses_nothing)
 {
     enum { N = 64, BODY = 120 * 1024 };

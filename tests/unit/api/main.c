@@ -1,4 +1,5 @@
-/* The program itself, in its sandbox: it serves, it ends with the vault, it is small, and it refuses to be started otherwise. */
+/* The program itself, in its sandbox: it serves, it ends with the vault, it is small, and it
+ * refuses to be started otherwise. */
 #include "rig.h"
 
 #include <dirent.h>
@@ -44,7 +45,8 @@ static int result(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void open_program(struct rig *r, const char *path, const char *role, uint32_t from, struct msg *ready)
+static void open_program(struct rig *r, const char *path, const char *role, uint32_t from,
+                         struct msg *ready)
 {
     char role_arg[32];
     struct why why = {0};
@@ -52,7 +54,8 @@ static void open_program(struct rig *r, const char *path, const char *role, uint
     *r = (struct rig){.role = from, .fd = -1, .packet.max = MSG_MAX};
     CHECK_OK(ipc_pair(pair, &why), why);
     snprintf(role_arg, sizeof(role_arg), "--role=%s", role);
-    r->pid = start(path, (char *[]){(char *)"brokerd-api", role_arg, (char *)"--fd=3", NULL}, pair[1]);
+    r->pid =
+        start(path, (char *[]){(char *)"brokerd-api", role_arg, (char *)"--fd=3", NULL}, pair[1]);
     close(pair[1]);
     r->vault = pair[0];
     rig_expect(r, MSG_READY, ready);
@@ -83,7 +86,8 @@ TEST(it_serves_inside_its_sandbox_and_ends_with_the_vault)
     rig_listen(&r, "gateway", r.listen, 2);
     int fd[3];
     for (int i = 0; i < 2; i++) {
-        http_request(fd[i] = http_connect(&r), "POST", "/v1/leases", NULL, "{\"credential\":\"claude\"}");
+        http_request(fd[i] = http_connect(&r), "POST", "/v1/leases", NULL,
+                     "{\"credential\":\"claude\"}");
         rig_expect(&r, MSG_LEASE_ISSUE, &m);
         rig_reply(&r, m.id, ERR_OK, "{}");
         http_read(fd[i], &a);
@@ -112,13 +116,15 @@ TEST(the_admin_role_enrolls_inside_its_sandbox)
     rig_listen(&r, "admin", r.listen, 0);
     int fd = http_connect(&r);
     http_request(fd, "POST", "/v1/credentials", NULL,
-                 "{\"name\":\"k\",\"provider\":\"anthropic\",\"data\":\"sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789\"}");
+                 "{\"name\":\"k\",\"provider\":\"anthropic\",\"data\":\"sk-ant-api03-"
+                 "abcdefghijklmnopqrstuvwxyz0123456789\"}");
     rig_expect(&r, MSG_CRED_PUT, &m);
     CHECK(memmem(m.field[F_BODY].p, m.field[F_BODY].n, "sk-ant-api03-", 13));
     rig_reply(&r, m.id, ERR_OK, "{}");
     http_read(fd, &a);
     CHECK_INT(a.status, 200);
-    http_request(fd, "POST", "/v1/credentials", NULL, "{\"name\":\"k\",\"provider\":\"claude\",\"data\":\"{]\"}");
+    http_request(fd, "POST", "/v1/credentials", NULL,
+                 "{\"name\":\"k\",\"provider\":\"claude\",\"data\":\"{]\"}");
     http_read(fd, &a);
     CHECK_INT(a.status, 400);
     close(fd);

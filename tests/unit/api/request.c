@@ -15,9 +15,8 @@ static err_t target(const char *raw)
 
 static void row(uint32_t role, const char *method, const char *p)
 {
-    char allow[ROUTE_ALLOW_MAX];
     v = (struct values){0};
-    CHECK_OK(route_find(role, method, view_str(p), &m, allow, &why), why);
+    CHECK_OK(route_find(role, method, view_str(p), &m, &why), why);
 }
 
 static err_t params(const char *q)
@@ -38,9 +37,10 @@ TEST(targets_are_split_raw)
 
 TEST(targets_with_anything_odd_are_refused)
 {
-    static const char *const odd[] = {"", "*", "v1", "http://h/v1", "//h", "/%61", "/a%2fb", "/a?b=%20", "/a b", "/a\tb",
-                                      "/a\\b", "/a;b", "/a#b", "/a?b#c", "/a?b?c", "/a+b", "/a?b=c+d", "/a:b", "/a@b", "/\x80",
-                                      "/a=b", "/a&b", "/\x01", "/a\"", "/a<", "/a,b"};
+    static const char *const odd[] = {
+        "",      "*",     "v1",   "http://h/v1", "//h",    "/%61",   "/a%2fb", "/a?b=%20", "/a b",
+        "/a\tb", "/a\\b", "/a;b", "/a#b",        "/a?b#c", "/a?b?c", "/a+b",   "/a?b=c+d", "/a:b",
+        "/a@b",  "/\x80", "/a=b", "/a&b",        "/\x01",  "/a\"",   "/a<",    "/a,b"};
     for (size_t i = 0; i < COUNT(odd); i++)
         if (i != 4) /* "//h" is a path that no row has */
             CHECK_INT(target(odd[i]), ERR_INVALID);
@@ -60,8 +60,10 @@ TEST(query_parameters_are_strict)
     CHECK_INT(v.given, 7);
     CHECK_INT(v.number[2], 12);
     CHECK_OK(params("cursor=0&"), why);
-    static const char *const bad[] = {"x=1", "cursor", "cursor=", "cursor=a", "cursor=01", "cursor=1&cursor=1", "=1",
-                                      "&cursor=1", "cursor=1&&", "cursor=-1", "cursor=1=2", "cursor=9999999999999999999",
+    static const char *const bad[] = {"x=1",       "cursor",     "cursor=",
+                                      "cursor=a",  "cursor=01",  "cursor=1&cursor=1",
+                                      "=1",        "&cursor=1",  "cursor=1&&",
+                                      "cursor=-1", "cursor=1=2", "cursor=9999999999999999999",
                                       "cursor==1", "Cursor=1"};
     for (size_t i = 0; i < COUNT(bad); i++)
         CHECK_INT(params(bad[i]), ERR_INVALID);
@@ -88,7 +90,8 @@ TEST(bearer_tokens)
     row(FROM_API, "POST", "/v1/leases/a/renew");
     CHECK_OK(request_bearer(m.route, view_str("Bearer abc"), &v, &why), why);
     CHECK(view_is(values_text(m.route, &v, "token"), "abc"));
-    static const char *const bad[] = {"", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer a b", "Bearer a\x01", "Bearer \xc3\xa9",
+    static const char *const bad[] = {"",         "Bearer",     "Bearer ",      "Basic abc",
+                                      "abc",      "Bearer a b", "Bearer a\x01", "Bearer \xc3\xa9",
                                       "Bearer  a"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         v = (struct values){0};
@@ -146,11 +149,12 @@ TEST(packets_carry_what_was_given)
     set("consumer", "gateway");
     set("lease", "");
     v.given |= 1u << 3; /* all: false is not sent */
-    CHECK_OK(request_message(m.route, &v, VIEW(NULL, 0), 5, 6, &out, &why), why);
+    CHECK_OK(request_message(m.route, &v, (struct request_ids){5, 6}, &out, &why), why);
     CHECK_OK(msg_parse(buf_view(&out), FROM_ADMIN, &got, &why), why);
-    CHECK(got.id == 5 && got.conn == 6 && got.has[F_CONSUMER] && !got.has[F_LEASE] && !got.has[F_FLAGS]);
+    CHECK(got.id == 5 && got.conn == 6 && got.has[F_CONSUMER] && !got.has[F_LEASE] &&
+          !got.has[F_FLAGS]);
     v.number[3] = 1;
-    CHECK_OK(request_message(m.route, &v, VIEW(NULL, 0), 5, 6, &out, &why), why);
+    CHECK_OK(request_message(m.route, &v, (struct request_ids){5, 6}, &out, &why), why);
     CHECK_OK(msg_parse(buf_view(&out), FROM_ADMIN, &got, &why), why);
     CHECK_INT(msg_u64(&got, F_FLAGS, 0), 1);
 }
@@ -161,12 +165,13 @@ TEST(what_the_vault_would_end_us_for_is_refused_here)
     row(FROM_ADMIN, "POST", "/v1/consumers");
     set("name", "a");
     set("note", "line\nbreak");
-    CHECK_INT(request_message(m.route, &v, VIEW(NULL, 0), 1, 1, &out, &why), ERR_INVALID);
+    CHECK_INT(request_message(m.route, &v, (struct request_ids){1, 1}, &out, &why), ERR_INVALID);
     set("note", "\xc2\x85");
-    CHECK_INT(request_message(m.route, &v, VIEW(NULL, 0), 1, 1, &out, &why), ERR_INVALID);
+    CHECK_INT(request_message(m.route, &v, (struct request_ids){1, 1}, &out, &why), ERR_INVALID);
     set("note", "fine");
-    CHECK_OK(request_message(m.route, &v, VIEW(NULL, 0), 1, 1, &out, &why), why);
+    CHECK_OK(request_message(m.route, &v, (struct request_ids){1, 1}, &out, &why), why);
     row(FROM_ADMIN, "POST", "/v1/credentials");
     static char big[MSG_MAX];
-    CHECK_INT(request_message(m.route, &v, VIEW(big, sizeof(big)), 1, 1, &out, &why), ERR_TOO_LARGE);
+    v.credential = VIEW(big, sizeof(big));
+    CHECK_INT(request_message(m.route, &v, (struct request_ids){1, 1}, &out, &why), ERR_TOO_LARGE);
 }

@@ -1,6 +1,7 @@
 /*
- * A worker in a child process, a fake vault and HTTP clients in the test: the real code on real sockets. The listening socket is
- * an abstract one, so nothing is left behind. When a test fails in between, the child sees its vault's end close and exits.
+ * A worker in a child process, a fake vault and HTTP clients in the test: the real code on real
+ * sockets. The listening socket is an abstract one, so nothing is left behind. When a test fails in
+ * between, the child sees its vault's end close and exits.
  */
 #ifndef TESTS_API_RIG_H
 #define TESTS_API_RIG_H
@@ -76,7 +77,8 @@ static inline int rig_socket(struct sockaddr_un *addr, socklen_t *n)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un any = {.sun_family = AF_UNIX};
     *n = sizeof(*addr);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof(any.sun_family)) == 0 && listen(fd, 512) == 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof(any.sun_family)) == 0 &&
+          listen(fd, 512) == 0);
     CHECK(getsockname(fd, (struct sockaddr *)addr, n) == 0);
     return fd;
 }
@@ -92,7 +94,8 @@ static inline void rig_listen(struct rig *r, const char *consumer, int fd, uint6
 
 /* ---- the worker */
 
-static inline void rig_open(struct rig *r, uint32_t role, const struct conn_limits *limits, uint64_t quota)
+static inline void rig_open(struct rig *r, uint32_t role, const struct conn_limits *limits,
+                            uint64_t quota)
 {
     struct why why = {0};
     int pair[2];
@@ -105,7 +108,8 @@ static inline void rig_open(struct rig *r, uint32_t role, const struct conn_limi
         struct worker *w = NULL;
         close(pair[0]);
         (void)signal(SIGPIPE, SIG_IGN);
-        int code = worker_new(role, pair[1], limits, &w, &why) == ERR_OK ? worker_run(w, "test") : 9;
+        int code =
+            worker_new(role, pair[1], limits, &w, &why) == ERR_OK ? worker_run(w, "test") : 9;
         worker_free(w);
         exit(code); /* not _exit: the leak checker runs at exit */
     }
@@ -153,7 +157,8 @@ static inline void http_send(int fd, const char *text)
     http_send_n(fd, text, strlen(text));
 }
 
-static inline void http_request(int fd, const char *method, const char *target, const char *headers, const char *body)
+static inline void http_request(int fd, const char *method, const char *target, const char *headers,
+                                const char *body)
 {
     char head[1024];
     size_t n = body ? strlen(body) : 0;

@@ -1,4 +1,5 @@
-/* Time and number: deadlines of each phase, two hundred clients at once, ten thousand one after another. */
+/* Time and number: deadlines of each phase, two hundred clients at once, ten thousand one after
+ * another. */
 #include "rig.h"
 
 #include <dirent.h>
@@ -27,7 +28,8 @@ TEST(idle_connections_are_closed)
 TEST(slow_clients_are_closed_however_they_drip)
 {
     static const char *const start_with[] = {"GET /v1/who", "GET /v1/whoami HTTP/1.1\r\nX: ",
-                                             "POST /v1/leases HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{"};
+                                             "POST /v1/leases HTTP/1.1\r\nContent-Type: "
+                                             "application/json\r\nContent-Length: 4000\r\n\r\n{"};
     struct rig r;
     rig_open(&r, FROM_API, &quick, 0);
     for (size_t i = 0; i < COUNT(start_with); i++) {

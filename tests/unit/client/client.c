@@ -253,7 +253,6 @@ TEST(refusals_become_errors)
         CHECK_STR(why.text, rows[i].says);
         CHECK(reply == NULL);
         end();
-        free(text);
     }
 }
 

@@ -170,6 +170,23 @@ static inline void fake_start(struct fake *f, struct fake_reply *r, size_t n)
     fake_run(f, r, n, 0);
 }
 
+/* Replies made by fake_ok; fake_stop frees them. */
+static char *fake_made[64];
+static size_t fake_n_made;
+
+/* "HTTP/1.1 200 OK" with this JSON. */
+static inline char *fake_ok(int status, const char *json)
+{
+    size_t room = strlen(json) + 200;
+    char *out = malloc(room);
+    if (!out || fake_n_made == sizeof(fake_made) / sizeof(fake_made[0]))
+        abort();
+    snprintf(out, room, "HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+             status, strlen(json), json);
+    fake_made[fake_n_made++] = out;
+    return out;
+}
+
 static inline int fake_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st, (void)kind, (void)at;
@@ -186,6 +203,8 @@ static inline void fake_stop(struct fake *f)
     if (f->dir[0])
         nftw(f->dir, fake_remove, 8, FTW_DEPTH | FTW_PHYS);
     f->dir[0] = '\0';
+    while (fake_n_made > 0)
+        free(fake_made[--fake_n_made]);
 }
 
 /* All that was asked so far, in static room. */
@@ -200,16 +219,6 @@ static inline const char *fake_seen(const struct fake *f)
     }
     text[n] = '\0';
     return text;
-}
-
-/* "HTTP/1.1 200 OK" with this JSON, in fresh memory. */
-static inline char *fake_ok(int status, const char *json)
-{
-    size_t room = strlen(json) + 200;
-    char *out = malloc(room);
-    snprintf(out, room, "HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-             status, strlen(json), json);
-    return out;
 }
 
 #endif

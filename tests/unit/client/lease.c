@@ -20,7 +20,6 @@ static void begin(int status, const char *json)
     char *text = fake_ok(status, json);
     struct fake_reply r[] = {{.bytes = text, .often = true}};
     fake_start(&fake, r, 1);
-    free(text); /* the child has its own */
     CHECK_OK(broker_connect(fake.path, 2000, &client, &why), why);
 }
 

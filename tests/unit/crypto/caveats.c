@@ -74,7 +74,8 @@ TEST(the_smallest_end_counts_in_any_order)
     CHECK(caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\5"), &a) && a.expires_ms == 5);
     CHECK(caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\3"), &a) && a.expires_ms == 3);
     CHECK(caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\5"), &a) && a.expires_ms == 3);
-    CHECK(caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\3"), &b) && caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\5"), &b));
+    CHECK(caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\3"), &b) &&
+          caveat_apply(CAVEAT_EXPIRES, V("\0\0\0\0\0\0\0\5"), &b));
     CHECK_INT(b.expires_ms, 3);
 }
 

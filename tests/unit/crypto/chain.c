@@ -1,4 +1,5 @@
-/* The audit chain: keys that are forgotten, digests that anybody can make, checkpoints that sign them. */
+/* The audit chain: keys that are forgotten, digests that anybody can make, checkpoints that sign
+ * them. */
 #include "unit/crypto/help.h"
 
 #include "crypto/chain.h"

@@ -71,10 +71,12 @@ TEST(an_entry_in_another_place_is_refused)
     CHECK_INT(entry_open(other, "manifest", &r, buf_view(&entry), &plain, NULL), ERR_CORRUPT);
     CHECK_INT(plain.len, 0);
     CHECK_INT(entry_open(key, "manifest", &r, buf_view(&entry), &plain, NULL), ERR_OK);
-    CHECK_INT(entry_open(key, "manifest", &r, buf_view(&entry), &plain, NULL), ERR_CORRUPT); /* again */
+    CHECK_INT(entry_open(key, "manifest", &r, buf_view(&entry), &plain, NULL),
+              ERR_CORRUPT); /* again */
 }
 
-/* two entries made for the same place: the tag before decides which past the second one continues */
+/* two entries made for the same place: the tag before decides which past the second one continues
+ */
 TEST(an_entry_continues_one_past_only)
 {
     AUTO(auto_secret) struct secret *key = key_of(1);

@@ -1,4 +1,5 @@
-/* What the tests of broker/crypto share: an open pool of secrets, keys, and "every single-bit flip and every truncation". */
+/* What the tests of broker/crypto share: an open pool of secrets, keys, and "every single-bit flip
+ * and every truncation". */
 #ifndef TESTS_CRYPTO_HELP_H
 #define TESTS_CRYPTO_HELP_H
 
@@ -27,7 +28,9 @@ __attribute__((unused)) static struct secret *key_of(uint8_t fill)
 }
 
 /* How many of all single-bit flips of `good` does `accepts` accept? */
-__attribute__((unused)) static unsigned flips_accepted(struct view good, bool (*accepts)(struct view, void *), void *ctx)
+__attribute__((unused)) static unsigned flips_accepted(struct view good,
+                                                       bool (*accepts)(struct view, void *),
+                                                       void *ctx)
 {
     unsigned accepted = 0;
     uint8_t *copy = malloc(good.n);
@@ -42,8 +45,11 @@ __attribute__((unused)) static unsigned flips_accepted(struct view good, bool (*
     return accepted;
 }
 
-/* How many of all truncations, at the end and at the front, and of one byte more? Each in memory of exactly its size. */
-__attribute__((unused)) static unsigned cuts_accepted(struct view good, bool (*accepts)(struct view, void *), void *ctx)
+/* How many of all truncations, at the end and at the front, and of one byte more? Each in memory of
+ * exactly its size. */
+__attribute__((unused)) static unsigned cuts_accepted(struct view good,
+                                                      bool (*accepts)(struct view, void *),
+                                                      void *ctx)
 {
     unsigned accepted = 0;
     for (size_t n = 0; n < good.n; n++) {

@@ -7,7 +7,9 @@
 
 TEST(subkeys_are_deterministic_and_separate)
 {
-    AUTO(auto_secret) struct secret *m = key_of(7), *a = NULL, *b = NULL, *c = NULL, *d = NULL, *n = key_of(8), *e = NULL;
+    AUTO(auto_secret)
+    struct secret *m = key_of(7),
+                  *a = NULL, *b = NULL, *c = NULL, *d = NULL, *n = key_of(8), *e = NULL;
     CHECK_INT(kdf_subkey(m, "token", 1, &a), ERR_OK);
     CHECK_INT(kdf_subkey(m, "token", 1, &b), ERR_OK);
     CHECK_INT(kdf_subkey(m, "token", 2, &c), ERR_OK);
@@ -61,13 +63,19 @@ TEST(argon2id_refuses_weak_and_ruinous_costs_at_once)
     static const struct {
         uint32_t ops;
         size_t mem;
-    } bad[] = {{0, KDF_MEM_MIN}, {KDF_OPS_MIN - 1, KDF_MEM_MIN}, {KDF_OPS_MAX + 1, KDF_MEM_MIN},
-               {UINT32_MAX, KDF_MEM_MIN}, {KDF_OPS_MIN, 0}, {KDF_OPS_MIN, KDF_MEM_MIN - 1},
-               {KDF_OPS_MIN, KDF_MEM_MAX + 1}, {KDF_OPS_MIN, SIZE_MAX}};
+    } bad[] = {{0, KDF_MEM_MIN},
+               {KDF_OPS_MIN - 1, KDF_MEM_MIN},
+               {KDF_OPS_MAX + 1, KDF_MEM_MIN},
+               {UINT32_MAX, KDF_MEM_MIN},
+               {KDF_OPS_MIN, 0},
+               {KDF_OPS_MIN, KDF_MEM_MIN - 1},
+               {KDF_OPS_MIN, KDF_MEM_MAX + 1},
+               {KDF_OPS_MIN, SIZE_MAX}};
     struct secret *out = NULL;
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct why w = {0};
-        CHECK_INT(kdf_passphrase(view_str("pass"), salt, bad[i].ops, bad[i].mem, &out, &w), ERR_INVALID);
+        CHECK_INT(kdf_passphrase(view_str("pass"), salt, bad[i].ops, bad[i].mem, &out, &w),
+                  ERR_INVALID);
         CHECK(strstr(w.text, "allowed are"));
     }
     CHECK(out == NULL);
@@ -78,8 +86,10 @@ TEST(argon2id_refuses_empty_and_endless_passphrases)
     static const uint8_t salt[16] = {1};
     static uint8_t longer[1025];
     struct secret *out = NULL;
-    CHECK_INT(kdf_passphrase(view_str(""), salt, KDF_OPS_MIN, KDF_MEM_MIN, &out, NULL), ERR_INVALID);
-    CHECK_INT(kdf_passphrase(VIEW(longer, 1025), salt, KDF_OPS_MIN, KDF_MEM_MIN, &out, NULL), ERR_INVALID);
+    CHECK_INT(kdf_passphrase(view_str(""), salt, KDF_OPS_MIN, KDF_MEM_MIN, &out, NULL),
+              ERR_INVALID);
+    CHECK_INT(kdf_passphrase(VIEW(longer, 1025), salt, KDF_OPS_MIN, KDF_MEM_MIN, &out, NULL),
+              ERR_INVALID);
     CHECK(out == NULL);
 }
 

@@ -5,8 +5,12 @@
 
 static struct seal_meta meta_of(void)
 {
-    struct seal_meta m = {.name = "claude", .kind = "claude", .version = 3, .epoch = 2,
-                          .created_ms = 1700000000000, .not_after_ms = 1800000000000};
+    struct seal_meta m = {.name = "claude",
+                          .kind = "claude",
+                          .version = 3,
+                          .epoch = 2,
+                          .created_ms = 1700000000000,
+                          .not_after_ms = 1800000000000};
     memset(m.store_id, 0x11, sizeof(m.store_id));
     memset(m.cred_id, 0x22, sizeof(m.cred_id));
     memset(m.prev_hash, 0x33, sizeof(m.prev_hash));
@@ -33,7 +37,8 @@ static bool peeks(struct view bytes, void *ctx)
     return seal_peek(bytes, &m, NULL) == ERR_OK;
 }
 
-static void make(const struct secret *kek, const struct seal_meta *m, const char *plain, struct buf *out)
+static void make(const struct secret *kek, const struct seal_meta *m, const char *plain,
+                 struct buf *out)
 {
     struct why w = {0};
     CHECK_OK(seal_record(kek, m, view_str(plain), out, &w), w);
@@ -66,9 +71,9 @@ TEST(the_same_twice_differs_in_every_random_part)
     CHECK_INT(a.len, b.len);
     size_t header = 132 + 2 + 6 + 2 + 6;
     CHECK(memcmp(a.p, b.p, header) == 0);
-    CHECK(memcmp(a.p + header, b.p + header, 24) != 0);               /* nonce of the wrapping */
-    CHECK(memcmp(a.p + header + 24, b.p + header + 24, 32) != 0);     /* data key */
-    CHECK(memcmp(a.p + header + 72, b.p + header + 72, 24) != 0);     /* nonce of the body */
+    CHECK(memcmp(a.p + header, b.p + header, 24) != 0);           /* nonce of the wrapping */
+    CHECK(memcmp(a.p + header + 24, b.p + header + 24, 32) != 0); /* data key */
+    CHECK(memcmp(a.p + header + 72, b.p + header + 72, 24) != 0); /* nonce of the body */
 }
 
 TEST(every_flip_and_cut_of_a_record_is_refused)
@@ -85,7 +90,9 @@ TEST(every_flip_and_cut_of_a_record_is_refused)
 
 TEST(another_key_is_refused)
 {
-    AUTO(auto_secret) struct secret *kek = key_of(1), *other = key_of(2), *shorter = secret_new(31), *plain = NULL;
+    AUTO(auto_secret)
+    struct secret *kek = key_of(1),
+                  *other = key_of(2), *shorter = secret_new(31), *plain = NULL;
     AUTO(buf_free) struct buf rec = {0};
     struct seal_meta m = meta_of();
     make(kek, &m, "secret", &rec);
@@ -133,7 +140,8 @@ TEST(invalid_meta_is_not_sealed)
     struct seal_meta bad[9];
     for (size_t i = 0; i < COUNT(bad); i++)
         bad[i] = meta_of();
-    bad[0].name[0] = '\0', bad[1].name[0] = '/', bad[2].kind[0] = '\0', bad[3].version = 0, bad[4].epoch = 0;
+    bad[0].name[0] = '\0', bad[1].name[0] = '/', bad[2].kind[0] = '\0', bad[3].version = 0,
+    bad[4].epoch = 0;
     bad[5].created_ms = -1, bad[6].not_after_ms = -1;
     memset(bad[7].name, 'a', sizeof(bad[7].name)); /* no NUL */
     memset(bad[8].kind, 'a', sizeof(bad[8].kind));
@@ -176,7 +184,8 @@ TEST(rewrap_changes_epoch_and_nothing_else)
     struct seal_meta m = meta_of(), got;
     struct why w = {0};
     make(old, &m, "secret", &rec);
-    CHECK_INT(seal_rewrap(old, new, 2, buf_view(&rec), &next, &w), ERR_INVALID); /* the same epoch */
+    CHECK_INT(seal_rewrap(old, new, 2, buf_view(&rec), &next, &w),
+              ERR_INVALID); /* the same epoch */
     CHECK_INT(seal_rewrap(new, old, 3, buf_view(&rec), &next, &w), ERR_CORRUPT); /* not its key */
     CHECK_INT(next.len, 0);
     CHECK_OK(seal_rewrap(old, new, 3, buf_view(&rec), &next, &w), w);
@@ -188,7 +197,8 @@ TEST(rewrap_changes_epoch_and_nothing_else)
     CHECK(secret_len(plain) == 6 && memcmp(secret_bytes(plain), "secret", 6) == 0);
 }
 
-/* the header of one record on the body of another, both under the same key and with the same lengths */
+/* the header of one record on the body of another, both under the same key and with the same
+ * lengths */
 TEST(parts_of_two_records_do_not_mix)
 {
     AUTO(auto_secret) struct secret *kek = key_of(1);

@@ -5,11 +5,13 @@
 
 #include <sodium.h>
 
-static const uint8_t lease_id[TOKEN_LEASE_ID] = {0xa0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xaf};
+static const uint8_t lease_id[TOKEN_LEASE_ID] = {0xa0, 1, 2,  3,  4,  5,  6,  7,
+                                                 8,    9, 10, 11, 12, 13, 14, 0xaf};
 
 static struct token_bind bind_of(void)
 {
-    struct token_bind b = {.consumer = "gateway", .credential = "claude", .prefix = "sk-ant-oat01-"};
+    struct token_bind b = {
+        .consumer = "gateway", .credential = "claude", .prefix = "sk-ant-oat01-"};
     memset(b.limits, 0x66, sizeof(b.limits));
     return b;
 }
@@ -82,10 +84,12 @@ TEST(every_flip_and_cut_of_a_token_is_refused)
     }
 }
 
-/* A flip is refused by the check alone: here the check is made right again after each change, so that only the tag stands guard. */
+/* A flip is refused by the check alone: here the check is made right again after each change, so
+ * that only the tag stands guard. */
 static void with_check(const struct buf *prefixed, const uint8_t *body, size_t n, struct buf *out)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t digest[16];
     buf_reset(out);
     buf_add_view(out, buf_view(prefixed));
@@ -174,7 +178,8 @@ TEST(another_key_or_bind_is_refused)
         CHECK_INT(token_verify(key, buf_view(&text), &bad[i], &scratch, &c), ERR_AUTH);
 }
 
-/* the prefix is part of the tag: with a prefix and a check changed to fit each other it is still refused */
+/* the prefix is part of the tag: with a prefix and a check changed to fit each other it is still
+ * refused */
 TEST(the_prefix_is_authenticated)
 {
     AUTO(auto_secret) struct secret *key = key_of(1);
@@ -203,7 +208,8 @@ TEST(caveats_arrive_as_their_conjunction)
     attenuate(&text, CAVEAT_MODEL, "*-haiku", 7);
     attenuate(&text, CAVEAT_PEER_UID, "\0\0\3\xe8", 4);
     CHECK_INT(verify(key, buf_view(&text), &c), ERR_OK);
-    CHECK(c.expires_ms == 256 && c.has_deliver && c.deliver == 3 && c.has_uid && c.uid == 1000 && !c.never);
+    CHECK(c.expires_ms == 256 && c.has_deliver && c.deliver == 3 && c.has_uid && c.uid == 1000 &&
+          !c.never);
     CHECK(c.n_paths == 1 && view_is(c.path[0], "POST /v1/messages"));
     CHECK(c.n_models == 2 && view_is(c.model[0], "claude-*") && view_is(c.model[1], "*-haiku"));
     attenuate(&text, CAVEAT_PEER_UID, "\0\0\3\xe9", 4);
@@ -217,20 +223,29 @@ TEST(attenuate_refuses_what_would_not_narrow)
     AUTO(buf_free) struct buf text = {0}, out = {0};
     struct why w = {0};
     mint(key, &text);
-    CHECK_INT(token_attenuate(buf_view(&text), (enum token_caveat)9, view_str("x"), &out, &w), ERR_INVALID);
-    CHECK_INT(token_attenuate(buf_view(&text), CAVEAT_EXPIRES, VIEW("\0\0\0\0\0\0\0\0", 8), &out, &w), ERR_INVALID);
+    CHECK_INT(token_attenuate(buf_view(&text), (enum token_caveat)9, view_str("x"), &out, &w),
+              ERR_INVALID);
+    CHECK_INT(
+        token_attenuate(buf_view(&text), CAVEAT_EXPIRES, VIEW("\0\0\0\0\0\0\0\0", 8), &out, &w),
+        ERR_INVALID);
     CHECK_INT(token_attenuate(buf_view(&text), CAVEAT_MODEL, VIEW(NULL, 0), &out, &w), ERR_INVALID);
-    CHECK_INT(token_attenuate(view_str("no token"), CAVEAT_MODEL, view_str("x"), &out, &w), ERR_INVALID);
+    CHECK_INT(token_attenuate(view_str("no token"), CAVEAT_MODEL, view_str("x"), &out, &w),
+              ERR_INVALID);
     CHECK_INT(out.len, 0);
 }
 
-/* what a holder makes by hand, tag chained rightly: a malformed or unknown caveat refuses the token */
+/* what a holder makes by hand, tag chained rightly: a malformed or unknown caveat refuses the token
+ */
 TEST(a_caveat_unknown_to_us_refuses_the_token)
 {
     static const struct {
         uint8_t type, n;
         const char *value;
-    } bad[] = {{0, 1, "x"}, {6, 1, "x"}, {200, 0, ""}, {CAVEAT_EXPIRES, 8, "\0\0\0\0\0\0\0\0"}, {CAVEAT_DELIVER, 3, "\0\0\1"},
+    } bad[] = {{0, 1, "x"},
+               {6, 1, "x"},
+               {200, 0, ""},
+               {CAVEAT_EXPIRES, 8, "\0\0\0\0\0\0\0\0"},
+               {CAVEAT_DELIVER, 3, "\0\0\1"},
                {CAVEAT_METHOD_PATH, 3, "GET"}};
     AUTO(auto_secret) struct secret *key = key_of(1);
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -261,12 +276,14 @@ TEST(at_most_16_caveats_and_2048_characters)
     for (int i = 0; i < TOKEN_MAX_CAVEATS; i++)
         attenuate(&many, CAVEAT_PEER_UID, "\0\0\0\0", 4);
     CHECK(verifies(buf_view(&many), key));
-    CHECK_INT(token_attenuate(buf_view(&many), CAVEAT_PEER_UID, VIEW("\0\0\0\0", 4), &out, NULL), ERR_LIMIT);
+    CHECK_INT(token_attenuate(buf_view(&many), CAVEAT_PEER_UID, VIEW("\0\0\0\0", 4), &out, NULL),
+              ERR_LIMIT);
     for (int i = 0; i < 5; i++)
         attenuate(&text, CAVEAT_MODEL, model, sizeof(model));
     CHECK_INT(verify(key, buf_view(&text), &c), ERR_OK);
     CHECK(c.n_models == 5 && c.model[4].n == 255);
-    CHECK_INT(token_attenuate(buf_view(&text), CAVEAT_MODEL, VIEW(model, 255), &out, NULL), ERR_LIMIT);
+    CHECK_INT(token_attenuate(buf_view(&text), CAVEAT_MODEL, VIEW(model, 255), &out, NULL),
+              ERR_LIMIT);
     CHECK_INT(out.len, 0);
 }
 
@@ -280,7 +297,8 @@ TEST(mint_refuses_names_that_do_not_fit)
     longer[65] = '\0';
     for (size_t i = 0; i < COUNT(bad); i++)
         bad[i] = bind_of();
-    bad[0].consumer = longer, bad[1].credential = longer, bad[2].prefix = longer, bad[3].prefix = "a b";
+    bad[0].consumer = longer, bad[1].credential = longer, bad[2].prefix = longer,
+    bad[3].prefix = "a b";
     bad[4].prefix = "x" TOKEN_MARKER, bad[5].prefix = "\xc3\xa4";
     for (size_t i = 0; i < COUNT(bad); i++)
         CHECK_INT(token_mint(key, lease_id, &bad[i], &out, NULL), ERR_INVALID);

@@ -88,7 +88,8 @@ static struct verify_verdict run(const struct log *l, const struct view seg[], u
         verify_segment_end(&v);
     }
     verify_end(&v);
-    CHECK((v.verdict.bad == 0) == (v.verdict.first_bad_seq == 0) && (v.verdict.bad == 0) == (v.verdict.problem[0] == '\0'));
+    CHECK((v.verdict.bad == 0) == (v.verdict.first_bad_seq == 0) &&
+          (v.verdict.bad == 0) == (v.verdict.problem[0] == '\0'));
     return v.verdict;
 }
 
@@ -103,7 +104,8 @@ TEST(a_good_log_verifies)
     make(&l, 25);
     struct verify_verdict v = run_one(&l, buf_view(&l.text));
     CHECK_STR(v.problem, "");
-    CHECK(v.lines == 25 && v.checkpoints == 2 && v.last_checkpoint_seq == 20 && v.first_bad_seq == 0);
+    CHECK(v.lines == 25 && v.checkpoints == 2 && v.last_checkpoint_seq == 20 &&
+          v.first_bad_seq == 0);
     CHECK(v.macs_checked && v.signatures_checked);
 }
 
@@ -224,14 +226,16 @@ TEST(the_window_of_repeats_goes_round)
     verify_feed(&v, buf_view(&last));
     CHECK(v.verdict.lines == VERIFY_WINDOW + 20 && v.verdict.bad == 0);
     verify_feed(&v, buf_view(&first));
-    CHECK(v.verdict.lines == VERIFY_WINDOW + 20 && v.verdict.bad == 1 && v.verdict.first_bad_seq == 1);
+    CHECK(v.verdict.lines == VERIFY_WINDOW + 20 && v.verdict.bad == 1 &&
+          v.verdict.first_bad_seq == 1);
 }
 
 TEST(a_torn_end_is_lawful_only_when_the_line_follows)
 {
     AUTO(log_free) struct log l;
     make(&l, 12);
-    struct view torn = VIEW(l.text.p, l.at[8] + 20), longer = VIEW(l.text.p + l.at[7], l.at[8] - l.at[7] + 33);
+    struct view torn = VIEW(l.text.p, l.at[8] + 20),
+                longer = VIEW(l.text.p + l.at[7], l.at[8] - l.at[7] + 33);
     struct view good[] = {torn, lines(&l, 6, 12)}, twice[] = {torn, longer, lines(&l, 8, 12)};
     struct view cut[] = {torn}, missing[] = {torn, lines(&l, 9, 12)};
     CHECK_INT(run(&l, good, 2).first_bad_seq, 0);
@@ -276,7 +280,8 @@ TEST(what_comes_behind_a_changed_line_is_still_verified)
     make(&l, 25);
     l.text.p[l.at[5] + 40] ^= 1;
     struct verify_verdict v = run_one(&l, buf_view(&l.text));
-    CHECK(v.first_bad_seq == 5 && v.bad == 3 && v.lines == 22); /* and both checkpoints, which signed another line */
+    CHECK(v.first_bad_seq == 5 && v.bad == 3 &&
+          v.lines == 22); /* and both checkpoints, which signed another line */
     CHECK_STR(v.problem, "line 5 does not verify: it was changed, or a new chain begins here");
     l.text.p[l.at[15] + 40] ^= 1;
     v = run_one(&l, buf_view(&l.text));
@@ -289,7 +294,8 @@ TEST(what_comes_behind_a_hole_is_still_verified)
     make(&l, 9);
     struct view seg[] = {lines(&l, 1, 3), lines(&l, 6, 9)};
     struct verify_verdict v = run(&l, seg, 2);
-    CHECK(v.first_bad_seq == 4 && v.bad == 1 && v.lines == 6); /* 1 to 3, 7 to 9: line 6 links to a lost one */
+    CHECK(v.first_bad_seq == 4 && v.bad == 1 &&
+          v.lines == 6); /* 1 to 3, 7 to 9: line 6 links to a lost one */
     l.text.p[l.at[8] + 40] ^= 1;
     CHECK_INT(run(&l, seg, 2).bad, 2);
     struct view late[] = {lines(&l, 1, 3), lines(&l, 6, 7), lines(&l, 4, 5)};
@@ -348,8 +354,14 @@ TEST(a_chain_that_began_later_has_its_own_beginning)
 
 TEST(odd_lines_are_refused)
 {
-    static const char *const odd[] = {"\n", "{}\n", "{\"seq\":01,\n", "{\"seq\":,\n", "{\"seq\":18446744073709551616,\n",
-                                      "{\"seq\":1,\"mac\":\"00\"}\n", "{\"seq\":1}\n", "[\"seq\":1,\n"};
+    static const char *const odd[] = {"\n",
+                                      "{}\n",
+                                      "{\"seq\":01,\n",
+                                      "{\"seq\":,\n",
+                                      "{\"seq\":18446744073709551616,\n",
+                                      "{\"seq\":1,\"mac\":\"00\"}\n",
+                                      "{\"seq\":1}\n",
+                                      "[\"seq\":1,\n"};
     AUTO(log_free) struct log l;
     make(&l, 1);
     for (size_t i = 0; i < COUNT(odd); i++)

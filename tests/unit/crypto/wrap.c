@@ -28,12 +28,15 @@ TEST(what_was_wrapped_comes_back)
 
 TEST(other_key_other_ad_and_every_flip_are_refused)
 {
-    AUTO(auto_secret) struct secret *kek = key_of(1), *other = key_of(3), *key = key_of(2), *got = NULL;
+    AUTO(auto_secret)
+    struct secret *kek = key_of(1),
+                  *other = key_of(3), *key = key_of(2), *got = NULL;
     uint8_t out[WRAP_BYTES];
     wrap_key(kek, view_str("ad"), key, out);
     CHECK_INT(unwrap_key(other, view_str("ad"), out, &got, NULL), ERR_CORRUPT);
     CHECK_INT(unwrap_key(kek, view_str("aD"), out, &got, NULL), ERR_CORRUPT);
     CHECK_INT(unwrap_key(kek, view_str("ad "), out, &got, NULL), ERR_CORRUPT);
     CHECK(got == NULL);
-    CHECK_INT(flips_accepted(VIEW(out, sizeof(out)), opens, &(struct open){kek, view_str("ad")}), 0);
+    CHECK_INT(flips_accepted(VIEW(out, sizeof(out)), opens, &(struct open){kek, view_str("ad")}),
+              0);
 }

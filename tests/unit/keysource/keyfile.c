@@ -63,8 +63,10 @@ TEST(a_relative_path_or_none_is_refused)
     struct secret *key = NULL;
     struct why why = {0};
     scratch_pool();
-    CHECK_INT(k->create(&(struct keysource_ask){.path = view_str("k")}, &params, &key, &why), ERR_INVALID);
-    CHECK_INT(k->create(&(struct keysource_ask){.path = view_str("")}, &params, &key, &why), ERR_INVALID);
+    CHECK_INT(k->create(&(struct keysource_ask){.path = view_str("k")}, &params, &key, &why),
+              ERR_INVALID);
+    CHECK_INT(k->create(&(struct keysource_ask){.path = view_str("")}, &params, &key, &why),
+              ERR_INVALID);
     CHECK_INT(k->open(&(struct keysource_ask){.params = view_str("k")}, &key, &why), ERR_INVALID);
     CHECK_INT(k->remove(&(struct keysource_ask){.params = view_str("../k")}, &why), ERR_INVALID);
 }
@@ -105,7 +107,11 @@ TEST(two_keys_differ)
     AUTO(auto_secret) struct secret *a = NULL, *b = NULL;
     struct why why = {0};
     scratch_pool();
-    CHECK_OK(k->create(&(struct keysource_ask){.path = view_str(scratch_path(&dir, "a"))}, &params, &a, &why), why);
-    CHECK_OK(k->create(&(struct keysource_ask){.path = view_str(scratch_path(&dir, "b"))}, &params, &b, &why), why);
+    CHECK_OK(k->create(&(struct keysource_ask){.path = view_str(scratch_path(&dir, "a"))}, &params,
+                       &a, &why),
+             why);
+    CHECK_OK(k->create(&(struct keysource_ask){.path = view_str(scratch_path(&dir, "b"))}, &params,
+                       &b, &why),
+             why);
     CHECK(!secret_equal(a, b));
 }

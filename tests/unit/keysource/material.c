@@ -16,7 +16,8 @@ TEST(the_size_of_key_material_is_limited)
     static const struct {
         size_t n;
         err_t e;
-    } rows[] = {{0, ERR_INVALID}, {31, ERR_INVALID}, {32, ERR_OK}, {4096, ERR_OK}, {4097, ERR_INVALID}};
+    } rows[] = {
+        {0, ERR_INVALID}, {31, ERR_INVALID}, {32, ERR_OK}, {4096, ERR_OK}, {4097, ERR_INVALID}};
     char bytes[5000];
     struct why why = {0};
     memset(bytes, 'k', sizeof(bytes));
@@ -38,7 +39,8 @@ TEST(other_bytes_give_another_key)
     CHECK_OK(material_key(view_str("0123456789abcdef0123456789abcdef\n"), &b, &why), why);
     CHECK_OK(material_key(view_str("0123456789abcdef0123456789abcdef"), &c, &why), why);
     CHECK(secret_equal(a, c) && !secret_equal(a, b));
-    CHECK(!equal_ct(secret_bytes(a), "0123456789abcdef0123456789abcdef", 32)); /* hashed, not copied */
+    CHECK(!equal_ct(secret_bytes(a), "0123456789abcdef0123456789abcdef",
+                    32)); /* hashed, not copied */
 }
 
 TEST(what_others_can_read_is_refused_with_the_chmod)

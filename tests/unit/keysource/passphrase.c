@@ -30,7 +30,9 @@ TEST(the_params_are_as_documented)
     struct why why = {0};
     char text[160];
     scratch_pool();
-    CHECK_OK(k->create(&(struct keysource_ask){.passphrase = view_str("12345678")}, &params, &made, &why), why);
+    CHECK_OK(k->create(&(struct keysource_ask){.passphrase = view_str("12345678")}, &params, &made,
+                       &why),
+             why);
     struct cursor c = cursor_of(buf_view(&params));
     CHECK_INT(params.len, 29);
     CHECK_INT(get_u8(&c), 1);
@@ -50,9 +52,13 @@ TEST(short_and_long_passphrases_are_refused)
     char big[KEYSOURCE_PASSPHRASE_MAX + 1];
     memset(big, 'p', sizeof(big));
     scratch_pool();
-    CHECK_INT(k->create(&(struct keysource_ask){.passphrase = view_str("")}, &params, &key, &why), ERR_INVALID);
-    CHECK_INT(k->create(&(struct keysource_ask){.passphrase = view_str("1234567")}, &params, &key, &why), ERR_INVALID);
-    CHECK_INT(k->create(&(struct keysource_ask){.passphrase = VIEW(big, sizeof(big))}, &params, &key, &why),
+    CHECK_INT(k->create(&(struct keysource_ask){.passphrase = view_str("")}, &params, &key, &why),
+              ERR_INVALID);
+    CHECK_INT(
+        k->create(&(struct keysource_ask){.passphrase = view_str("1234567")}, &params, &key, &why),
+        ERR_INVALID);
+    CHECK_INT(k->create(&(struct keysource_ask){.passphrase = VIEW(big, sizeof(big))}, &params,
+                        &key, &why),
               ERR_TOO_LARGE);
     CHECK(!key && params.len == 0);
 }
@@ -66,7 +72,8 @@ static err_t open_with(uint8_t version, uint32_t passes, uint64_t memory)
     buf_put_u32(&params, passes);
     buf_put_u64(&params, memory);
     buf_add(&params, "0123456789abcdef", 16);
-    const struct keysource_ask ask = {.params = buf_view(&params), .passphrase = view_str("12345678")};
+    const struct keysource_ask ask = {.params = buf_view(&params),
+                                      .passphrase = view_str("12345678")};
     return k->open(&ask, &key, &why);
 }
 

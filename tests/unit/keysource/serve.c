@@ -10,7 +10,8 @@ static const char store[] = "000102030405060708090a0b0c0d0e0f";
 
 /* ---- a source that does what its path says */
 
-static err_t fake_create(const struct keysource_ask *ask, struct buf *params, struct secret **key, struct why *why)
+static err_t fake_create(const struct keysource_ask *ask, struct buf *params, struct secret **key,
+                         struct why *why)
 {
     if (view_is(ask->path, "fail"))
         return fail(why, ERR_UNAVAILABLE, "nobody is at home");
@@ -27,7 +28,8 @@ static err_t fake_open(const struct keysource_ask *ask, struct secret **key, str
     return ERR_OK;
 }
 
-static const struct keysource fake = {.name = "fake", .title = "t", .create = fake_create, .open = fake_open};
+static const struct keysource fake = {
+    .name = "fake", .title = "t", .create = fake_create, .open = fake_open};
 static const struct keysource *const table[] = {&fake, NULL};
 
 /* ---- one conversation */
@@ -95,7 +97,10 @@ TEST(create_answers_params_and_key)
 TEST(open_is_given_params_passphrase_and_store)
 {
     AUTO(talk_free) struct talk t = {.fds = {-1, -1}};
-    ask(&t, &(struct question){.op = "open", .source = "fake", .note = store, .passphrase = "sesame",
+    ask(&t, &(struct question){.op = "open",
+                               .source = "fake",
+                               .note = store,
+                               .passphrase = "sesame",
                                .params = "abcdefghijklmnopqrstuvwxyz012345"});
     CHECK_INT(msg_u64(&t.m, F_STATUS, 99), ERR_OK);
     CHECK(view_is(msg_view(&t.m, F_KEY), "abcdefghijklmnopqrstuvwxyz012345"));
@@ -122,9 +127,12 @@ TEST(remove_of_a_source_that_keeps_nothing_is_fine)
 TEST(what_it_does_not_serve_is_refused)
 {
     static const struct question bad[] = {
-        {.op = "open", .source = "keyfile", .note = store},          {.op = "steal", .source = "fake", .note = store},
-        {.op = "open", .source = "fake", .note = "00"},              {.op = "open", .source = "fake"},
-        {.source = "fake", .note = store},                           {.op = "open", .note = store},
+        {.op = "open", .source = "keyfile", .note = store},
+        {.op = "steal", .source = "fake", .note = store},
+        {.op = "open", .source = "fake", .note = "00"},
+        {.op = "open", .source = "fake"},
+        {.source = "fake", .note = store},
+        {.op = "open", .note = store},
         {.op = "open", .source = "fake", .note = "000102030405060708090A0B0C0D0E0F"},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {

@@ -61,8 +61,10 @@ TEST(names_that_leave_the_directory_are_refused)
     struct secret *key = NULL;
     struct why why = {0};
     for (size_t i = 0; i < COUNT(bad); i++)
-        CHECK_INT(k->open(&(struct keysource_ask){.params = view_str(bad[i])}, &key, &why), ERR_INVALID);
-    CHECK_INT(k->open(&(struct keysource_ask){.params = view_str("absent")}, &key, &why), ERR_NOT_FOUND);
+        CHECK_INT(k->open(&(struct keysource_ask){.params = view_str(bad[i])}, &key, &why),
+                  ERR_INVALID);
+    CHECK_INT(k->open(&(struct keysource_ask){.params = view_str("absent")}, &key, &why),
+              ERR_NOT_FOUND);
 }
 
 TEST(outside_a_service_it_says_what_to_do)

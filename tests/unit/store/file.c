@@ -227,7 +227,8 @@ TEST(what_interrupted_writes_left_is_removed)
     replace(s, 1, "a");
     ops->close(s);
     scratch_write(scratch_path(&dir, "keys.tmp-0123456789abcdef"), "half", 4, 0600);
-    scratch_write(scratch_path(&dir, "manifest-00000000000000000002.tmp-0123456789abcdef"), "half", 4, 0600);
+    scratch_write(scratch_path(&dir, "manifest-00000000000000000002.tmp-0123456789abcdef"), "half",
+                  4, 0600);
     scratch_write(scratch_path(&dir, "somebody.tmp-elses"), "keep", 4, 0600);
     s = open_store(&dir);
     check_last(s, 1, "a", false);

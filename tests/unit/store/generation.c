@@ -49,16 +49,24 @@ TEST(names_are_parsed_as_written)
 
 TEST(other_names_are_not_generations)
 {
-    static const char *const bad[] = {"manifest-", "manifest-42", "manifest-00000000000000000000", "keys",
-        "manifest-0000000000000000004x", "manifest-000000000000000000042", "manifest-+0000000000000000042",
-        "manifest-99999999999999999999", "Manifest-00000000000000000042", "manifest-00000000000000000042.tmp-1"};
+    static const char *const bad[] = {"manifest-",
+                                      "manifest-42",
+                                      "manifest-00000000000000000000",
+                                      "keys",
+                                      "manifest-0000000000000000004x",
+                                      "manifest-000000000000000000042",
+                                      "manifest-+0000000000000000042",
+                                      "manifest-99999999999999999999",
+                                      "Manifest-00000000000000000042",
+                                      "manifest-00000000000000000042.tmp-1"};
     uint64_t g = 7;
     for (size_t i = 0; i < COUNT(bad); i++)
         CHECK(!generation_parse(bad[i], &g));
     CHECK_INT(g, 7);
 }
 
-/* Each truncation gives the whole entries before the cut, and says torn unless the cut falls between two. */
+/* Each truncation gives the whole entries before the cut, and says torn unless the cut falls
+ * between two. */
 TEST(every_truncation_is_torn_or_between_entries)
 {
     AUTO(buf_free) struct buf b = {0};
@@ -108,8 +116,8 @@ TEST(a_last_entry_whose_end_never_arrived_is_torn)
 
 TEST(an_impossible_length_is_corrupt)
 {
-    static const uint8_t lengths[][4] = {
-        {0xff, 0xff, 0, 0}, {0x10, 1, 0xef, 0xfe}, {0, 0, 0, 0}, {0, 0, 0xff, 0xff}, {0, 5, 0xff, 0xfb}, {0, 15, 0, 15}};
+    static const uint8_t lengths[][4] = {{0xff, 0xff, 0, 0}, {0x10, 1, 0xef, 0xfe}, {0, 0, 0, 0},
+                                         {0, 0, 0xff, 0xff}, {0, 5, 0xff, 0xfb},    {0, 15, 0, 15}};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         AUTO(buf_free) struct buf b = {0};
         struct walk w;
@@ -177,7 +185,8 @@ TEST(every_byte_of_the_header_counts)
     CHECK(whole);
     for (size_t i = 0; i < b.len; i++) {
         b.p[i] ^= 1;
-        CHECK_INT(check_bytes(buf_view(&b), 258, &whole), i >= 8 && i < 12 ? ERR_VERSION : ERR_CORRUPT);
+        CHECK_INT(check_bytes(buf_view(&b), 258, &whole),
+                  i >= 8 && i < 12 ? ERR_VERSION : ERR_CORRUPT);
         b.p[i] ^= 1;
     }
     CHECK_INT(check_bytes(VIEW(b.p, b.len - 1), 258, &whole), ERR_OK);

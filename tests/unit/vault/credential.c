@@ -44,7 +44,8 @@ TEST(wrong_puts_write_nothing)
     CHECK_INT(rig_try_put(&r, "admin", "x", false), ERR_INVALID);
     CHECK_INT(rig_try_put(&r, "../x", "x", false), ERR_INVALID);
     rig_canonical("sk-ant-api03-y", &good);
-    struct credential_put put = {.name = view_str("new"), .provider = view_str("nosuch"), .canonical = buf_view(&good)};
+    struct credential_put put = {
+        .name = view_str("new"), .provider = view_str("nosuch"), .canonical = buf_view(&good)};
     CHECK_INT(credential_put(r.cs, &put, &out, &r.why), ERR_INVALID);
     put.provider = view_str("");
     CHECK_INT(credential_put(r.cs, &put, &out, &r.why), ERR_INVALID);
@@ -72,7 +73,9 @@ TEST(a_replacement_keeps_ceiling_and_provider_unless_told)
     const struct credential *c = NULL;
     rig_new(&r);
     rig_canonical("sk-ant-api03-y", &b);
-    struct credential_put put = {.name = view_str("k"), .provider = view_str("anthropic"), .canonical = buf_view(&b),
+    struct credential_put put = {.name = view_str("k"),
+                                 .provider = view_str("anthropic"),
+                                 .canonical = buf_view(&b),
                                  .ceiling = 1u << DELIVER_PROXY};
     CHECK_OK(credential_put(r.cs, &put, &c, &r.why), r.why);
     put.replace = true;
@@ -212,7 +215,8 @@ TEST(a_failed_commit_keeps_both_records_until_it_is_settled)
     CHECK_INT(rig_records(&r), 2);
     r.ops.manifest_append = good->manifest_append;
     r.ops.manifest_replace = good->manifest_replace;
-    CHECK_OK(rig_try_put(&r, "k", "sk-ant-api03-newer", true), r.why); /* over the orphan of the same name */
+    CHECK_OK(rig_try_put(&r, "k", "sk-ant-api03-newer", true),
+             r.why); /* over the orphan of the same name */
     CHECK_INT(rig_records(&r), 1);
     rig_reopen(&r);
     rig_holds(&r, "k", "sk-ant-api03-newer");
@@ -247,7 +251,8 @@ TEST(the_account_is_kept_redacted_and_the_expiry_known)
     c.f[CF_EXPIRES_AT] = view_str("1900000000000");
     c.f[CF_ACCOUNT] = view_str("acct-1234");
     CHECK_OK(cred_encode(&c, &b, &r.why), r.why);
-    struct credential_put put = {.name = view_str("codex"), .provider = view_str("codex"), .canonical = buf_view(&b)};
+    struct credential_put put = {
+        .name = view_str("codex"), .provider = view_str("codex"), .canonical = buf_view(&b)};
     CHECK_OK(credential_put(r.cs, &put, &row, &r.why), r.why);
     CHECK_INT(row->expires_ms, 1900000000000);
     CHECK(strncmp(row->account, "r:", 2) == 0 && strlen(row->account) == 18);

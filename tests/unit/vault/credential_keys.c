@@ -168,7 +168,9 @@ TEST(the_sweep_removes_orphans_and_nothing_else)
     (void)rig_put(&r, "k0", "k0"); /* leaves version 1 behind */
     CHECK_OK(credential_remove(r.cs, view_str("k4"), &r.why), r.why);
     r.ops.record_remove = good->record_remove;
-    CHECK_OK(r.ops.record_write(r.store, "ffffffffffffffffffffffffffffffff-1-1", view_str("x"), &r.why), r.why);
+    CHECK_OK(
+        r.ops.record_write(r.store, "ffffffffffffffffffffffffffffffff-1-1", view_str("x"), &r.why),
+        r.why);
     CHECK_OK(r.ops.record_write(r.store, "not-ours", view_str("x"), &r.why), r.why);
     CHECK_INT(rig_records(&r), 8);
     CHECK_OK(credentials_sweep(r.cs, 2, &removed, &r.why), r.why);

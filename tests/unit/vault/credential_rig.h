@@ -1,5 +1,6 @@
 /*
- * A store in a scratch directory with keys and credentials open, for the tests of the credential modules. The store's functions can be made to fail.
+ * A store in a scratch directory with keys and credentials open, for the tests of the credential
+ * modules. The store's functions can be made to fail.
  */
 #ifndef TESTS_CREDENTIAL_RIG_H
 #define TESTS_CREDENTIAL_RIG_H
@@ -22,7 +23,8 @@ struct rig {
 
 static inline struct credentials_env rig_env(struct rig *r)
 {
-    return (struct credentials_env){&r->ops, r->store, &r->header, r->master, r->previous, r->redact};
+    return (struct credentials_env){&r->ops,   r->store,    &r->header,
+                                    r->master, r->previous, r->redact};
 }
 
 static inline err_t rig_try_open(struct rig *r)
@@ -81,8 +83,11 @@ static inline err_t rig_try_put(struct rig *r, const char *name, const char *sec
     AUTO(buf_free) struct buf b = {0};
     const struct credential *out = NULL;
     rig_canonical(secret, &b);
-    struct credential_put put = {.name = view_str(name), .provider = view_str("anthropic"), .canonical = buf_view(&b),
-                                 .replace = replace, .now_ms = 1700000000000 + (replace ? 5 : 0)};
+    struct credential_put put = {.name = view_str(name),
+                                 .provider = view_str("anthropic"),
+                                 .canonical = buf_view(&b),
+                                 .replace = replace,
+                                 .now_ms = 1700000000000 + (replace ? 5 : 0)};
     err_t e = credential_put(r->cs, &put, &out, &r->why);
     CHECK((e == ERR_OK) == (out != NULL));
     return e;
@@ -133,13 +138,14 @@ static inline err_t rig_no_remove(struct store *s, const char *name, struct why 
     return fail(why, ERR_IO, "injected");
 }
 
-static inline err_t rig_no_write(struct store *s, const char *name, struct view bytes, struct why *why)
+static inline err_t rig_no_write(struct store *s, const char *name, struct view bytes,
+                                 struct why *why)
 {
     (void)s, (void)name, (void)bytes;
     return fail(why, ERR_NO_SPACE, "injected");
 }
 
-static inline err_t rig_no_replace(struct store *s, uint64_t generation, bool (*next)(void *ctx, struct view *entry),
+static inline err_t rig_no_replace(struct store *s, uint64_t generation, store_next_fn *next,
                                    void *ctx, struct why *why)
 {
     (void)s, (void)generation, (void)next, (void)ctx;

@@ -8,9 +8,18 @@ static void path_of(const struct rig *r, char out[128])
 
 static struct credential sample(void)
 {
-    struct credential c = {.name = "k", .kind = "api_key", .prefix = "p-", .ceiling = 5, .version = 3, .epoch = 2,
-                           .created_ms = 11, .replaced_ms = 22, .expires_ms = 33, .account = "r:0123456789abcdef",
-                           .needs_login = true, .provider = provider_by_name(view_str("openai"))};
+    struct credential c = {.name = "k",
+                           .kind = "api_key",
+                           .prefix = "p-",
+                           .ceiling = 5,
+                           .version = 3,
+                           .epoch = 2,
+                           .created_ms = 11,
+                           .replaced_ms = 22,
+                           .expires_ms = 33,
+                           .account = "r:0123456789abcdef",
+                           .needs_login = true,
+                           .provider = provider_by_name(view_str("openai"))};
     memset(c.id, 7, sizeof(c.id));
     memset(c.hash, 9, sizeof(c.hash));
     return c;
@@ -66,7 +75,8 @@ TEST(a_provider_of_the_future_is_named_as_such)
     CHECK(strstr(why.text, "newer brokerd"));
 }
 
-/* Any flipped bit of the file is noticed at opening: none makes an acknowledged entry look like one that was cut short. */
+/* Any flipped bit of the file is noticed at opening: none makes an acknowledged entry look like one
+ * that was cut short. */
 TEST(every_flipped_byte_is_refused)
 {
     AUTO(rig_free) struct rig r;
