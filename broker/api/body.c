@@ -278,7 +278,7 @@ static MUST err_t find_member(const struct route *r, struct view key, const stru
 static MUST err_t read_member(const struct route *r, struct text *t, struct values *v,
                               struct why *why)
 {
-    struct view key;
+    struct view key = {0};
     size_t i = 0;
     TRY(read_string(t, t->at, &key, why));
     TRY(find_member(r, key, v, &i, why));

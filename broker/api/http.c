@@ -65,8 +65,7 @@ static enum MHD_Result refuse(struct http *h, struct conn *c, err_t e, const str
 static void answer(struct http *h, struct conn *c, bool made, const struct reply *r)
 {
     if (send_reply(h, c, made, r) == MHD_NO)
-        (void)shutdown(
-            c->fd, SHUT_RDWR); /* no memory for a reply: libmicrohttpd sees the end and closes */
+        (void)shutdown(c->fd, SHUT_RDWR); /* no memory for a reply: the end is seen, and closed */
     conn_enter(h->w->conns, c, CONN_WRITING, loop_now(h->w->loop));
     MHD_resume_connection(c->http);
     h->ready = true;
@@ -109,7 +108,9 @@ static MUST err_t build(struct http *h, struct conn *c, struct values *v, uint64
         TRY(enroll_canonical(r, v, &credential, why));
     v->credential = buf_view(&credential);
     const struct request_ids ids = {id, conn_id(c)};
-    return request_message(r, v, ids, &h->packet, why);
+    err_t e = request_message(r, v, ids, &h->packet, why);
+    v->credential = (struct view){0};
+    return e;
 }
 
 /* The bearer token's bytes lie in libmicrohttpd's buffer, which it does not wipe: taken from there,

@@ -66,7 +66,8 @@ static bool take_apart(struct view text, struct line *l, struct buf *body)
     if (text.n <= MAC_MEMBER || !get_seq(text, &l->seq))
         return false;
     struct view member = VIEW(text.p + text.n - MAC_MEMBER, MAC_MEMBER);
-    if (memcmp(member.p, ",\"mac\":\"", 8) != 0 || memcmp(member.p + MAC_MEMBER - 2, "\"}", 2) != 0)
+    if (!view_is(VIEW(member.p, 8), ",\"mac\":\"") ||
+        !view_is(VIEW(member.p + MAC_MEMBER - 2, 2), "\"}"))
         return false;
     if (!hex_decode(VIEW(member.p + 8, 2 * CHAIN_MAC), l->mac, CHAIN_MAC))
         return false;
@@ -96,7 +97,7 @@ static void remember(struct verifier *v, uint64_t seq, const uint8_t hash[HASH])
     uint64_t at = seq - v->first;
     if (at < VERIFY_WINDOW)
         buf_add(&v->seen, hash, HASH);
-    else
+    else if (!v->seen.bad) /* without memory for it, repeats are findings */
         memcpy(v->seen.p + at % VERIFY_WINDOW * HASH, hash, HASH);
 }
 
@@ -109,7 +110,7 @@ static bool check_repeat(struct verifier *v, const struct line *l)
 {
     uint8_t hash[HASH];
     hash_line(l, hash);
-    bool in_window = l->seq >= v->first && v->chain.seq - l->seq <= VERIFY_WINDOW;
+    bool in_window = !v->seen.bad && l->seq >= v->first && v->chain.seq - l->seq <= VERIFY_WINDOW;
     if (in_window &&
         memcmp(hash, v->seen.p + (l->seq - v->first) % VERIFY_WINDOW * HASH, HASH) == 0)
         return true;

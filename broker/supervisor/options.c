@@ -254,7 +254,7 @@ err_t options_read(int argc, char *const argv[], uid_t euid, struct options *out
     TRY(from_environment(&o, why));
     for (int i = 1, used = 1; i < argc; i += used)
         TRY(read_one(argv + i, &o, &used, why));
-    if (!o.version && !o.help) {
+    if (!o.version && !o.help && !*o.role) { /* a role is told what it needs */
         TRY(fill_defaults(&o, euid, why));
         TRY(check_room(&o, why));
     }

@@ -1,6 +1,6 @@
 /*
  * The record of what was released to whom: JSON Lines, a closed schema (no free-form fields), chained (crypto/chain.h), redacted.
- * The events and the fields are tables here; contrib/audit-schema.json is generated from them and checked in a test.
+ * The events are a table here, the fields one in audit_line.c; contrib/audit-schema.json is generated from both and checked in a test.
  *
  * Segments audit-NNNNNN.jsonl in $STATE/audit. The chain key is sealed into audit.state at each checkpoint; after a restart the
  * lines since then are replayed and verified, so a line cut or changed behind our back stops releases until an operator accepts.
@@ -71,7 +71,7 @@ struct audit_record {
     const char *account;        /* redaction id */
     const char *token;          /* redaction id of a presented token */
     const char *source, *role;  /* key source; worker role */
-    const struct peer *peer;    /* uid, gid, pid, exe, and the consumer's socket it came by */
+    const struct peer *peer;    /* uid, gid, pid, exe */
     int64_t ttl_ms;
     uint64_t uses;
     uint64_t count;             /* how many leases a revoke ended, records a rekey sealed */
@@ -91,16 +91,19 @@ struct audit_env {
     uint64_t max_bytes;
 };
 /* A new log: makes k_0 and the signing key. k_0 is written to auditor.key (0600) in dirfd for the auditor to take away, the public key to
- * audit.pub; both are named by `broker-cli init`. */
+ * audit.pub (hex, one line); both are named by `broker-cli init`. Writes these files itself. ERR_EXISTS: there are segments already. */
 MUST err_t audit_create(const struct audit_env *env, struct audit **out, struct why *why);
 /* Opens an existing one: loads audit.state, replays and verifies the tail. ERR_CORRUPT / ERR_ROLLBACK with the line number when
- * the tail does not verify: *out is still set and can append (the operator's acceptance starts a new link), `why` says it. */
+ * the tail does not verify: *out is still set and can append, `why` says it; so says every later audit_open, until AUDIT_STORE_ACCEPT
+ * was appended with outcome ok. A lost audit.state begins a new chain (auditor-N.key, audit-N.pub; N its first line) in the same
+ * way. Any other error leaves *out alone; ERR_UNAVAILABLE: a writer of an earlier run still drains (waits up to 1 s for it). */
 MUST err_t audit_open(const struct audit_env *env, struct audit **out, struct why *why);
-void audit_close(struct audit *a); /* saves the state; takes NULL */
+void audit_close(struct audit *a); /* saves the state, gives up the segment; takes NULL. Waits for nothing. */
 /* The newest manifest head that the log knows of: seq 0 when none. For rollback detection. */
 void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16]);
 
-/* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. */
+/* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. Checkpoints
+ * by count and rolls by size happen here. */
 MUST err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why);
 /* Checkpoint (signed line + sealed state) when due: each 1,024 lines, 10 minutes, roll, or `force`. Called from a timer. */
 MUST err_t audit_checkpoint(struct audit *a, bool force, struct why *why);

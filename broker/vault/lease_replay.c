@@ -200,7 +200,7 @@ static bool decode_put(struct cursor *c, struct lease_node *n)
     n->start_ticks = get_u64(c);
     n->serial = get_u64(c);
     struct view limits = get_bytes(c, sizeof(l->limits));
-    if (!cursor_done(c) || !texts || delivery >= DELIVER__COUNT || flags > (JOURNAL_LIMITED | JOURNAL_OWNER))
+    if (!cursor_done(c) || !texts || n->serial == 0 || delivery >= DELIVER__COUNT || flags > (JOURNAL_LIMITED | JOURNAL_OWNER))
         return false;
     memcpy(l->id, id.p, sizeof(l->id));
     memcpy(l->limits, limits.p, sizeof(l->limits));

@@ -56,9 +56,6 @@ err_t policy_reload(struct vault *v, struct why *why)
     TRY(config_load(v->dirs->config, dir, &fresh, why));
     config_free(v->config);
     v->config = fresh;
-    for (unsigned k = 0; k < WORKER__COUNT; k++)
-        for (unsigned i = 0; v->workers[k].conns && i < CONN_MAX; i++)
-            v->workers[k].conns[i].consumer = NULL; /* looked up anew with each request */
     end_ungranted(v);
     if (listen_sync(v, &listen_why) != ERR_OK)
         log_event(LOG_LVL_WARN, "reload.listen", "why", listen_why.text, NULL);

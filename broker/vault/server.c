@@ -11,6 +11,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "vault/conn.h"
 #include "vault/worker.h"
 
 #include <stdlib.h>
@@ -170,17 +171,6 @@ void server_turn_end(void *ctx)
         sink_flush(v->sink, v->queue != NULL);
 }
 
-void server_drop_worker(struct vault *v, unsigned worker)
-{
-    /* the requests go on to their end, so that what was recorded happened; worker_send drops answers to a dead worker */
-    struct vault_worker *wk = &v->workers[worker];
-    for (unsigned i = 0; wk->conns && i < CONN_MAX; i++)
-        if (wk->conns[i].id)
-            peer_clear(&wk->conns[i].peer);
-    if (wk->conns)
-        memset(wk->conns, 0, CONN_MAX * sizeof(*wk->conns));
-}
-
 /* ---- the first step */
 
 static const struct op *op_of(enum msg_type type)
@@ -237,69 +227,20 @@ static void run(struct request *rq, const struct op *op)
     buf_reset(&v->reply);
 }
 
-static struct vault_conn *conn_slot(struct vault_worker *wk, uint64_t id)
-{
-    return id == 0 ? NULL : &wk->conns[(uint32_t)id % CONN_MAX];
-}
-
-/* The kernel's facts, and whose socket it came by. The admin worker's connections come by the admin socket and nobody else's do. */
-static err_t attest(struct vault_worker *wk, struct vault_conn *c, int fd, uint64_t id, struct why *why)
-{
-    struct vault *v = wk->vault;
-    struct peer peer = {.pidfd = -1};
-    TRY(peer_attest(fd, &peer, why));
-    const struct vault_listener *l = listener_by_path(v, peer.socket);
-    bool admin = l && strcmp(l->consumer, "admin") == 0;
-    err_t e = !l || admin != (wk->kind == WORKER_ADMIN)
-                  ? fail(why, ERR_DENIED, "the connection did not come by this role's socket")
-                  : ERR_OK;
-    if (e == ERR_OK && admin)
-        e = policy_admin(v->config, &peer, why);
-    const struct config_consumer *consumer = e == ERR_OK && !admin
-                                                 ? config_consumer(v->config, view_str(l->consumer))
-                                                 : NULL;
-    if (e == ERR_OK && !admin)
-        e = consumer ? peer_matches(&peer, &consumer->peer, why)
-                     : fail(why, ERR_DENIED, "this consumer was removed");
-    if (e != ERR_OK) {
-        struct audit_record r = {.event = admin ? AUDIT_ADMIN_DENIED : AUDIT_PEER_REFUSED,
-                                 .outcome = e, .peer = &peer, .consumer = l ? l->consumer : NULL};
-        v->count.refused_peers++;
-        server_note(v, &r);
-        peer_clear(&peer);
-        return e;
-    }
-    if (c->id)
-        peer_clear(&c->peer);
-    *c = (struct vault_conn){.id = id, .peer = peer};
-    (void)view_copy(view_str(l->consumer), c->consumer_name, sizeof(c->consumer_name));
-    return ERR_OK;
-}
-
-static err_t on_closed(struct vault_worker *wk, const struct msg *m)
-{
-    struct vault_conn *c = conn_slot(wk, m->conn);
-    if (!c || c->id != m->conn)
-        return ERR_OK; /* it was refused when shown */
-    peer_clear(&c->peer);
-    *c = (struct vault_conn){0};
-    return ERR_OK;
-}
-
 static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
 {
     struct vault *v = wk->vault;
     struct why why = {0};
-    struct vault_conn *c = conn_slot(wk, m->conn);
     struct pending p = {.worker = wk->kind, .conn = m->conn, .id = m->id};
     const struct op *op = op_of(m->type);
     err_t e = ERR_OK;
     v->count.messages++;
-    if (!c || !op)
+    if (!op)
         e = fail(&why, ERR_DENIED, "no such operation");
     else if (fd >= 0)
-        e = attest(wk, c, fd, m->conn, &why);
-    else if (c->id != m->conn)
+        e = conn_show(wk, m->conn, fd, &why);
+    struct vault_conn *c = e == ERR_OK ? conn_find(wk, m->conn) : NULL;
+    if (e == ERR_OK && !c)
         e = fail(&why, ERR_DENIED, "this connection is not known");
     if (e != ERR_OK) {
         send_reply(v, &p, e, NULL, &why);
@@ -329,7 +270,7 @@ static bool on_packet(struct vault_worker *wk, struct view packet, int fd)
     if (m.type == MSG_READY)
         worker_on_ready(wk);
     else if (m.type == MSG_CLOSED)
-        return on_closed(wk, &m) == ERR_OK;
+        conn_close(wk, m.conn);
     else
         on_request(wk, &m, fd);
     return true;

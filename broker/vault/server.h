@@ -43,8 +43,6 @@ void server_turn_end(void *ctx);
 void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body, const struct why *why);
 /* Goes on to `finish` when p->pos is durable, now or later. Takes p. */
 void server_wait(struct vault *v, struct pending *p);
-/* Ends all waiting requests of a worker that is gone. */
-void server_drop_worker(struct vault *v, unsigned worker);
 void pending_free(struct pending *p);
 
 /* Records and remembers in p->pos what to wait for. */

@@ -222,10 +222,8 @@ static void stop(struct vault *v)
     listen_close(v);
     keycall_cancel_all(v);
     unlock_close(v, "stopping");
-    for (unsigned k = 0; k < WORKER__COUNT; k++) {
+    for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);
-        free(v->workers[k].conns);
-    }
     while (v->queue) {
         struct pending *p = v->queue;
         v->queue = p->next;
@@ -251,14 +249,20 @@ static void stop(struct vault *v)
 
 static void init(struct vault *v, int supervisor_sock, const struct vault_dirs *dirs)
 {
-    *v = (struct vault){.dirs = dirs, .supervisor = supervisor_sock, .state_fd = -1, .run_fd = -1, .log_fd = -1,
-                        .started_ms = clock_boot_ms(), .state = VAULT_LOCKED};
+    v->dirs = dirs;
+    v->supervisor = supervisor_sock;
+    v->state_fd = v->run_fd = v->log_fd = -1;
+    v->started_ms = clock_boot_ms();
+    v->state = VAULT_LOCKED;
     v->queue_tail = &v->queue;
     v->inbox.max = v->packet.max = v->reply.max = MSG_MAX;
     v->reply.max = MSG_MAX - 1024;
     v->scratch.max = 2 * TOKEN_MAX_TEXT;
-    for (unsigned k = 0; k < WORKER__COUNT; k++)
-        v->workers[k] = (struct vault_worker){.vault = v, .kind = k, .sock = -1};
+    for (unsigned k = 0; k < WORKER__COUNT; k++) {
+        v->workers[k].vault = v;
+        v->workers[k].kind = k;
+        v->workers[k].sock = -1;
+    }
 }
 
 int vault_main(int supervisor_sock, const struct vault_dirs *dirs)

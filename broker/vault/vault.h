@@ -34,9 +34,9 @@ void vault_on_worker_ready(struct vault *v);
 enum { WORKER_API, WORKER_ADMIN, WORKER_AUDIT, WORKER__COUNT };
 enum { CONN_MAX = 4096 };
 struct vault_conn {
-    uint64_t id;              /* 0: free */
+    uint64_t id;              /* never 0 */
     struct peer peer;
-    const struct config_consumer *consumer; /* NULL on the admin socket; looked up anew after a reload */
+    const struct config_consumer *consumer; /* looked up anew with each request; NULL on the admin socket */
     char consumer_name[65];
 };
 struct vault_worker {
@@ -45,7 +45,7 @@ struct vault_worker {
     int sock;
     int32_t pid;
     struct loop_fd *watch;
-    struct vault_conn *conns; /* CONN_MAX slots; NULL for the audit writer */
+    struct vault_conn *conns[CONN_MAX]; /* by slot; of the api workers (vault/conn.h) */
     unsigned restarts;
     int64_t restart_at_ms;
     bool ready;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/ipc.h"
 #include "base/log.h"
+#include "vault/conn.h"
 #include "vault/server.h"
 
 #include <stdlib.h>
@@ -54,10 +55,6 @@ err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struc
     wk->sock = sock;
     if (kind == WORKER_AUDIT)
         return attach_audit(v, sock, why);
-    if (!wk->conns)
-        wk->conns = calloc(CONN_MAX, sizeof(*wk->conns));
-    if (!wk->conns)
-        return fail(why, ERR_UNAVAILABLE, "out of memory");
     return loop_watch(v->loop, sock, EPOLLIN, server_on_worker, wk, &wk->watch, why);
 }
 
@@ -167,8 +164,7 @@ void worker_free(struct vault_worker *wk)
         close(wk->sock);
     wk->sock = -1;
     free_queue(wk);
-    if (wk->conns)
-        server_drop_worker(wk->vault, wk->kind);
+    conn_close_all(wk);
 }
 
 static void schedule(struct vault_worker *wk)

@@ -9,6 +9,7 @@
 #include "vault/audit.h"
 #include "vault/peer.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -130,6 +131,15 @@ static void floor_of(int dirfd)
            took[ROUNDS / 2], took[ROUNDS * 99 / 100]);
 }
 
+static void clean(const char *dir, int dirfd)
+{
+    DIR *d = fdopendir(dirfd);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        (void)unlinkat(dirfd, e->d_name, 0);
+    (void)closedir(d);
+    (void)rmdir(dir);
+}
+
 static void bench(struct bench *b, int dirfd, int sock)
 {
     static const uint8_t key[32] = {1}, id[16] = {2};
@@ -174,6 +184,6 @@ int main(int argc, char **argv)
     close(pair[1]);
     bench(&b, dirfd, pair[0]);
     (void)waitpid(pid, NULL, 0);
-    printf("files are in %s\n", dir);
+    clean(dir, dirfd);
     return 0;
 }

@@ -108,6 +108,8 @@ static void lay_out(int dir, const struct secret *key, const uint8_t *data, size
     else
         buf_add(&text, data + 2, size - 2);
     split = split < text.len ? split : text.len;
+    if (text.len == 0)
+        return;
     put(dir, "leases-000001.journal", text.p, split);
     put(dir, "leases-000002.journal", text.p + split, text.len - split);
 }

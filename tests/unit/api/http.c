@@ -95,6 +95,86 @@ TEST(an_error_of_the_vault_becomes_status_and_json)
     CHECK_INT(rig_close(&r), 0);
 }
 
+/* ---- every row, with every value it takes */
+
+static const char *sample(const struct route_field *f)
+{
+    static const char *const by_kind[] = {
+        [K_TEXT] = "\"a\"",        [K_NUMBER] = "1",    [K_BOOL] = "true",
+        [K_NAMES] = "[\"proxy\"]", [K_NUMBERS] = "[7]", [K_LIST] = "[\"x\",\"y\"]",
+    };
+    if (strcmp(f->name, "provider") == 0)
+        return "\"generic\"";
+    return strcmp(f->name, "data") == 0 ? "\"hunter2hunter2\"" : by_kind[f->kind];
+}
+
+static void sample_target(const struct route *r, char *out, size_t room)
+{
+    size_t n = 0;
+    for (const char *p = r->path; *p; p++) {
+        n += (size_t)snprintf(out + n, room - n, "%c", *p == '{' ? '1' : *p);
+        p = *p == '{' ? strchr(p, '}') : p;
+    }
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (r->fields[i].from == IN_QUERY)
+            n += (size_t)snprintf(out + n, room - n, "%c%s=1", strchr(out, '?') ? '&' : '?',
+                                  r->fields[i].name);
+}
+
+static bool sample_body(const struct route *r, char *out, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_fields; i++) {
+        const struct route_field *f = &r->fields[i];
+        bool option =
+            (r->flags & ROUTE_ENROLLS) && f->field == NOT_SENT && strcmp(f->name, "data") != 0;
+        if (f->from == IN_BODY && !option)
+            n += (size_t)snprintf(out + n, room - n, "%c\"%s\":%s", n ? ',' : '{', f->name,
+                                  sample(f));
+    }
+    (void)snprintf(out + n, room - n, "}");
+    return n > 0;
+}
+
+static void walk_role(uint32_t role)
+{
+    struct rig r;
+    struct msg m;
+    rig_open(&r, role, NULL, 0);
+    int fd = http_connect(&r);
+    for (size_t i = 0; route_at(i); i++) {
+        const struct route *row = route_at(i);
+        char target[512], body[1024];
+        if (row->role != role)
+            continue;
+        sample_target(row, target, sizeof(target));
+        bool has_body = sample_body(row, body, sizeof(body));
+        http_request(fd, row->method, target, "Authorization: Bearer t\r\n",
+                     has_body ? body : NULL);
+        rig_expect(&r, row->type, &m);
+        for (size_t k = 0; k < row->n_fields; k++)
+            CHECK(row->fields[k].field == NOT_SENT || m.has[row->fields[k].field]);
+        CHECK_INT(m.has[F_BODY], (row->flags & ROUTE_ENROLLS) != 0);
+        rig_reply(&r, m.id, ERR_OK, "{}");
+        http_read(fd, &a);
+        CHECK_INT(a.status, 200);
+    }
+    close(fd);
+    CHECK_INT(rig_close(&r), 0);
+}
+
+TEST(every_endpoint_of_a_consumer_works)
+{
+    walk_role(FROM_API);
+}
+
+TEST(every_endpoint_of_an_operator_works)
+{
+    walk_role(FROM_ADMIN);
+}
+
+/* ---- refusals */
+
 /* Requests that never reach the vault. `closes`: where the next one begins would be in doubt. */
 static const struct refusal {
     const char *request;

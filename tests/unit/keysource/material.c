@@ -78,12 +78,12 @@ TEST(what_is_no_file_is_refused_without_waiting)
 
 TEST(a_foreign_owner_is_refused)
 {
+    if (geteuid() != 0)
+        SKIP("needs root to give a file away");
     AUTO(scratch_free) struct scratch dir = scratch_new();
     struct secret *key = NULL;
     struct why why = {0};
     scratch_pool();
-    if (geteuid() != 0)
-        SKIP("needs root to give a file away");
     scratch_write(scratch_path(&dir, "k"), "0123456789abcdef0123456789abcdef", 32, 0600);
     CHECK(chown(scratch_path(&dir, "k"), 12345, 12345) == 0);
     CHECK_INT(open_at(scratch_path(&dir, "k"), 0077, &key, &why), ERR_PERMISSION);

@@ -111,13 +111,13 @@ TEST(unsafe_modes_are_refused_with_the_chmod_that_mends_them)
 
 TEST(a_foreign_owner_is_refused)
 {
+    if (geteuid() != 0)
+        SKIP("needs root to give a file away");
     AUTO(scratch_free) struct scratch dir = scratch_new();
     struct store *s = open_store(&dir);
     struct why why = {0};
     CHECK_OK(ops->header_write(s, view_str("h"), &why), why);
     ops->close(s);
-    if (geteuid() != 0)
-        SKIP("needs root to give a file away");
     CHECK(chown(scratch_path(&dir, "keys"), 12345, 12345) == 0);
     CHECK_INT(ops->open(&s, dir.path, true, &why), ERR_PERMISSION);
     CHECK(strstr(why.text, "chown 0 "));

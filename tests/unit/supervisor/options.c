@@ -158,4 +158,7 @@ TEST(roles_are_told_who_they_are)
     CHECK_OK(READ(MARIE, "--role=audit", "--fd=3", "--state=/s", "--run=/r", "--config=/c/b.yaml", "--system"), w);
     CHECK_STR(o.role, "audit");
     CHECK(o.fd == 3 && o.system);
+    CHECK_INT(unsetenv("HOME"), 0); /* its environment is trimmed: no default is looked for */
+    CHECK_OK(READ(MARIE, "--role=kdf", "--fd=3"), w);
+    CHECK(!*o.state && !*o.run && !*o.config);
 }

@@ -1,0 +1,18 @@
+/*
+ * The connections that the workers showed. A connection is known from the moment its descriptor came with a request and the kernel's
+ * facts about its peer were read and found good; until then its id means nothing.
+ */
+#ifndef VAULT_CONN_H
+#define VAULT_CONN_H
+
+#include "vault/vault.h"
+
+/* The connection of this id; NULL when it was never shown, was refused, or is closed. */
+struct vault_conn *conn_find(const struct vault_worker *wk, uint64_t id);
+/* Attests the peer of `fd` and remembers it under `id`. ERR_DENIED, recorded: it did not come by this role's socket, its consumer was
+ * removed, or its facts do not fulfil the conditions. Takes the place of a closed connection in the same slot. */
+MUST err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *why);
+void conn_close(struct vault_worker *wk, uint64_t id);
+void conn_close_all(struct vault_worker *wk);
+
+#endif
