@@ -1,6 +1,7 @@
 /*
- * brokerd: picks the role, nothing else. Without --role it is the supervisor, which starts this same program for the vault, the audit
- * writer and the key derivation helper. Each role gives up its rights before it reads its first byte of input.
+ * brokerd: picks the role, nothing else. Without --role it is the supervisor, which starts this
+ * same program for the vault, the audit writer and the key derivation helper. Each role gives up
+ * its rights before it reads its first byte of input.
  */
 #include "base/auto.h"
 #include "base/file.h"
@@ -27,7 +28,8 @@ static int run_supervisor(const struct options *o)
 
 static int run_vault(const struct options *o)
 {
-    const struct vault_dirs dirs = {.state = o->state, .run = o->run, .config = o->config, .system = o->system};
+    const struct vault_dirs dirs = {
+        .state = o->state, .run = o->run, .config = o->config, .system = o->system};
     return vault_main(o->fd, &dirs);
 }
 

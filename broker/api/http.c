@@ -262,8 +262,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     }
     struct conn *c = *socket_ctx;
     if (c->shown) {
-        (void)shutdown(c->fd,
-                       SHUT_RDWR); /* the vault has a copy: our close() alone would not end it */
+        (void)shutdown(c->fd, SHUT_RDWR); /* the vault has a copy: close() alone would not end it */
         link_closed(h->w->link, conn_id(c));
     }
     listener_release(c->from);

@@ -1,7 +1,8 @@
 /*
  * broker.yaml and the drop-ins written by `broker-cli consumer add`/`grant`, read with libcyaml. The C form is what the rest
  * of the vault sees: durations in ms, deliveries as a mask, names checked. A bad file gives ERR_INVALID with
- * "file:line: key: what was expected" and changes nothing.
+ * "file:line: key: what was expected" and changes nothing. libcyaml knows no mapping with free keys, so `consumers` is a list
+ * of mappings that each have a `name`; a drop-in is one such mapping in a file <name>.yaml.
  */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H

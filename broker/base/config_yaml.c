@@ -115,24 +115,32 @@ static void path_prepend(struct errors *e, const char *part)
     (void)snprintf(e->path, sizeof(e->path), "%s%s%.180s", part, rest[0] && rest[0] != '[' ? "." : "", rest);
 }
 
+/* "  in mapping field 'grants' (line: …" → "grants"; "  in sequence entry '2' (…" → "2"; else false */
+static bool quoted_after(const char *text, const char *begin, char out[64])
+{
+    size_t n = strlen(begin);
+    if (strncmp(text, begin, n) != 0)
+        return false;
+    return view_copy(VIEW(text + n, strcspn(text + n, "'")), out, 64);
+}
+
 static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
 static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
     struct errors *e = ctx;
-    char text[160], part[64];
-    unsigned entry; /* from 1 */
+    char text[160], part[64], index[16];
     (void)level;
     (void)vsnprintf(text, sizeof(text), fmt, args);
     text[strcspn(text, "\n")] = '\0';
     if (e->cause[0] == '\0') {
         (void)snprintf(e->cause, sizeof(e->cause), "%s", strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
-    } else if (sscanf(text, " in mapping field '%63[^']", part) == 1) {
+    } else if (quoted_after(text, "  in mapping field '", part)) {
         if (e->key[0] == '\0')
             memcpy(e->key, part, sizeof(part));
         path_prepend(e, part);
-    } else if (sscanf(text, " in sequence entry '%9u", &entry) == 1 && entry > 0) {
-        (void)snprintf(part, sizeof(part), "[%u]", entry - 1);
-        path_prepend(e, part);
+    } else if (quoted_after(text, "  in sequence entry '", part)) {
+        (void)snprintf(index, sizeof(index), "[%lu]", strtoul(part, NULL, 10) - 1); /* libcyaml counts from 1 */
+        path_prepend(e, index);
     }
 }
 

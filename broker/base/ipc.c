@@ -1,9 +1,10 @@
 /*
- * Packets between our own processes. Invariant: whatever arrives, no descriptor leaks and none is inherited by a
- * program started later (MSG_CMSG_CLOEXEC), and a packet is delivered whole or not at all.
- * A packet may carry a secret, so nothing is copied into buffers of our own: the kernel writes straight into the
- * caller's buf, which wipes itself. Room for several descriptors is offered on purpose: with room for one, the
- * kernel would drop the others silently and a sender that breaks the rule would not be noticed.
+ * Packets between our own processes. Invariant: whatever arrives, no descriptor leaks and none is
+ * inherited by a program started later (MSG_CMSG_CLOEXEC), and a packet is delivered whole or not
+ * at all. A packet may carry a secret, so nothing is copied into buffers of our own: the kernel
+ * writes straight into the caller's buf, which wipes itself. Room for several descriptors is
+ * offered on purpose: with room for one, the kernel would drop the others silently and a sender
+ * that breaks the rule would not be noticed.
  */
 #include "base/ipc.h"
 #include "base/auto.h"
@@ -54,7 +55,7 @@ err_t ipc_send(int sock, struct view packet, int fd, struct why *why)
     if (packet.n == 0) /* an empty packet reads like end of file */
         return fail(why, ERR_INVALID, "an empty message");
     union control ctl = {0};
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)packet.p, .iov_len = packet.n};
+    struct iovec iov = {.iov_base = (void *)packet.p, .iov_len = packet.n};
     struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd >= 0) {
         mh.msg_control = &ctl;
@@ -118,8 +119,8 @@ err_t ipc_recv(int sock, struct buf *out, int *fd, struct why *why)
     union control ctl;
     struct iovec iov;
     TRY(offer_room(out, &iov, why));
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
-                        .msg_controllen = sizeof(ctl)};
+    struct msghdr mh = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl)};
     ssize_t n;
     do /* ECONNRESET is told once, ahead of packets the dead peer had sent: ask again for those */
         n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);

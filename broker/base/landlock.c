@@ -1,9 +1,9 @@
 /*
- * Builds one Landlock ruleset for a role. Everything the running kernel can restrict is restricted (`since` says from which ABI it
- * can), then the role's paths are given back: reading, or reading and writing. Nothing gives back execution, devices, fifos or
- * symlinks.
- * The supervisor keeps its files: its children inherit what it gives up, and each has a narrower ruleset of its own. The keyring helper
- * may reach abstract sockets, because D-Bus may live on one.
+ * Builds one Landlock ruleset for a role. Everything the running kernel can restrict is restricted
+ * (`since` says from which ABI it can), then the role's paths are given back: reading, or reading
+ * and writing. Nothing gives back execution, devices, fifos or symlinks. The supervisor keeps its
+ * files: its children inherit what it gives up, and each has a narrower ruleset of its own. The
+ * keyring helper may reach abstract sockets, because D-Bus may live on one.
  */
 #include "base/landlock.h"
 #include "base/auto.h"
@@ -37,8 +37,8 @@ enum {
     RULE_PATH_BENEATH = 1,
 
     FS_READ = FS_READ_FILE | FS_READ_DIR,
-    FS_WRITE = FS_READ | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG |
-               FS_MAKE_SOCK | FS_REFER | FS_TRUNCATE,
+    FS_WRITE = FS_READ | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |
+               FS_MAKE_REG | FS_MAKE_SOCK | FS_REFER | FS_TRUNCATE,
     FS_OF_A_FILE = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE,
 };
 
@@ -65,8 +65,9 @@ static const struct {
 
 /* What a role keeps. */
 static const struct attr keeps[SANDBOX__COUNT] = {
-    [SANDBOX_SUPERVISOR] = {.fs = UINT64_MAX, .scoped = SCOPE_ABSTRACT_SOCKET}, /* NOTIFY_SOCKET=@… */
-    [SANDBOX_KEYRING] = {.scoped = SCOPE_ABSTRACT_SOCKET},                      /* D-Bus */
+    [SANDBOX_SUPERVISOR] = {.fs = UINT64_MAX,
+                            .scoped = SCOPE_ABSTRACT_SOCKET}, /* NOTIFY_SOCKET=@… */
+    [SANDBOX_KEYRING] = {.scoped = SCOPE_ABSTRACT_SOCKET},    /* D-Bus */
 };
 
 static struct attr handled(enum sandbox_role role, int abi, size_t *size)

@@ -1,11 +1,12 @@
 /*
- * The event loop: one epoll set, one timerfd for all timers, at most one signalfd. A turn is: wait, hand out
- * descriptors' events, fire due timers, call the turn-end hook.
- * Invariant: a source that was unwatched or freed inside a turn is never called again, even when its event was already
+ * The event loop: one epoll set, one timerfd for all timers, at most one signalfd. A turn is: wait,
+ * hand out descriptors' events, fire due timers, call the turn-end hook. Invariant: a source that
+ * was unwatched or freed inside a turn is never called again, even when its event was already
  * fetched: loop_unwatch() strikes it from the batch in hand.
- * A timerfd on CLOCK_BOOTTIME instead of epoll_wait's timeout, because that one stands still while the machine is
- * suspended and a lease must not live longer for it. What a firing timer arms is due a millisecond later at the
- * earliest, so one that re-arms itself for "now" starves neither descriptors nor other timers.
+ * A timerfd on CLOCK_BOOTTIME instead of epoll_wait's timeout, because that one stands still while
+ * the machine is suspended and a lease must not live longer for it. What a firing timer arms is due
+ * a millisecond later at the earliest, so one that re-arms itself for "now" starves neither
+ * descriptors nor other timers.
  */
 #include "base/loop.h"
 #include "base/auto.h"
@@ -198,7 +199,8 @@ static void fire_due(struct loop *l)
     l->firing = false;
 }
 
-/* Sets the timerfd to the earliest timer. A time of 0 would disarm it, hence at least 1 ms after boot. */
+/* Sets the timerfd to the earliest timer. A time of 0 would disarm it, hence at least 1 ms after
+ * boot. */
 static void arm_timerfd(struct loop *l)
 {
     int64_t next = l->n_heap == 0 ? 0 : l->heap[0]->at_ms > 0 ? l->heap[0]->at_ms : 1;
@@ -229,7 +231,8 @@ static void on_signalfd(void *ctx, int fd, uint32_t events)
         l->signal_fn(l->signal_ctx, (int)si.ssi_signo);
 }
 
-err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void *ctx, struct why *why)
+err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void *ctx,
+                   struct why *why)
 {
     if (l->signalfd >= 0)
         return fail(why, ERR_CONFLICT, "the loop watches signals already");

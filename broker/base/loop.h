@@ -1,6 +1,6 @@
 /*
- * One event loop per process: epoll, timers, signals, and a hook at the end of each turn (where the vault commits
- * what a turn brought). Single-threaded. Level-triggered. No allocation per event.
+ * One event loop per process: epoll, timers, signals, and a hook at the end of each turn (where the
+ * vault commits what a turn brought). Single-threaded. Level-triggered. No allocation per event.
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
@@ -20,20 +20,23 @@ typedef void loop_signal_fn(void *ctx, int signo);
 
 MUST err_t loop_new(struct loop **out, struct why *why);
 void loop_free(struct loop *l);
-/* Watches fd (not owned) for EPOLLIN/EPOLLOUT/… `events`. Safe to unwatch any source from inside any callback. */
+/* Watches fd (not owned) for EPOLLIN/EPOLLOUT/… `events`. Safe to unwatch any source from inside
+ * any callback. */
 MUST err_t loop_watch(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *ctx,
                       struct loop_fd **out, struct why *why);
 MUST err_t loop_rewatch(struct loop_fd *w, uint32_t events);
 void loop_unwatch(struct loop_fd *w); /* takes NULL */
 
-/* Timers on CLOCK_BOOTTIME; `at_ms` as clock_boot_ms(). Re-arming replaces. A heap inside; O(log n). */
+/* Timers on CLOCK_BOOTTIME; `at_ms` as clock_boot_ms(). Re-arming replaces. A heap inside; O(log
+ * n). */
 MUST err_t loop_timer_new(struct loop *l, loop_timer_fn *fn, void *ctx, struct loop_timer **out);
 MUST err_t loop_timer_set(struct loop_timer *t, int64_t at_ms);
 void loop_timer_cancel(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* takes NULL */
 
 /* Signals by signalfd: blocks them in the process and calls fn from the loop. Once per loop. */
-MUST err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void *ctx, struct why *why);
+MUST err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void *ctx,
+                        struct why *why);
 /* Called after all events of a turn were handed out, before the loop sleeps. */
 void loop_on_turn_end(struct loop *l, void (*fn)(void *ctx), void *ctx);
 /* The time this turn began (clock_boot_ms), cached. */

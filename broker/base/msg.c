@@ -1,9 +1,10 @@
 /*
- * Builds and parses the packets of the message table. The parser is total: a packet either fits its row and every
- * field's kind in full, or it is refused with a reason; nothing is repaired and no length is believed.
- * Invariant: what the builder emits, the parser takes. Both ask the same msg_fits(), so a value that would get its
- * sender ended for a malformed message cannot be sent in the first place (`bad` is set).
- * Reasons name types and tags only, never a value: a field may be a secret.
+ * Builds and parses the packets of the message table. The parser is total: a packet either fits its
+ * row and every field's kind in full, or it is refused with a reason; nothing is repaired and no
+ * length is believed. Invariant: what the builder emits, the parser takes. Both ask the same
+ * msg_fits(), so a value that would get its sender ended for a malformed message cannot be sent in
+ * the first place (`bad` is set). Reasons name types and tags only, never a value: a field may be a
+ * secret.
  */
 #include "base/msg.h"
 #include "base/auto.h"
@@ -14,7 +15,8 @@
 enum { COUNT_AT = 2, FIELD_HEADER = 6, C1_FIRST = 0x80, C1_LAST = 0x9f, DEL = 0x7f };
 
 static const struct msg_rule rules[MSG__COUNT] = {
-#define ROW(n, who, how, size) [MSG_##n] = {.name = #n, .from = (who), .flags = (how), .max = (size)},
+#define ROW(n, who, how, size)                                                                     \
+    [MSG_##n] = {.name = #n, .from = (who), .flags = (how), .max = (size)},
     BROKER_MESSAGES(ROW)
 #undef ROW
 };
@@ -162,7 +164,8 @@ static err_t parse_header(struct cursor *c, size_t total, uint32_t from, struct 
     if (!(rule->from & from))
         return fail(why, ERR_INVALID, "%s does not come from this role", rule->name);
     if (total > rule->max)
-        return fail(why, ERR_INVALID, "%s of %zu bytes is over its %u", rule->name, total, rule->max);
+        return fail(why, ERR_INVALID, "%s of %zu bytes is over its %u", rule->name, total,
+                    rule->max);
     m->type = (enum msg_type)type;
     return ERR_OK;
 }
@@ -177,7 +180,8 @@ static err_t parse_field(struct cursor *c, int *last, struct msg *m, struct why 
     if (tag >= F__COUNT)
         return fail(why, ERR_INVALID, "%s has an unknown field %u", name, tag);
     if ((int)tag <= *last)
-        return fail(why, ERR_INVALID, "%s has field %s repeated or out of order", name, fields[tag].name);
+        return fail(why, ERR_INVALID, "%s has field %s repeated or out of order", name,
+                    fields[tag].name);
     if (!msg_fits((enum msg_field)tag, v))
         return fail(why, ERR_INVALID, "%s has a field %s that is not of its kind or size", name,
                     fields[tag].name);

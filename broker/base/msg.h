@@ -1,14 +1,14 @@
 /*
- * What the processes of one brokerd may say to each other: THE message table. One row per message: who may send it, how
- * large it may be, whether it must name a connection that was shown, and which fields it may carry. A message that does
- * not fit its row ends the worker that sent it.
+ * What the processes of one brokerd may say to each other: THE message table. One row per message:
+ * who may send it, how large it may be, whether it must name a connection that was shown, and which
+ * fields it may carry. A message that does not fit its row ends the worker that sent it.
  *
  * Wire (SOCK_SEQPACKET, one message per packet, big-endian):
  *     u16 type  u16 field count  u64 request id  u64 connection id      (20 bytes)
  *     then per field, in ascending tag order, no tag twice:  u16 tag  u32 length  bytes
  * Descriptors travel as SCM_RIGHTS, at most one per message, and only where the row says so.
- * A connection id is chosen by the worker (slot number | generation << 32) and means nothing until the vault has seen the
- * connected descriptor itself.
+ * A connection id is chosen by the worker (slot number | generation << 32) and means nothing until
+ * the vault has seen the connected descriptor itself.
  */
 #ifndef BASE_MSG_H
 #define BASE_MSG_H
@@ -18,13 +18,13 @@
 enum { MSG_MAX = 128 * 1024, MSG_HEADER = 20 };
 
 /* who may send it */
-enum { FROM_API = 1, FROM_ADMIN = 2, FROM_VAULT = 4, FROM_HELPER = 8, FROM_SUPERVISOR = 16,
-       FROM_AUDIT = 32 };
-/* M_CONN: names an attested connection. M_FD: may carry a descriptor. M_SECRET: may carry a secret (wiped after).
- * M_AUDITED: its outcome is always recorded. */
+enum { FROM_API = 1, FROM_ADMIN = 2, FROM_VAULT = 4, FROM_HELPER = 8, FROM_SUPERVISOR = 16, FROM_AUDIT = 32 };
+/* M_CONN: names an attested connection. M_FD: may carry a descriptor. M_SECRET: may carry a secret
+ * (wiped after). M_AUDITED: its outcome is always recorded. */
 enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
 
 /*   name            sender                 flags                        max bytes */
+/* clang-format off */
 #define BROKER_MESSAGES(X)                                                                       \
     /* life of a worker */                                                                       \
     X(READY,          FROM_API | FROM_ADMIN,  0,                           256)                  \
@@ -80,26 +80,28 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     /* audit writer (the bytes themselves travel in the shared ring, vault/sink.h) */            \
     X(SINK_OPEN,      FROM_VAULT,             M_FD,                        512)                  \
     X(SINK_STATE,     FROM_AUDIT,             0,                           512)
+/* clang-format on */
 
 enum msg_type {
     MSG_NONE,
 #define BROKER_MSG_ENUM(n, from, flags, max) MSG_##n,
     BROKER_MESSAGES(BROKER_MSG_ENUM)
 #undef BROKER_MSG_ENUM
-    MSG__COUNT
+        MSG__COUNT
 };
 
-/* Field tags. kind: S text (valid bytes 0x20..0x7e and UTF-8, no NUL or control), B bytes, U u64 (8 bytes big-endian),
- * L a list of texts, each u16 length + bytes. max: bytes of the value. */
+/* Field tags. kind: S text (valid bytes 0x20..0x7e and UTF-8, no NUL or control), B bytes, U u64 (8
+ * bytes big-endian), L a list of texts, each u16 length + bytes. max: bytes of the value. */
+/* clang-format off */
 #define BROKER_FIELDS(X)                                                                         \
     X(STATUS,      U, 8)      /* err_t of a reply */                                             \
     X(REASON,      S, 256)    /* its sentence */                                                 \
-    X(BODY,        B, 126976) /* JSON of a reply; or a credential in canonical form (CRED_PUT) */ \
+    X(BODY,        B, 126976) /* JSON of a reply; or a credential in canonical form (CRED_PUT) */\
     X(RETRY_MS,    U, 8)                                                                         \
     X(CONSUMER,    S, 64)                                                                        \
     X(CREDENTIAL,  S, 64)                                                                        \
     X(PROVIDER,    S, 32)                                                                        \
-    X(DELIVER,     S, 128)    /* delivery name, or a comma-separated list in GRANT_ADD */         \
+    X(DELIVER,     S, 128)    /* delivery name, or a comma-separated list in GRANT_ADD */        \
     X(TTL_MS,      U, 8)                                                                         \
     X(MAX_TTL_MS,  U, 8)                                                                         \
     X(USES,        U, 8)                                                                         \
@@ -110,7 +112,7 @@ enum msg_type {
     X(SOURCE,      S, 32)     /* key source name */                                              \
     X(PATH,        S, 1024)                                                                      \
     X(SLOT,        U, 8)                                                                         \
-    X(PARAMS,      B, 1024)   /* a key source's parameters, as kept in its slot */                \
+    X(PARAMS,      B, 1024)   /* a key source's parameters, as kept in its slot */               \
     X(KEY,         B, 32)                                                                        \
     X(OP,          S, 16)                                                                        \
     X(ROLE,        S, 16)                                                                        \
@@ -128,12 +130,13 @@ enum msg_type {
     X(BUDGET,      S, 256)                                                                       \
     X(NOTE,        S, 256)                                                                       \
     X(MAX_CONNS,   U, 8)
+/* clang-format on */
 
 enum msg_field {
 #define BROKER_FIELD_ENUM(n, kind, max) F_##n,
     BROKER_FIELDS(BROKER_FIELD_ENUM)
 #undef BROKER_FIELD_ENUM
-    F__COUNT
+        F__COUNT
 };
 
 struct msg_rule {
@@ -153,14 +156,16 @@ struct msg {
 /* Whether a value has its field's kind and size: both ends of a socket ask this. */
 bool msg_fits(enum msg_field f, struct view v);
 
-/* Building: begin, then put in ascending tag order. `out` is reset first. A wrong order, size or kind sets out->bad. */
+/* Building: begin, then put in ascending tag order. `out` is reset first. A wrong order, size or
+ * kind sets out->bad. */
 void msg_begin(struct buf *out, enum msg_type type, uint64_t id, uint64_t conn);
 void msg_put(struct buf *out, enum msg_field f, struct view v);
 void msg_put_str(struct buf *out, enum msg_field f, const char *s); /* NULL: nothing is put */
 void msg_put_u64(struct buf *out, enum msg_field f, uint64_t v);
 
-/* Total parser of one packet from a peer whose role bit is `from`. ERR_INVALID with the reason for: unknown type or tag,
- * a sender the row does not list, over the row's size, repeated or unordered tags, a value that is not of its kind. */
+/* Total parser of one packet from a peer whose role bit is `from`. ERR_INVALID with the reason for:
+ * unknown type or tag, a sender the row does not list, over the row's size, repeated or unordered
+ * tags, a value that is not of its kind. */
 MUST err_t msg_parse(struct view packet, uint32_t from, struct msg *out, struct why *why);
 uint64_t msg_u64(const struct msg *m, enum msg_field f, uint64_t otherwise);
 struct view msg_view(const struct msg *m, enum msg_field f); /* empty when absent */

@@ -1,13 +1,13 @@
 /*
- * The steps by which a process gives up rights, in the order that makes each still possible: user and capabilities first,
- * Landlock while paths can still be opened, seccomp last because it forbids all of the former.
- * Invariant: after sandbox_enter() returned ERR_OK nothing given up can come back, in this process or what it executes; a step
- * that fails ends the role.
+ * The steps by which a process gives up rights, in the order that makes each still possible: user
+ * and capabilities first, Landlock while paths can still be opened, seccomp last because it forbids
+ * all of the former. Invariant: after sandbox_enter() returned ERR_OK nothing given up can come
+ * back, in this process or what it executes; a step that fails ends the role.
  */
 #include "base/sandbox.h"
 #include "base/auto.h"
 #include "base/landlock.h"
-#include "base/syscalls.h"
+#include "base/sandbox_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +32,9 @@ static const bool bare = false;
 #endif
 
 static const char *const names[SANDBOX__COUNT] = {
-    [SANDBOX_SUPERVISOR] = "brokerd", [SANDBOX_VAULT] = "brokerd-vault", [SANDBOX_AUDIT] = "brokerd-audit",
-    [SANDBOX_API] = "brokerd-api",    [SANDBOX_KDF] = "brokerd-kdf",     [SANDBOX_KEYRING] = "brokerd-keyring",
+    [SANDBOX_SUPERVISOR] = "brokerd",  [SANDBOX_VAULT] = "brokerd-vault",
+    [SANDBOX_AUDIT] = "brokerd-audit", [SANDBOX_API] = "brokerd-api",
+    [SANDBOX_KDF] = "brokerd-kdf",     [SANDBOX_KEYRING] = "brokerd-keyring",
 };
 
 /* 0, 1 and 2 must be open: else the first socket becomes "stderr" and gets the log. */
@@ -78,7 +79,8 @@ err_t sandbox_process(struct why *why)
 
 /* ---- user and capabilities */
 
-/* What an exec could give back; needs CAP_SETPCAP, and who lacks it gains nothing by an exec under no_new_privs. */
+/* What an exec could give back; needs CAP_SETPCAP, and who lacks it gains nothing by an exec under
+ * no_new_privs. */
 static void drop_bounding_set(void)
 {
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
@@ -96,16 +98,19 @@ static err_t drop_capabilities(struct why *why)
     return ERR_OK;
 }
 
-static err_t find_user(const char *user, struct passwd *pw, char room[PASSWD_BYTES], struct why *why)
+static err_t find_user(const char *user, struct passwd *pw, char room[PASSWD_BYTES],
+                       struct why *why)
 {
     struct passwd *found = NULL;
     int no = getpwnam_r(user, pw, room, PASSWD_BYTES, &found);
     if (no)
         return fail_errno(why, no, "cannot look up the user %s", user);
     if (!found)
-        return fail(why, ERR_NOT_FOUND,
-                    "there is no user %s; make it with: useradd --system --shell /usr/sbin/nologin %s, "
-                    "or name another with --user", user, user);
+        return fail(
+            why, ERR_NOT_FOUND,
+            "there is no user %s; make it with: useradd --system --shell /usr/sbin/nologin %s, "
+            "or name another with --user",
+            user, user);
     return ERR_OK;
 }
 
@@ -152,7 +157,7 @@ err_t sandbox_enter(enum sandbox_role role, const struct sandbox_path *paths, ch
     TRY(drop_capabilities(why));
     if (!bare) {
         TRY(landlock_confine(role, paths, &abi, why));
-        TRY(syscalls_confine(role, why));
+        TRY(sandbox_calls_confine(role, why));
     }
     if (report)
         say(report, abi);

@@ -1,5 +1,6 @@
 /*
- * broker-cli exec is broker-exec: the program beside this one, or else the one on PATH, takes over with the same line.
+ * broker-cli exec is broker-exec: the program beside this one, or else the one on PATH, takes over
+ * with the same line.
  */
 #include "base/auto.h"
 #include "cli/verbs.h"

@@ -1,7 +1,8 @@
 /*
- * broker-cli helper: git, docker and aws get a secret in the protocol they speak anyway. The rule they share is that a secret goes only to
- * the origin it is for: the broker says which that is (or the operator's --origin), the client says whom it talks to, and where the two
- * differ nothing is handed out.
+ * broker-cli helper: git, docker and aws get a secret in the protocol they speak anyway. The rule
+ * they share is that a secret goes only to the origin it is for: the broker says which that is (or
+ * the operator's --origin), the client says whom it talks to, and where the two differ nothing is
+ * handed out.
  */
 #include "cli/helper.h"
 
@@ -16,14 +17,15 @@ enum { HELPER_GRANTS = 256 };
 static const struct option_row rows[] = {
     {"origin", OPTION_TEXT, offsetof(struct helper_options, origin), "URL",
      "what the named credentials are for, where the broker does not say"},
-    {"ttl", OPTION_TIME, offsetof(struct helper_options, ttl_ms), "TIME", "how long the lease lives; else as granted"},
+    {"ttl", OPTION_TIME, offsetof(struct helper_options, ttl_ms), "TIME",
+     "how long the lease lives; else as granted"},
     VERB_ROWS_PLAIN(struct helper_options),
 };
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
 
 static const struct protocol {
     const char *name;
-    bool operation;      /* its last operand says what to do */
+    bool operation; /* its last operand says what to do */
     helper_run *run;
 } protocols[] = {
     {"git", true, helper_git},
@@ -36,7 +38,8 @@ static const struct protocol {
 err_t helper_input(bool to_empty_line, struct buf *out, struct why *why)
 {
     char c;
-    for (ssize_t n; (n = read(STDIN_FILENO, &c, 1)) != 0;) { /* byte by byte: what follows is not ours */
+    for (ssize_t n;
+         (n = read(STDIN_FILENO, &c, 1)) != 0;) { /* byte by byte: what follows is not ours */
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -81,10 +84,12 @@ static void give_back(struct broker_client *c, const struct broker_lease *l)
         return; /* it ends with its time */
 }
 
-static MUST err_t lease_one(const struct search *s, const char *name, struct broker_lease *out, struct why *why)
+static MUST err_t lease_one(const struct search *s, const char *name, struct broker_lease *out,
+                            struct why *why)
 {
     AUTO(broker_lease_free) struct broker_lease l = {0};
-    struct broker_lease_ask ask = {.credential = name, .delivery = "helper", .ttl_ms = s->ask->options->ttl_ms};
+    struct broker_lease_ask ask = {
+        .credential = name, .delivery = "helper", .ttl_ms = s->ask->options->ttl_ms};
     TRY(broker_lease(s->client, &ask, &l, why));
     const char *said = s->ask->options->origin ? s->ask->options->origin : l.origin;
     if (!l.secret || !l.secret[0]) {
@@ -93,8 +98,8 @@ static MUST err_t lease_one(const struct search *s, const char *name, struct bro
     }
     if (s->origin && !is_for(said, s->origin)) {
         give_back(s->client, &l);
-        return fail(why, ERR_NOT_FOUND, "%.64s is %s%.120s, not for this server", name, said ? "for " : "for no known origin",
-                    said ? said : "");
+        return fail(why, ERR_NOT_FOUND, "%.64s is %s%.120s, not for this server", name,
+                    said ? "for " : "for no known origin", said ? said : "");
     }
     *out = l;
     l = (struct broker_lease){0};
@@ -124,13 +129,14 @@ static MUST err_t search_grants(const struct search *s, struct broker_lease *out
         return fail(why, ERR_INTERNAL, "out of memory");
     TRY(broker_grants(s->client, grant, HELPER_GRANTS, &n, why));
     for (size_t i = 0; i < n && i < HELPER_GRANTS; i++)
-        if (s->origin && is_for(grant[i].origin, s->origin) && broker_grant_delivers(&grant[i], "helper"))
+        if (s->origin && is_for(grant[i].origin, s->origin) &&
+            broker_grant_delivers(&grant[i], "helper"))
             return lease_one(s, grant[i].credential, out, why);
     return fail(why, ERR_NOT_FOUND, "no grant is known to be for this server: name the credential");
 }
 
-err_t helper_lease(const struct helper_ask *ask, const struct origin *origin, struct broker_lease *out,
-                   struct why *why)
+err_t helper_lease(const struct helper_ask *ask, const struct origin *origin,
+                   struct broker_lease *out, struct why *why)
 {
     struct search s = {.ask = ask, .origin = origin};
     TRY(broker_connect(ask->options->common.socket, 0, &s.client, why));
@@ -141,48 +147,46 @@ err_t helper_lease(const struct helper_ask *ask, const struct origin *origin, st
 
 /* ---- the verb */
 
-static MUST err_t find_protocol(const struct operands *rest, const struct protocol **out, struct why *why)
+static const struct protocol *find_protocol(const char *name)
 {
-    for (size_t i = 0; rest->n > 0 && i < COUNT(protocols); i++)
-        if (strcmp(protocols[i].name, rest->at[0]) == 0) {
-            *out = &protocols[i];
-            return ERR_OK;
-        }
-    return fail(why, ERR_USAGE, "which protocol? broker-cli helper git|docker|aws");
+    for (size_t i = 0; name && i < COUNT(protocols); i++)
+        if (strcmp(protocols[i].name, name) == 0)
+            return &protocols[i];
+    return NULL;
 }
 
-static MUST err_t read_ask(const struct helper_options *o, const struct operands *rest,
-                           const struct protocol **protocol, struct helper_ask *out, struct why *why)
+/* Operands: the protocol, the names, and behind them the operation where the protocol has any. */
+static MUST err_t answer(const struct helper_options *o, const struct operands *rest,
+                         struct buf *out, struct why *why)
 {
+    const struct protocol *p = find_protocol(rest->at[0]);
+    struct helper_ask ask = {.options = o, .name = rest->at + 1};
     struct origin ignored;
-    TRY(find_protocol(rest, protocol, why));
+    if (!p)
+        return fail(why, ERR_USAGE, "which protocol? broker-cli helper git|docker|aws");
     if (o->origin && !origin_read(NULL, o->origin, &ignored))
         return fail(why, ERR_USAGE, "--origin wants https://HOST[:PORT], not \"%.80s\"", o->origin);
-    size_t names = rest->n - 1 - (rest->n > 1 && (*protocol)->operation);
-    if ((*protocol)->operation && rest->n < 2)
-        return fail(why, ERR_USAGE, "%s says what to do behind the names: get, store or erase", rest->at[0]);
-    if (o->origin && names == 0)
+    if (p->operation && rest->n < 2)
+        return fail(why, ERR_USAGE, "%s says what to do behind the names: get, store or erase",
+                    p->name);
+    ask.n_names = rest->n - (p->operation ? 2 : 1);
+    ask.operation = p->operation ? rest->at[rest->n - 1] : NULL;
+    if (o->origin && ask.n_names == 0)
         return fail(why, ERR_USAGE, "--origin says what the named credentials are for: name one");
-    *out = (struct helper_ask){.options = o, .name = rest->at + 1, .n_names = names,
-                               .operation = (*protocol)->operation ? rest->at[rest->n - 1] : NULL};
-    return ERR_OK;
+    return p->run(&ask, out, why);
 }
 
 int verb_helper(int argc, char **argv)
 {
     AUTO(buf_free) struct buf out = {0};
     struct helper_options o = {0};
-    struct helper_ask ask = {0};
     struct operands rest = {0};
-    const struct protocol *protocol = NULL;
     struct why why = {0}, unwritten = {0};
     (void)argc;
     int done = verb_begin(&options, argv, &o, &o.common, &rest);
     if (done != VERB_GO_ON)
         return done;
-    err_t e = read_ask(&o, &rest, &protocol, &ask, &why);
-    if (e == ERR_OK)
-        e = protocol->run(&ask, &out, &why);
+    err_t e = answer(&o, &rest, &out, &why);
     err_t written = verb_write(&out, &unwritten);
     if (e == ERR_OK && written != ERR_OK)
         return verb_end("helper", &o.common, written, &unwritten);

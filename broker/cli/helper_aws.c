@@ -1,6 +1,7 @@
 /*
- * aws credential_process (AWS SDKs and Tools Reference, "Process credential provider"): one JSON document, Version 1. The user name of the
- * credential is the access key id. Expiration is the lease's end: then the SDK asks again.
+ * aws credential_process (AWS SDKs and Tools Reference, "Process credential provider"): one JSON
+ * document, Version 1. The user name of the credential is the access key id. Expiration is the
+ * lease's end: then the SDK asks again.
  */
 #include "base/auto.h"
 #include "base/clock.h"
@@ -16,7 +17,9 @@ err_t helper_aws(const struct helper_ask *ask, struct buf *out, struct why *why)
         return fail(why, ERR_USAGE, "which credential? broker-cli helper aws NAME");
     TRY(helper_lease(ask, NULL, &lease, why));
     if (!lease.username)
-        return fail(why, ERR_INVALID, "aws wants an access key id with %.64s: enroll it with --username", lease.credential);
+        return fail(why, ERR_INVALID,
+                    "aws wants an access key id with %.64s: enroll it with --username",
+                    lease.credential);
     clock_rfc3339(helper_ends_ms(&lease), ends);
     jsonw_open(&w, NULL, '{');
     jsonw_int(&w, "Version", 1);

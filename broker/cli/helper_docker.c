@@ -1,7 +1,8 @@
 /*
- * docker's credential helper (docker/docker-credential-helpers): `get` reads a server's address and answers in JSON; errors too are read
- * from standard output, and the sentence below is the one that docker takes for "ask for none". `store` and `erase` are refused: what
- * the broker holds is managed with the broker.
+ * docker's credential helper (docker/docker-credential-helpers): `get` reads a server's address and
+ * answers in JSON; errors too are read from standard output, and the sentence below is the one that
+ * docker takes for "ask for none". `store` and `erase` are refused: what the broker holds is
+ * managed with the broker.
  */
 #include "base/auto.h"
 #include "base/jsonw.h"
@@ -12,7 +13,8 @@
 enum { DOCKER_GRANTS = 256, DOCKER_SERVER_MAX = 600 };
 static const char not_found[] = "credentials not found in native keychain";
 
-/* The address without white space around it: "https://index.docker.io/v1/", "ghcr.io", "registry.example:5000". */
+/* The address without white space around it: "https://index.docker.io/v1/", "ghcr.io",
+ * "registry.example:5000". */
 static MUST err_t read_server(char out[DOCKER_SERVER_MAX], struct origin *origin, struct why *why)
 {
     AUTO(buf_free) struct buf input = {0};
@@ -40,7 +42,8 @@ static MUST err_t get(const struct helper_ask *ask, struct buf *out, struct why 
     TRY(read_server(server, &origin, why));
     TRY(helper_lease(ask, &origin, &lease, why));
     if (!lease.username)
-        return fail(why, ERR_INVALID, "docker wants a user name with %.64s: enroll it with --username",
+        return fail(why, ERR_INVALID,
+                    "docker wants a user name with %.64s: enroll it with --username",
                     lease.credential);
     jsonw_open(&w, NULL, '{');
     jsonw_str(&w, "ServerURL", server);
@@ -58,25 +61,43 @@ static bool is_named(const struct helper_ask *ask, const char *credential)
     return ask->n_names == 0;
 }
 
+/* An origin, and as it is a JSON key too. */
+static bool is_key(const char *origin)
+{
+    struct origin ignored;
+    for (const char *p = origin; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || *p == '"' || *p == '\\')
+            return false;
+    return origin_read(NULL, origin, &ignored);
+}
+
+static void print_grants(const struct helper_ask *ask, const struct broker_grant *grant, size_t n,
+                         struct buf *out)
+{
+    struct jsonw w = jsonw_to(out);
+    jsonw_open(&w, NULL, '{');
+    for (size_t i = 0; i < n && i < DOCKER_GRANTS; i++)
+        if (is_key(grant[i].origin) && is_named(ask, grant[i].credential) &&
+            broker_grant_delivers(&grant[i], "helper"))
+            jsonw_str(&w, grant[i].origin, grant[i].username);
+    jsonw_close(&w, '}');
+}
+
 /* Servers that the grants say they are for. Nothing is released. */
 static MUST err_t list(const struct helper_ask *ask, struct buf *out, struct why *why)
 {
-    AUTO(auto_free) struct broker_grant *grant = calloc(DOCKER_GRANTS, sizeof(*grant));
     struct broker_client *c;
-    struct jsonw w = jsonw_to(out);
-    size_t n;
-    if (!grant)
-        return fail(why, ERR_INTERNAL, "out of memory");
+    size_t n = 0;
     TRY(broker_connect(ask->options->common.socket, 0, &c, why));
-    err_t e = broker_grants(c, grant, DOCKER_GRANTS, &n, why);
+    struct broker_grant *grant = calloc(DOCKER_GRANTS, sizeof(*grant));
+    err_t e = fail(why, ERR_INTERNAL, "out of memory");
+    if (grant)
+        e = broker_grants(c, grant, DOCKER_GRANTS, &n, why);
+    if (e == ERR_OK)
+        print_grants(ask, grant, n, out);
+    free(grant);
     broker_close(c);
-    TRY(e);
-    jsonw_open(&w, NULL, '{');
-    for (size_t i = 0; i < n && i < DOCKER_GRANTS; i++)
-        if (grant[i].origin[0] && is_named(ask, grant[i].credential) && broker_grant_delivers(&grant[i], "helper"))
-            jsonw_str(&w, grant[i].origin, grant[i].username);
-    jsonw_close(&w, '}');
-    return ERR_OK;
+    return e;
 }
 
 static MUST err_t refuse(const struct helper_ask *ask, struct buf *out, struct why *why)
@@ -84,7 +105,8 @@ static MUST err_t refuse(const struct helper_ask *ask, struct buf *out, struct w
     AUTO(buf_free) struct buf input = {0};
     (void)out;
     TRY(helper_input(false, &input, why));
-    return fail(why, ERR_CONFLICT, "docker cannot %s here: what the broker holds is changed with broker-cli",
+    return fail(why, ERR_CONFLICT,
+                "docker cannot %s here: what the broker holds is changed with broker-cli",
                 ask->operation);
 }
 
@@ -95,7 +117,9 @@ static const struct {
 
 err_t helper_docker(const struct helper_ask *ask, struct buf *out, struct why *why)
 {
-    err_t e = fail(why, ERR_USAGE, "docker's operations are get, list, store and erase, not \"%.40s\"", ask->operation);
+    err_t e =
+        fail(why, ERR_USAGE, "docker's operations are get, list, store and erase, not \"%.40s\"",
+             ask->operation);
     for (size_t i = 0; i < COUNT(operations); i++)
         if (strcmp(operations[i].name, ask->operation) == 0)
             e = operations[i].run(ask, out, why);

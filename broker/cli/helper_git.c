@@ -1,7 +1,8 @@
 /*
- * git's credential helper (gitcredentials(7), git-credential(1)): attributes as lines "key=value" on standard input, the same back for
- * `get`. What we have not is answered with nothing, so that git asks its next helper; what git wants stored or erased is not ours to
- * change. A value with a line break would become a second attribute and is not handed out.
+ * git's credential helper (gitcredentials(7), git-credential(1)): attributes as lines "key=value"
+ * on standard input, the same back for `get`. What we have not is answered with nothing, so that
+ * git asks its next helper; what git wants stored or erased is not ours to change. A value with a
+ * line break would become a second attribute and is not handed out.
  */
 #include "base/auto.h"
 #include "cli/helper.h"
@@ -13,7 +14,10 @@ static const struct {
     const char *key;
     size_t at, room;
 } attributes[] = {
-#define ATTRIBUTE(name) {#name "=", offsetof(struct git_request, name), sizeof(((struct git_request *)0)->name)}
+#define ATTRIBUTE(name)                                                                            \
+    {                                                                                              \
+#name "=", offsetof(struct git_request, name), sizeof(((struct git_request *)0)->name)     \
+    }
     ATTRIBUTE(protocol),
     ATTRIBUTE(host),
     ATTRIBUTE(username),
@@ -30,7 +34,8 @@ static MUST err_t read_line(const char *line, size_t n, struct git_request *out,
             continue;
         char *slot = (char *)out + attributes[i].at;
         if (n - key >= attributes[i].room || memchr(line + key, '\0', n - key))
-            return fail(why, ERR_INVALID, "git's %.*s is not one", (int)(key - 1), attributes[i].key);
+            return fail(why, ERR_INVALID, "git's %.*s is not one", (int)(key - 1),
+                        attributes[i].key);
         memcpy(slot, line + key, n - key);
         slot[n - key] = '\0';
     }
@@ -57,12 +62,15 @@ static bool one_line(const char *s)
     return !strpbrk(s, "\r\n");
 }
 
-static MUST err_t answer(const struct git_request *q, const struct broker_lease *l, struct buf *out, struct why *why)
+static MUST err_t answer(const struct git_request *q, const struct broker_lease *l, struct buf *out,
+                         struct why *why)
 {
-    /* Hosts that take a token as a password take any name with it; this one is GitHub's for all kinds of token. */
+    /* Hosts that take a token as a password take any name with it; this one is GitHub's for all
+     * kinds of token. */
     const char *user = l->username ? l->username : q->username[0] ? q->username : "x-access-token";
     if (!one_line(user) || !one_line(l->secret))
-        return fail(why, ERR_INVALID, "%.64s has several lines, which git cannot take", l->credential);
+        return fail(why, ERR_INVALID, "%.64s has several lines, which git cannot take",
+                    l->credential);
     if (q->username[0] && strcmp(q->username, user) != 0)
         return fail(why, ERR_NOT_FOUND, "%.64s is another user's", l->credential);
     buf_add_str(out, "username=");
@@ -90,7 +98,8 @@ static MUST err_t get(const struct helper_ask *ask, struct buf *out, struct why 
 err_t helper_git(const struct helper_ask *ask, struct buf *out, struct why *why)
 {
     AUTO(buf_free) struct buf input = {0};
-    if (strcmp(ask->operation, "get") != 0) /* store, erase, and what later versions add: read and left alone */
+    if (strcmp(ask->operation, "get") !=
+        0) /* store, erase, and what later versions add: read and left alone */
         return helper_input(true, &input, why);
     err_t e = get(ask, out, why);
     return e == ERR_NOT_FOUND ? ERR_OK : e;

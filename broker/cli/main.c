@@ -1,5 +1,6 @@
 /*
- * broker-cli: picks the verb, nothing else. Called under the name that git or docker give their helpers, it is that helper.
+ * broker-cli: picks the verb, nothing else. Called under the name that git or docker give their
+ * helpers, it is that helper.
  */
 #include "base/auto.h"
 #include "base/json.h"
@@ -22,7 +23,8 @@ static void print_verbs(FILE *out)
     (void)fputs("Usage: broker-cli VERB [OPTIONS]\n\nVerbs:\n", out);
     for (const struct verb *v = verbs; v->name; v++)
         (void)fprintf(out, "  %-12s %s\n", v->name, v->summary);
-    (void)fputs("\nbroker-cli help VERB says more about one. Exit status: 0 done, 2 the command line is not usable,\n"
+    (void)fputs("\nbroker-cli help VERB says more about one. Exit status: 0 done, 2 the command "
+                "line is not usable,\n"
                 "else one number per kind of failure (broker-cli help exit).\n",
                 out);
 }
@@ -38,18 +40,20 @@ static int unknown(const char *name)
 {
     const struct verb *meant = verb_meant(name);
     if (meant)
-        (void)fprintf(stderr, "broker-cli: there is no verb %.40s: did you mean %s?\n", name, meant->name);
+        (void)fprintf(stderr, "broker-cli: there is no verb %.40s: did you mean %s?\n", name,
+                      meant->name);
     else
-        (void)fprintf(stderr, "broker-cli: there is no verb %.40s: broker-cli help lists them\n", name);
+        (void)fprintf(stderr, "broker-cli: there is no verb %.40s: broker-cli help lists them\n",
+                      name);
     return EXIT_USAGE_CODE;
 }
 
-static int help(const char *name)
+static int help(char *name)
 {
     char option[] = "--help";
     const struct verb *v = name ? verb_find(name) : NULL;
     if (v) {
-        char *argv[] = {(char *)(uintptr_t)v->name, option, NULL};
+        char *argv[] = {name, option, NULL};
         return v->run(2, argv);
     }
     if (name && strcmp(name, "exit") == 0)
@@ -63,11 +67,12 @@ static int help(const char *name)
 static int run_helper(const char *protocol, int argc, char **argv)
 {
     AUTO(auto_free) char **line = calloc((size_t)argc + 2, sizeof(*line));
-    char verb[] = "helper";
+    char verb[] = "helper", name[16] = "";
+    (void)snprintf(name, sizeof(name), "%s", protocol);
     if (!line)
         return err_exit(ERR_INTERNAL);
     line[0] = verb;
-    line[1] = (char *)(uintptr_t)protocol;
+    line[1] = name;
     for (int i = 1; i < argc; i++)
         line[i + 1] = argv[i];
     return verb_helper(argc + 1, line);

@@ -1,6 +1,7 @@
 /*
- * Reads an origin strictly: what is not plainly scheme, host and port is no origin, because a reading more generous than the client's would
- * send a secret to the wrong server. Internationalised names come as xn--.
+ * Reads an origin strictly: what is not plainly scheme, host and port is no origin, because a
+ * reading more generous than the client's would send a secret to the wrong server.
+ * Internationalised names come as xn--.
  */
 #include "cli/origin.h"
 
@@ -11,7 +12,8 @@
 static const struct {
     const char *scheme;
     unsigned port;
-} usual[] = {{"https", 443}, {"http", 80}, {"ssh", 22}, {"ftp", 21}, {"imap", 143}, {"imaps", 993}, {"smtp", 25}};
+} usual[] = {{"https", 443}, {"http", 80},   {"ssh", 22}, {"ftp", 21},
+             {"imap", 143},  {"imaps", 993}, {"smtp", 25}};
 
 static unsigned usual_port(const char *scheme)
 {
@@ -30,7 +32,8 @@ static bool copy_lower(const char *from, size_t n, const char *allowed, char *ou
         char c = from[i];
         if (c >= 'A' && c <= 'Z')
             c = (char)(c | 0x20);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) && (c == '\0' || !strchr(allowed, c)))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
+            (c == '\0' || !strchr(allowed, c)))
             return false;
         out[i] = c;
     }
@@ -52,6 +55,11 @@ static bool read_port(const char *text, size_t n, unsigned *port)
     return v > 0 && v <= 65535;
 }
 
+static bool is_v6(const char *host)
+{
+    return strchr(host, ':') && strspn(host, "0123456789abcdef:.") == strlen(host);
+}
+
 /* "host", "host:port", "[v6]", "[v6]:port" of n characters. */
 static bool read_authority(const char *text, size_t n, struct origin *o)
 {
@@ -63,7 +71,7 @@ static bool read_authority(const char *text, size_t n, struct origin *o)
         return false;
     if (!close)
         return copy_lower(text, host, ".-_", o->host, sizeof(o->host)) && o->host[0] != '.';
-    return copy_lower(text + 1, host - 2, ":.", o->host, sizeof(o->host));
+    return copy_lower(text + 1, host - 2, ":.", o->host, sizeof(o->host)) && is_v6(o->host);
 }
 
 bool origin_read(const char *scheme, const char *text, struct origin *out)
@@ -73,7 +81,8 @@ bool origin_read(const char *scheme, const char *text, struct origin *out)
     const char *name = scheme ? scheme : text, *rest = mark ? mark + 3 : text;
     if (!scheme && !mark)
         return false;
-    if (!copy_lower(name, mark ? (size_t)(mark - text) : strlen(name), "+-.", o.scheme, sizeof(o.scheme)))
+    if (!copy_lower(name, mark ? (size_t)(mark - text) : strlen(name), "+-.", o.scheme,
+                    sizeof(o.scheme)))
         return false;
     o.port = usual_port(o.scheme);
     if (!read_authority(rest, strcspn(rest, "/"), &o))

@@ -1,6 +1,7 @@
 /*
- * broker-cli token: the value of a credential, on standard output, for the commands that programs ask for a token (Claude's apiKeyHelper,
- * Codex's auth.command). Run often, so it does one exchange and nothing else.
+ * broker-cli token: the value of a credential, on standard output, for the commands that programs
+ * ask for a token (Claude's apiKeyHelper, Codex's auth.command). Run often, so it does one exchange
+ * and nothing else.
  */
 #include "base/auto.h"
 #include "base/jsonw.h"
@@ -16,7 +17,8 @@ struct token_options {
 static const struct option_row rows[] = {
     {"deliver", OPTION_TEXT, offsetof(struct token_options, deliver), "DELIVERY",
      "helper (as it is by default), access_token or secret"},
-    {"ttl", OPTION_TIME, offsetof(struct token_options, ttl_ms), "TIME", "how long the lease lives; else as granted"},
+    {"ttl", OPTION_TIME, offsetof(struct token_options, ttl_ms), "TIME",
+     "how long the lease lives; else as granted"},
     VERB_ROWS(struct token_options),
 };
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
@@ -29,7 +31,8 @@ static MUST err_t check(const struct token_options *o, const struct operands *re
     for (size_t i = 0; i < COUNT(values); i++)
         if (!o->deliver || strcmp(o->deliver, values[i]) == 0)
             return ERR_OK;
-    return fail(why, ERR_USAGE, "--deliver is helper, access_token or secret, not \"%.40s\"", o->deliver);
+    return fail(why, ERR_USAGE, "--deliver is helper, access_token or secret, not \"%.40s\"",
+                o->deliver);
 }
 
 static void print(const struct token_options *o, const struct broker_lease *l, struct buf *out)
@@ -49,11 +52,12 @@ static void print(const struct token_options *o, const struct broker_lease *l, s
     buf_add_str(out, "\n");
 }
 
-static MUST err_t token(const struct token_options *o, const char *name, struct buf *out, struct why *why)
+static MUST err_t token(const struct token_options *o, const char *name, struct buf *out,
+                        struct why *why)
 {
     AUTO(broker_lease_free) struct broker_lease lease = {0};
-    struct broker_lease_ask ask = {.credential = name, .delivery = o->deliver ? o->deliver : "helper",
-                                   .ttl_ms = o->ttl_ms};
+    struct broker_lease_ask ask = {
+        .credential = name, .delivery = o->deliver ? o->deliver : "helper", .ttl_ms = o->ttl_ms};
     struct broker_client *c;
     TRY(broker_connect(o->common.socket, 0, &c, why));
     err_t e = broker_lease(c, &ask, &lease, why);

@@ -5,7 +5,7 @@
 #define CLI_VERBS_H
 
 #include "base/buf.h"
-#include "cli/options.h"
+#include "base/options.h"
 
 #include <broker/client.h>
 

@@ -1,9 +1,11 @@
 /*
- * One connection to a broker and the exchanges on it. A call is: write the head, send, read one reply, all before one deadline; whatever
- * goes wrong closes the connection, so that a late reply can never be taken for the answer to another question.
+ * One connection to a broker and the exchanges on it. A call is: write the head, send, read one
+ * reply, all before one deadline; whatever goes wrong closes the connection, so that a late reply
+ * can never be taken for the answer to another question.
  *
- * The broker may close an idle connection just as a request leaves. Such a request is sent again, once, on a new connection, only if
- * it cannot have been carried out: it was not taken whole (the kernel says ECONNRESET when unread bytes are dropped), or it is a GET.
+ * The broker may close an idle connection just as a request leaves. Such a request is sent again,
+ * once, on a new connection, only if it cannot have been carried out: it was not taken whole (the
+ * kernel says ECONNRESET when unread bytes are dropped), or it is a GET.
  */
 #include "base/auto.h"
 #include "client/http.h"
@@ -18,8 +20,8 @@
 #include <sys/uio.h>
 
 struct broker_client {
-    int fd;              /* -1: none */
-    bool used;           /* this connection has carried an exchange before */
+    int fd;    /* -1: none */
+    bool used; /* this connection has carried an exchange before */
     int timeout_ms;
     char path[BROKER_SOCKET_ROOM];
     struct http_reader reply;
@@ -28,10 +30,10 @@ struct broker_client {
 /* One try of a request on one connection. */
 struct attempt {
     int64_t deadline_ms;
-    size_t sent;         /* bytes of head and body */
-    bool reused;         /* on a connection that had carried another */
-    bool answered;       /* a byte of reply came */
-    bool untouched;      /* the connection ended, and the request cannot have been carried out */
+    size_t sent;    /* bytes of head and body */
+    bool reused;    /* on a connection that had carried another */
+    bool answered;  /* a byte of reply came */
+    bool untouched; /* the connection ended, and the request cannot have been carried out */
 };
 
 static void disconnect(struct broker_client *c)
@@ -103,23 +105,9 @@ static MUST err_t send_parts(struct broker_client *c, const struct iovec part[2]
     return ERR_OK;
 }
 
-static MUST err_t read_some(struct broker_client *c, struct attempt *a, char *room, size_t size,
-                            size_t *got, int *no, struct why *why)
-{
-    for (;;) {
-        ssize_t n = recv(c->fd, room, size, 0);
-        *no = n < 0 ? errno : 0;
-        *got = n > 0 ? (size_t)n : 0;
-        if (n >= 0 || *no == ECONNRESET || *no == EPIPE)
-            return ERR_OK;
-        if (*no == EAGAIN)
-            TRY(socket_wait(c->fd, POLLIN, a->deadline_ms, why));
-        else if (*no != EINTR)
-            return fail_errno(why, *no, "cannot read from the broker");
-    }
-}
-
 struct window { /* what one recv takes; may hold a secret */
+    size_t n;   /* 0: the connection has ended */
+    bool reset; /* …and bytes of ours were dropped unread */
     char bytes[16384];
 };
 static void window_wipe(struct window *w)
@@ -127,22 +115,37 @@ static void window_wipe(struct window *w)
     explicit_bzero(w, sizeof(*w));
 }
 
+static MUST err_t read_some(struct broker_client *c, const struct attempt *a, struct window *w,
+                            struct why *why)
+{
+    for (;;) {
+        ssize_t n = recv(c->fd, w->bytes, sizeof(w->bytes), 0);
+        w->n = n > 0 ? (size_t)n : 0;
+        w->reset = n < 0 && errno == ECONNRESET;
+        if (n >= 0 || w->reset)
+            return ERR_OK;
+        if (errno == EAGAIN)
+            TRY(socket_wait(c->fd, POLLIN, a->deadline_ms, why));
+        else if (errno != EINTR)
+            return fail_errno(why, errno, "cannot read from the broker");
+    }
+}
+
 static MUST err_t receive(struct broker_client *c, struct attempt *a, struct why *why)
 {
     AUTO(window_wipe) struct window w;
-    size_t got, used;
-    int no;
+    size_t used;
     while (c->reply.state != HTTP_DONE) {
-        TRY(read_some(c, a, w.bytes, sizeof(w.bytes), &got, &no, why));
-        if (got == 0) {
-            a->untouched = !a->answered && (a->untouched || no == ECONNRESET);
+        TRY(read_some(c, a, &w, why));
+        if (w.n == 0) {
+            a->untouched = !a->answered && (a->untouched || w.reset);
             return fail(why, ERR_UNAVAILABLE, "the broker closed the connection %s",
                         a->answered ? "in the middle of its answer" : "without an answer");
         }
         a->answered = true;
-        TRY(http_reader_feed(&c->reply, w.bytes, got, &used, why));
-        if (used < got)
-            c->reply.last = true; /* bytes that nobody asked for: not to be taken for the next answer */
+        TRY(http_reader_feed(&c->reply, w.bytes, w.n, &used, why));
+        if (used < w.n)
+            c->reply.last = true; /* bytes that nobody asked for: not the next answer */
     }
     return ERR_OK;
 }
@@ -158,7 +161,7 @@ static MUST err_t exchange(struct broker_client *c, const struct broker_request 
                            const struct http_head *head, struct attempt *a, struct why *why)
 {
     struct iovec part[2] = {{(char *)head->text, head->len},
-                            {(void *)(uintptr_t)rq->body, rq->body ? rq->body_len : 0}};
+                            {(char *)rq->body, rq->body ? rq->body_len : 0}};
     if (c->used && !is_idle(c->fd))
         disconnect(c);
     if (c->fd < 0)
@@ -223,7 +226,8 @@ err_t broker_call_ok(struct broker_client *c, const struct broker_request *rq, c
     if (status >= 400)
         return refused(status, body, n, why);
     if (status >= 300)
-        return fail(why, ERR_INVALID, "what answers on this socket is no broker: status %d", status);
+        return fail(why, ERR_INVALID, "what answers on this socket is no broker: status %d",
+                    status);
     *reply = body;
     *reply_len = n;
     return ERR_OK;

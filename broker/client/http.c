@@ -1,7 +1,8 @@
 /*
- * One HTTP/1.1 reply, as strict as our own proxy is to others: a length or chunks and never both, CRLF line ends only, no folding, no
- * control characters, everything bounded. Lines are collected byte by byte and handed to the one function of their state; bodies are
- * copied in runs. A secret may be in the body, so growing it wipes what it leaves behind.
+ * One HTTP/1.1 reply, as strict as our own proxy is to others: a length or chunks and never both,
+ * CRLF line ends only, no folding, no control characters, everything bounded. Lines are collected
+ * byte by byte and handed to the one function of their state; bodies are copied in runs. A secret
+ * may be in the body, so growing it wipes what it leaves behind.
  */
 #include "client/http.h"
 
@@ -195,9 +196,8 @@ static MUST err_t on_trailer(struct http_reader *r, const char *line, struct why
 }
 
 static err_t (*const on_line[])(struct http_reader *r, const char *line, struct why *why) = {
-    [HTTP_STATUS] = on_status,         [HTTP_FIELD] = on_field,
-    [HTTP_CHUNK_SIZE] = on_chunk_size, [HTTP_CHUNK_END] = on_chunk_end,
-    [HTTP_TRAILER] = on_trailer,
+    [HTTP_STATUS] = on_status,       [HTTP_FIELD] = on_field,     [HTTP_CHUNK_SIZE] = on_chunk_size,
+    [HTTP_CHUNK_END] = on_chunk_end, [HTTP_TRAILER] = on_trailer,
 };
 
 /* ---- bytes */
@@ -258,7 +258,8 @@ void http_head_wipe(struct http_head *h)
     explicit_bzero(h, sizeof(*h));
 }
 
-/* Visible ASCII only (and spaces, where allowed): nothing a caller passes can begin another header or request. */
+/* Visible ASCII only (and spaces, where allowed): nothing a caller passes can begin another header
+ * or request. */
 static bool is_visible(const char *s, bool space)
 {
     for (; *s; s++)

@@ -1,7 +1,9 @@
 /*
- * JSON (RFC 8259) read in place. A grammar check walks the text once with the kinds of the open brackets in a bit stack, so nesting
- * costs a bit and never a stack frame; lookups then walk over values that are known to be well-formed, and still check every bound,
- * because a slice can come from anywhere. Nothing is allocated: a released secret is copied once, by json_text, to where it goes.
+ * JSON (RFC 8259) read in place. A grammar check walks the text once with the kinds of the open
+ * brackets in a bit stack, so nesting costs a bit and never a stack frame; lookups then walk over
+ * values that are known to be well-formed, and still check every bound, because a slice can come
+ * from anywhere. Nothing is allocated: a released secret is copied once, by json_text, to where it
+ * goes.
  */
 #include "client/json.h"
 
@@ -82,7 +84,8 @@ static bool take_hex4(struct scan *s, uint32_t *out)
     return true;
 }
 
-/* After "\u": one code point, a surrogate pair being one. NUL is refused: it would end a C string early. */
+/* After "\u": one code point, a surrogate pair being one. NUL is refused: it would end a C string
+ * early. */
 static bool take_unicode(struct scan *s, uint32_t *out)
 {
     uint32_t hi, lo;
@@ -206,7 +209,8 @@ static char nest_close(const struct nest *n)
 
 enum step { STEP_BAD, STEP_VALUE, STEP_AFTER };
 
-/* At the place of a value: takes a scalar or an empty bracket (STEP_AFTER), or opens one up to its first value (STEP_VALUE). */
+/* At the place of a value: takes a scalar or an empty bracket (STEP_AFTER), or opens one up to its
+ * first value (STEP_VALUE). */
 static enum step take_start(struct scan *s, struct nest *n)
 {
     skip_space(s);

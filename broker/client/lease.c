@@ -1,6 +1,7 @@
 /*
- * Leases and grants as C structures. Each is read by a table of members, so a reply is checked the same way everywhere: a member of the
- * wrong type makes the whole reply invalid, an unknown one is left alone (a newer broker may say more), null is absent.
+ * Leases and grants as C structures. Each is read by a table of members, so a reply is checked the
+ * same way everywhere: a member of the wrong type makes the whole reply invalid, an unknown one is
+ * left alone (a newer broker may say more), null is absent.
  */
 #include "base/auto.h"
 #include "client/json.h"
@@ -12,8 +13,8 @@
 
 static MUST err_t no_sense(const char *what, const char *member, struct why *why)
 {
-    return fail(why, ERR_INVALID, "the broker's %s has no usable \"%s\": is it of another version?", what,
-                member);
+    return fail(why, ERR_INVALID, "the broker's %s has no usable \"%s\": is it of another version?",
+                what, member);
 }
 
 static bool absent(struct json_slice object, const char *key, struct json_slice *value)
@@ -155,7 +156,8 @@ err_t broker_lease(struct broker_client *c, const struct broker_lease_ask *ask,
     ask_add(&a, "}");
     if (a.len >= sizeof(a.text))
         return fail(why, ERR_USAGE, "no credential has a name like this");
-    struct broker_request rq = {.method = "POST", .path = "/v1/leases", .body = a.text, .body_len = a.len};
+    struct broker_request rq = {
+        .method = "POST", .path = "/v1/leases", .body = a.text, .body_len = a.len};
     TRY(broker_call_ok(c, &rq, &reply, &n, why));
     return read_lease(reply, n, out, why);
 }
@@ -170,7 +172,10 @@ err_t broker_lease_renew(struct broker_client *c, const struct broker_lease *lea
         return fail(why, ERR_USAGE, "only a lease with its token can be renewed");
     (void)snprintf(path, sizeof(path), "/v1/leases/%s/renew", lease->id);
     (void)snprintf(body, sizeof(body), ttl_ms > 0 ? "{\"ttl_ms\":%" PRId64 "}" : "{}", ttl_ms);
-    struct broker_request rq = {.method = "POST", .path = path, .token = lease->token, .body = body,
+    struct broker_request rq = {.method = "POST",
+                                .path = path,
+                                .token = lease->token,
+                                .body = body,
                                 .body_len = strlen(body)};
     return broker_call_ok(c, &rq, &reply, &n, why);
 }
@@ -193,10 +198,14 @@ static const struct {
     const char *key;
     size_t at, room;
 } grant_texts[] = {
-#define GRANT_TEXT(member) offsetof(struct broker_grant, member), sizeof(((struct broker_grant *)0)->member)
-    {"credential", GRANT_TEXT(credential)}, {"provider", GRANT_TEXT(provider)},
-    {"kind", GRANT_TEXT(kind)},             {"origin", GRANT_TEXT(origin)},
-    {"username", GRANT_TEXT(username)},     {"reason", GRANT_TEXT(reason)},
+#define GRANT_TEXT(member)                                                                         \
+    offsetof(struct broker_grant, member), sizeof(((struct broker_grant *)0)->member)
+    {"credential", GRANT_TEXT(credential)},
+    {"provider", GRANT_TEXT(provider)},
+    {"kind", GRANT_TEXT(kind)},
+    {"origin", GRANT_TEXT(origin)},
+    {"username", GRANT_TEXT(username)},
+    {"reason", GRANT_TEXT(reason)},
 #undef GRANT_TEXT
 };
 
@@ -239,7 +248,8 @@ err_t broker_grants(struct broker_client *c, struct broker_grant *out, size_t ro
     const char *reply;
     size_t len, at = 0, count = 0;
     TRY(broker_call_ok(c, &rq, &reply, &len, why));
-    if (!json_value(reply, len, &object) || !json_member(object, "grants", &list) || list.p[0] != '[')
+    if (!json_value(reply, len, &object) || !json_member(object, "grants", &list) ||
+        list.p[0] != '[')
         return no_sense("answer", "grants", why);
     for (; json_item(list, &at, &item); count++)
         if (count < room)

@@ -1,6 +1,7 @@
 /*
- * Writes one JSON string (RFC 8259 section 7) into room that the caller gives. Bytes that are no UTF-8 refuse the whole string instead of
- * being replaced: a secret that changed on its way is worse than none.
+ * Writes one JSON string (RFC 8259 section 7) into room that the caller gives. Bytes that are no
+ * UTF-8 refuse the whole string instead of being replaced: a secret that changed on its way is
+ * worse than none.
  */
 #include "base/utf8.h"
 

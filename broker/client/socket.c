@@ -1,6 +1,7 @@
 /*
- * Where the broker's socket is, and how to get through to it. A connect to a Unix socket blocks while the listener's queue is full, so the
- * deadline is set as the socket's send timeout, which the kernel applies to connect too; from then on every wait is a poll.
+ * Where the broker's socket is, and how to get through to it. A connect to a Unix socket blocks
+ * while the listener's queue is full, so the deadline is set as the socket's send timeout, which
+ * the kernel applies to connect too; from then on every wait is a poll.
  */
 #include "client/socket.h"
 
@@ -17,7 +18,8 @@
 #include <sys/un.h>
 #include <time.h>
 
-_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == BROKER_SOCKET_ROOM, "client.h says 108");
+_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == BROKER_SOCKET_ROOM,
+               "client.h says 108");
 
 int64_t socket_now_ms(void)
 {
@@ -43,7 +45,8 @@ static MUST err_t join(const char *dir, const char *sub, const char *name, char 
     int len = snprintf(path, sizeof(path), "%.*s%s%s%s%s", (int)(n < 4096 ? n : 4096), dir,
                        sub ? "/" : "", sub ? sub : "", name ? "/" : "", name ? name : "");
     if (len < 0 || (size_t)len >= sizeof(path))
-        return fail(why, ERR_USAGE, "a socket's path has room for %d bytes, and this one is longer: %s",
+        return fail(why, ERR_USAGE,
+                    "a socket's path has room for %d bytes, and this one is longer: %s",
                     BROKER_SOCKET_ROOM - 1, dir);
     memcpy(out, path, (size_t)len + 1);
     return ERR_OK;
@@ -95,14 +98,18 @@ static MUST err_t no_broker(int no, const char *path, struct why *why)
     switch (no) {
     case ENOENT:
     case ENOTDIR:
-        return fail(why, ERR_NO_BROKER, "no broker at %s: start brokerd, or name this consumer's socket "
-                    "(--socket or CREDENTIAL_BROKER_SOCKET)", path);
+        return fail(why, ERR_NO_BROKER,
+                    "no broker at %s: start brokerd, or name this consumer's socket "
+                    "(--socket or CREDENTIAL_BROKER_SOCKET)",
+                    path);
     case ECONNREFUSED:
         return fail(why, ERR_NO_BROKER, "nobody listens on %s: start brokerd", path);
     case EACCES:
     case EPERM:
-        return fail(why, ERR_NO_BROKER, "uid %u may not use %s: mount this consumer's directory, or let its "
-                    "peer.uid hold this uid", (unsigned)geteuid(), path);
+        return fail(why, ERR_NO_BROKER,
+                    "uid %u may not use %s: mount this consumer's directory, or let its "
+                    "peer.uid hold this uid",
+                    (unsigned)geteuid(), path);
     case EAGAIN:
         return fail(why, ERR_NO_BROKER, "the broker on %s takes no more connections now", path);
     default:
@@ -110,7 +117,8 @@ static MUST err_t no_broker(int no, const char *path, struct why *why)
     }
 }
 
-/* Descriptors 0 to 2 may have been closed for us: our socket must not become somebody's standard error. */
+/* Descriptors 0 to 2 may have been closed for us: our socket must not become somebody's standard
+ * error. */
 static MUST err_t open_socket(int *out, struct why *why)
 {
     AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,5 +1,6 @@
 /*
- * Looks a command up as execvp does. Not left to execvp, because the answer is wanted before the lease.
+ * Looks a command up as execvp does. Not left to execvp, because the answer is wanted before the
+ * lease.
  */
 #include "exec/command.h"
 
@@ -48,7 +49,8 @@ err_t command_find(const char *name, const char *search, char *out, struct why *
     }
     for (const char *p = search ? search : "/usr/local/bin:/bin:/usr/bin";;) {
         size_t n = strcspn(p, ":");
-        int len = snprintf(path, sizeof(path), "%.*s/%s", n > 0 ? (int)n : 1, n > 0 ? p : ".", name);
+        int len =
+            snprintf(path, sizeof(path), "%.*s/%s", n > 0 ? (int)n : 1, n > 0 ? p : ".", name);
         int no = len > 0 && (size_t)len < sizeof(path) ? runnable(path) : ENAMETOOLONG;
         if (no == 0) {
             memcpy(out, path, (size_t)len + 1);

@@ -1,7 +1,7 @@
 /*
- * Builds the environment for execve. Inherited entries are borrowed; only entries that may hold a secret are ours, and those are wiped if
- * the program is not started after all. A value is never blank: some programs take an empty token for a token, and an empty key for
- * "no authentication".
+ * Builds the environment for execve. Inherited entries are borrowed; only entries that may hold a
+ * secret are ours, and those are wiped if the program is not started after all. A value is never
+ * blank: some programs take an empty token for a token, and an empty key for "no authentication".
  */
 #include "exec/environ.h"
 
@@ -91,10 +91,12 @@ static const struct {
     {"{account}", "an account id", offsetof(struct environ_values, account)},
     {"{token}", "a token", offsetof(struct environ_values, token)},
     {"{username}", "a user name", offsetof(struct environ_values, username)},
-    {"{env}", "the name of a variable: enroll it with --env NAME", offsetof(struct environ_values, env)},
+    {"{env}", "the name of a variable: enroll it with --env NAME",
+     offsetof(struct environ_values, env)},
 };
 
-/* What stands at `form`: a placeholder's value, or one plain character; *used is its length there. */
+/* What stands at `form`: a placeholder's value, or one plain character; *used is its length there.
+ */
 static MUST err_t next_piece(const char *form, const struct environ_values *values, size_t *used,
                              const char **piece, struct why *why)
 {
@@ -114,16 +116,16 @@ static MUST err_t next_piece(const char *form, const struct environ_values *valu
 }
 
 /* Writes the expansion where `out` is given; its length in any case. */
-static MUST err_t expand(const char *form, const struct environ_values *values, char *out, size_t *len,
-                         struct why *why)
+static MUST err_t expand(const char *form, const struct environ_values *values, char *out,
+                         size_t *len, struct why *why)
 {
     size_t at = 0, used;
     const char *piece;
     for (; *form; form += used) {
         TRY(next_piece(form, values, &used, &piece, why));
         size_t n = piece ? strlen(piece) : 1;
-        if (out)
-            memcpy(out + at, piece ? piece : form, n);
+        for (size_t i = 0; out && i < n; i++)
+            out[at + i] = piece ? piece[i] : *form;
         at += n;
     }
     *len = at;
@@ -146,9 +148,11 @@ static MUST err_t own(struct environment *e, char *entry, struct why *why)
 {
     size_t n = name_length(entry);
     if (!is_variable(entry, n) || entry[n] != '=' || !entry[n + 1])
-        return fail(why, ERR_INVALID, "\"%.*s\" is no name for a variable", (int)(n < 60 ? n : 60), entry);
+        return fail(why, ERR_INVALID, "\"%.*s\" is no name for a variable", (int)(n < 60 ? n : 60),
+                    entry);
     if (own_named(e, entry, n))
-        return fail(why, ERR_CONFLICT, "two credentials would be in %.*s: choose with --credential", (int)n, entry);
+        return fail(why, ERR_CONFLICT, "two credentials would be in %.*s: choose with --credential",
+                    (int)n, entry);
     if (e->n_own == ENVIRON_OWN)
         return fail(why, ERR_LIMIT, "one program gets %d variables at most", ENVIRON_OWN);
     unset(e, entry, n);

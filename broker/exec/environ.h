@@ -1,6 +1,6 @@
 /*
- * The environment that the program will get: what was inherited, less the variables that conflict, plus ours. Nothing is changed in our
- * own environment, so nothing has to be undone.
+ * The environment that the program will get: what was inherited, less the variables that conflict,
+ * plus ours. Nothing is changed in our own environment, so nothing has to be undone.
  */
 #ifndef EXEC_ENVIRON_H
 #define EXEC_ENVIRON_H
@@ -9,9 +9,10 @@
 
 enum { ENVIRON_OWN = 64 };
 struct environment {
-    char **item;             /* inherited entries (borrowed), NULL-terminated; ours are appended by environ_list */
+    char **
+        item; /* inherited entries (borrowed), NULL-terminated; ours are appended by environ_list */
     size_t n;
-    char *own[ENVIRON_OWN];  /* "NAME=value" that we made */
+    char *own[ENVIRON_OWN]; /* "NAME=value" that we made */
     size_t n_own;
 };
 MUST err_t environ_copy(struct environment *e, char *const *from, struct why *why);
@@ -25,8 +26,9 @@ void environ_unset(struct environment *e, const char *name);
 struct environ_values {
     const char *secret, *file, *dir, *account, *token, *username, *env;
 };
-/* Sets "NAME=…{placeholder}…" in place of what was inherited. ERR_INVALID: the lease lacks what a placeholder stands for, the name is no
- * variable's, or the value is empty; ERR_CONFLICT: set by us before. */
+/* Sets "NAME=…{placeholder}…" in place of what was inherited. ERR_INVALID: the lease lacks what a
+ * placeholder stands for, the name is no variable's, or the value is empty; ERR_CONFLICT: set by us
+ * before. */
 MUST err_t environ_set(struct environment *e, const char *form, const struct environ_values *values,
                        struct why *why);
 /* "NAME=value", unless there is a NAME. */

@@ -1,7 +1,8 @@
 /*
- * Takes the leases of a start. One try is: connect, ask for the grants, choose, lease each; what fails in it is told apart only into "may
- * pass by itself" and "will not", and a try that fails leaves no lease behind. Tries are spaced with growing, jittered pauses, so
- * that a host full of containers does not knock in step when the broker comes back.
+ * Takes the leases of a start. One try is: connect, ask for the grants, choose, lease each; what
+ * fails in it is told apart only into "may pass by itself" and "will not", and a try that fails
+ * leaves no lease behind. Tries are spaced with growing, jittered pauses, so that a host full of
+ * containers does not knock in step when the broker comes back.
  */
 #include "exec/lease.h"
 
@@ -63,7 +64,8 @@ static MUST err_t absolute(const char *socket, char out[PATH_MAX], struct why *w
 {
     const char *slash = strrchr(socket, '/');
     char dir[BROKER_SOCKET_ROOM];
-    (void)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - socket) : 1, slash ? socket : ".");
+    (void)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - socket) : 1,
+                   slash ? socket : ".");
     if (!realpath(dir[0] ? dir : "/", out))
         return fail_errno(why, errno, "cannot find the directory of %s", socket);
     return ERR_OK;
@@ -73,7 +75,8 @@ static MUST err_t check_readable(const char *path, struct why *why)
 {
     AUTO(auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
-        return fail_errno(why, errno, "uid %u cannot read the broker's file %.150s", (unsigned)geteuid(), path);
+        return fail_errno(why, errno, "uid %u cannot read the broker's file %.150s",
+                          (unsigned)geteuid(), path);
     return ERR_OK;
 }
 
@@ -99,16 +102,18 @@ static MUST err_t locate_file(const char *socket, struct exec_lease *l, struct w
 static MUST err_t take_one(const struct exec_options *o, const struct profile_use *use,
                            struct exec_leases *l, struct why *why)
 {
-    struct broker_lease_ask ask = {.credential = use->credential, .delivery = use->way->delivery,
-                                   .ttl_ms = o->ttl_ms, .owner_process = o->owner_process};
+    struct broker_lease_ask ask = {.credential = use->credential,
+                                   .delivery = use->way->delivery,
+                                   .ttl_ms = o->ttl_ms,
+                                   .owner_process = o->owner_process};
     struct exec_lease *item = &l->item[l->n];
     TRY(broker_lease(l->client, &ask, &item->lease, why));
     l->n++; /* from here on it is given back if anything fails */
     item->slot = use->slot;
     item->way = use->way;
     if (strcmp(item->lease.delivery, ask.delivery) != 0)
-        return fail(why, ERR_INVALID, "the broker delivers %s by %s, not by %s", ask.credential, item->lease.delivery,
-                    ask.delivery);
+        return fail(why, ERR_INVALID, "the broker delivers %s by %s, not by %s", ask.credential,
+                    item->lease.delivery, ask.delivery);
     if (strcmp(ask.delivery, "file") == 0)
         return locate_file(broker_socket_path(l->client), item, why);
     if (!item->lease.secret || !item->lease.secret[0])
@@ -116,8 +121,8 @@ static MUST err_t take_one(const struct exec_options *o, const struct profile_us
     return ERR_OK;
 }
 
-static MUST err_t choose(const struct exec_options *o, const struct profile *p, struct profile_grants grants,
-                         struct profile_plan *plan, struct why *why)
+static MUST err_t choose(const struct exec_options *o, const struct profile *p,
+                         struct profile_grants grants, struct profile_plan *plan, struct why *why)
 {
     const char *wish[OPTION_LIST_MAX + 1] = {0};
     if (o->credential.n == 0)
@@ -126,8 +131,8 @@ static MUST err_t choose(const struct exec_options *o, const struct profile *p, 
     return profile_choose_named(p, grants, wish, plan, why);
 }
 
-static MUST err_t take_all(const struct exec_options *o, const struct profile *p, struct exec_leases *l,
-                           struct why *why)
+static MUST err_t take_all(const struct exec_options *o, const struct profile *p,
+                           struct exec_leases *l, struct why *why)
 {
     AUTO(auto_free) struct broker_grant *grant = calloc(PROFILE_GRANTS, sizeof(*grant));
     struct profile_grants grants = {.grant = grant};
@@ -183,7 +188,8 @@ static int64_t next_pause(unsigned tries)
 {
     uint32_t random = 0;
     int64_t pause = tries < 6 ? (int64_t)PAUSE_FIRST_MS << tries : PAUSE_MOST_MS;
-    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* without it there is no jitter, and no harm */
+    (void)!getrandom(&random, sizeof(random),
+                     GRND_NONBLOCK); /* without it there is no jitter, and no harm */
     return pause / 2 + (int64_t)(random % (uint32_t)pause);
 }
 
@@ -201,8 +207,8 @@ static int timeout_for(int64_t left_ms, bool waits)
     return left_ms > PAUSE_FIRST_MS ? (int)left_ms : PAUSE_FIRST_MS;
 }
 
-err_t exec_leases_take(const struct exec_options *o, const struct profile *p, struct exec_leases *out,
-                       struct why *why)
+err_t exec_leases_take(const struct exec_options *o, const struct profile *p,
+                       struct exec_leases *out, struct why *why)
 {
     int64_t until = now_ms() + o->wait_ms;
     for (unsigned tries = 0;; tries++) {

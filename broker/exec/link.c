@@ -1,7 +1,8 @@
 /*
- * Puts a symlink to a projected file where a program expects its login, so that the program's directory stays its own and writable, and only
- * the credential leaves it. A file that is there already is somebody's login: overwriting it would lose it, and starting beside it would
- * use it, so both are refused.
+ * Puts a symlink to a projected file where a program expects its login, so that the program's
+ * directory stays its own and writable, and only the credential leaves it. A file that is there
+ * already is somebody's login: overwriting it would lose it, and starting beside it would use it,
+ * so both are refused.
  */
 #include "exec/link.h"
 
@@ -58,10 +59,13 @@ err_t link_place(const char *dir, const char *name, const char *target, struct w
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return fail_errno(why, errno, "cannot make %s, where the program looks for its login", dir);
     if (lstat(path, &st) < 0)
-        return errno == ENOENT ? put(path, target, why) : fail_errno(why, errno, "cannot look at %s", path);
+        return errno == ENOENT ? put(path, target, why)
+                               : fail_errno(why, errno, "cannot look at %s", path);
     if (!S_ISLNK(st.st_mode))
-        return fail(why, ERR_EXISTS, "%s is a login of its own, which the program would use: enroll it and move it away",
-                    path);
+        return fail(
+            why, ERR_EXISTS,
+            "%s is a login of its own, which the program would use: enroll it and move it away",
+            path);
     ssize_t n = readlink(path, to, sizeof(to) - 1);
     if (n < 0)
         return fail_errno(why, errno, "cannot read the link %s", path);

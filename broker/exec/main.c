@@ -1,8 +1,9 @@
 /*
- * broker-exec: leases, sets the environment, and becomes the program. Static, libc only, nothing on standard output, and gone by execve:
- * same pid, so a lease that is owned by its process lives exactly as long as the program, and stdio, signals and exit status are the
- * program's own without a copy loop. The order is: read the line, find the program, lease, build its environment, link files, become
- * it. Until the last step nothing is changed but leases, and those are given back.
+ * broker-exec: leases, sets the environment, and becomes the program. Static, libc only, nothing on
+ * standard output, and gone by execve: same pid, so a lease that is owned by its process lives
+ * exactly as long as the program, and stdio, signals and exit status are the program's own without
+ * a copy loop. The order is: read the line, find the program, lease, build its environment, link
+ * files, become it. Until the last step nothing is changed but leases, and those are given back.
  */
 #include "base/auto.h"
 #include "exec/command.h"
@@ -16,7 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A block of codes that programs leave alone: 125 to 127 mean the same in env, nohup, timeout and docker run; 2 is taken by many. */
+/* A block of codes that programs leave alone: 125 to 127 mean the same in env, nohup, timeout and
+ * docker run; 2 is taken by many. */
 enum { EXIT_USAGE = 124, EXIT_NO_CREDENTIAL = 125, EXIT_CANNOT_RUN = 126, EXIT_NO_COMMAND = 127 };
 
 extern char **environ;
@@ -25,7 +27,8 @@ extern char **environ;
 static int refuse(int status, err_t e, const struct why *why)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)dprintf(STDERR_FILENO, "broker-exec: %s [%s]\n", why->text[0] ? why->text : err_text(e), err_wire(e));
+    (void)dprintf(STDERR_FILENO, "broker-exec: %s [%s]\n", why->text[0] ? why->text : err_text(e),
+                  err_wire(e));
     return status;
 }
 
@@ -57,7 +60,8 @@ static void unset_all(struct environment *env, const char *const *names)
 static const char *const *conflicts_of(const struct exec_lease *l)
 {
     char name[64];
-    const char *set = l->way->set, *form = set && strncmp(set, "{env}", 5) == 0 ? l->lease.env_name : set;
+    const char *set = l->way->set,
+               *form = set && strncmp(set, "{env}", 5) == 0 ? l->lease.env_name : set;
     size_t n = form ? strcspn(form, "=") : 0;
     if (l->slot->conflicts || n == 0 || n >= sizeof(name))
         return l->slot->conflicts;
@@ -68,9 +72,13 @@ static const char *const *conflicts_of(const struct exec_lease *l)
 
 static MUST err_t set_variable(struct environment *env, const struct exec_lease *l, struct why *why)
 {
-    struct environ_values values = {.secret = l->lease.secret, .file = l->file, .dir = l->dir,
-                                    .account = l->lease.account, .token = l->lease.token,
-                                    .username = l->lease.username, .env = l->lease.env_name};
+    struct environ_values values = {.secret = l->lease.secret,
+                                    .file = l->file,
+                                    .dir = l->dir,
+                                    .account = l->lease.account,
+                                    .token = l->lease.token,
+                                    .username = l->lease.username,
+                                    .env = l->lease.env_name};
     return l->way->set ? environ_set(env, l->way->set, &values, why) : ERR_OK;
 }
 
@@ -87,7 +95,8 @@ static MUST err_t build_environment(struct environment *env, const struct profil
     return ERR_OK;
 }
 
-static MUST err_t place_file(const struct environment *env, const struct exec_lease *l, struct why *why)
+static MUST err_t place_file(const struct environment *env, const struct exec_lease *l,
+                             struct why *why)
 {
     const struct profile_way *way = l->way;
     const char *dir = environ_get(env, way->link_env), *home = environ_get(env, "HOME");
@@ -95,15 +104,16 @@ static MUST err_t place_file(const struct environment *env, const struct exec_le
     if (dir && dir[0])
         return link_place(dir, way->link_file, l->file, why);
     if (!home || home[0] != '/')
-        return fail(why, ERR_INVALID, "neither %s nor HOME says where %s looks for its login", way->link_env,
-                    l->slot->name);
+        return fail(why, ERR_INVALID, "neither %s nor HOME says where %s looks for its login",
+                    way->link_env, l->slot->name);
     int n = snprintf(path, sizeof(path), "%s/%s", home, way->link_home);
     if (n < 0 || (size_t)n >= sizeof(path))
         return fail(why, ERR_INVALID, "HOME is too long");
     return link_place(path, way->link_file, l->file, why);
 }
 
-static MUST err_t place_files(const struct environment *env, const struct exec_leases *leases, struct why *why)
+static MUST err_t place_files(const struct environment *env, const struct exec_leases *leases,
+                              struct why *why)
 {
     for (size_t i = 0; i < leases->n; i++)
         if (leases->item[i].way->link_file)
@@ -117,9 +127,11 @@ static MUST err_t become(const char *path, char **argv, struct environment *env,
 {
     (void)execve(path, argv, environ_list(env));
     if (errno == ENOEXEC)
-        return fail(why, ERR_PERMISSION, "%.150s is no program: does the script lack its #! line?", path);
+        return fail(why, ERR_PERMISSION, "%.150s is no program: does the script lack its #! line?",
+                    path);
     if (errno == E2BIG)
-        return fail(why, ERR_PERMISSION, "%.150s: the arguments and the environment are too large", path);
+        return fail(why, ERR_PERMISSION, "%.150s: the arguments and the environment are too large",
+                    path);
     return fail_errno(why, errno, "%.150s cannot be run", path);
 }
 

@@ -1,5 +1,6 @@
 /*
- * The rows of broker-exec's options, and what must hold between them. Everything behind the first operand belongs to the program.
+ * The rows of broker-exec's options, and what must hold between them. Everything behind the first
+ * operand belongs to the program.
  */
 #include "exec/options.h"
 
@@ -9,12 +10,16 @@
 
 #define AT(member) offsetof(struct exec_options, member)
 static const struct option_row rows[] = {
-    {"credential", OPTION_LIST, AT(credential), "NAME[=DELIVERY]", "lease this one (may be repeated); else those that fit the profile"},
-    {"profile", OPTION_TEXT, AT(profile), "PROFILE", "how the program takes its login; else by its name, else env"},
-    {"socket", OPTION_TEXT, AT(socket), "PATH", "the consumer's socket, or its directory; else CREDENTIAL_BROKER_SOCKET"},
+    {"credential", OPTION_LIST, AT(credential), "NAME[=DELIVERY]",
+     "lease this one (may be repeated); else those that fit the profile"},
+    {"profile", OPTION_TEXT, AT(profile), "PROFILE",
+     "how the program takes its login; else by its name, else env"},
+    {"socket", OPTION_TEXT, AT(socket), "PATH",
+     "the consumer's socket, or its directory; else CREDENTIAL_BROKER_SOCKET"},
     {"wait", OPTION_TIME, AT(wait_ms), "TIME", "go on trying while the broker is away or locked"},
     {"ttl", OPTION_TIME, AT(ttl_ms), "TIME", "how long the leases live; else as granted"},
-    {"owner", OPTION_TEXT, AT(owner), "process|none", "leases end with the program (process, as it is by default) or not"},
+    {"owner", OPTION_TEXT, AT(owner), "process|none",
+     "leases end with the program (process, as it is by default) or not"},
     {"print-profile", OPTION_TEXT, AT(print_profile), "PROFILE", "show what a profile does"},
     {"list-profiles", OPTION_FLAG, AT(list_profiles), NULL, "show the names of the profiles"},
     {"help", OPTION_FLAG, AT(help), NULL, "show this"},
@@ -46,10 +51,11 @@ err_t exec_options_read(char **argv, struct exec_options *out, struct why *why)
 
 void exec_options_help(FILE *out)
 {
-    (void)fputs("Usage: broker-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n\n"
-                "Leases credentials from the broker and becomes COMMAND with them in its environment.\n"
-                "Prints nothing on standard output; without its credentials, COMMAND is not started.\n\n",
-                out);
+    (void)fputs(
+        "Usage: broker-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n\n"
+        "Leases credentials from the broker and becomes COMMAND with them in its environment.\n"
+        "Prints nothing on standard output; without its credentials, COMMAND is not started.\n\n",
+        out);
     options_help(&options, out);
     (void)fputs("\nExit status, unless it is COMMAND's own: 124 the command line is not usable,\n"
                 "125 no credential (the line on standard error ends with the reason in brackets),\n"

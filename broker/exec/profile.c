@@ -1,11 +1,12 @@
 /*
- * Which credential goes in which slot of a profile, and by which way: pure, over the table and the consumer's grants. It never guesses: two
- * grants that fit alike are an error that names both, and what was asked for by name is met or refused, never replaced.
+ * Which credential goes in which slot of a profile, and by which way: pure, over the table and the
+ * consumer's grants. It never guesses: two grants that fit alike are an error that names both, and
+ * what was asked for by name is met or refused, never replaced.
  */
 #include "exec/profile.h"
 
 #include "base/auto.h"
-#include "cli/options.h"
+#include "base/options.h"
 
 #include <string.h>
 
@@ -17,7 +18,8 @@ struct words {
 
 static void words_add(struct words *w, const char *separator, const char *word)
 {
-    int n = snprintf(w->text + w->len, sizeof(w->text) - w->len, "%s%s", w->len > 0 ? separator : "", word);
+    int n = snprintf(w->text + w->len, sizeof(w->text) - w->len, "%s%s",
+                     w->len > 0 ? separator : "", word);
     w->len += n > 0 ? (size_t)n : 0;
     if (w->len >= sizeof(w->text))
         w->len = sizeof(w->text) - 1;
@@ -39,7 +41,8 @@ err_t profile_find(const char *name, const struct profile **out, struct why *why
         words_add(&known, ", ", p->name);
     }
     if (meant)
-        return fail(why, ERR_USAGE, "there is no profile %.40s: did you mean %s?", name, meant->name);
+        return fail(why, ERR_USAGE, "there is no profile %.40s: did you mean %s?", name,
+                    meant->name);
     return fail(why, ERR_USAGE, "there is no profile %.40s: there are %s", name, known.text);
 }
 
@@ -48,8 +51,8 @@ const struct profile *profile_for_command(const char *command)
     const char *slash = strrchr(command, '/'), *base = slash ? slash + 1 : command;
     const struct profile *p = profiles;
     for (; p->name; p++) {
-        for (size_t i = 0; p->command[i]; i++)
-            if (strcmp(p->command[i], base) == 0)
+        for (const char *const *c = p->command; c && *c; c++)
+            if (strcmp(*c, base) == 0)
                 return p;
         if (strcmp(p->name, "env") == 0)
             return p;
@@ -64,14 +67,15 @@ static bool matches(const char *want, const char *have)
     return !want || strcmp(want, have) == 0;
 }
 
-static bool way_fits(const struct profile_way *way, const struct broker_grant *g, const char *delivery)
+static bool way_fits(const struct profile_way *way, const struct broker_grant *g,
+                     const char *delivery)
 {
     return matches(way->provider, g->provider) && matches(way->kind, g->kind) &&
            matches(delivery, way->delivery) && broker_grant_delivers(g, way->delivery);
 }
 
-static const struct profile_way *first_way(const struct profile_slot *slot, const struct broker_grant *g,
-                                           const char *delivery)
+static const struct profile_way *first_way(const struct profile_slot *slot,
+                                           const struct broker_grant *g, const char *delivery)
 {
     for (const struct profile_way *way = slot->way; way->delivery; way++)
         if (way_fits(way, g, delivery))
@@ -93,7 +97,8 @@ static void describe_ways(const struct profile *p, struct words *out)
     for (const struct profile_slot *slot = p->slot; slot->name; slot++)
         for (const struct profile_way *way = slot->way; way->delivery; way++) {
             const char *provider = way->provider ? way->provider : "any";
-            bool same = way > slot->way && (way - 1)->provider && strcmp((way - 1)->provider, provider) == 0;
+            bool same = way > slot->way && (way - 1)->provider &&
+                        strcmp((way - 1)->provider, provider) == 0;
             if (same) {
                 words_add(out, " or ", way->delivery);
                 continue;
@@ -114,8 +119,8 @@ static MUST err_t every_grant(const struct profile_slot *slot, struct profile_gr
         if (!way)
             continue;
         if (!g->provider[0])
-            return fail(why, ERR_NEEDS_LOGIN, "the credential %s is granted here but not enrolled yet",
-                        g->credential);
+            return fail(why, ERR_NEEDS_LOGIN,
+                        "the credential %s is granted here but not enrolled yet", g->credential);
         TRY(add_use(plan, (struct profile_use){slot, way, g->credential}, why));
     }
     return ERR_OK;
@@ -123,7 +128,8 @@ static MUST err_t every_grant(const struct profile_slot *slot, struct profile_gr
 
 /* The one grant for `way`: a usable one before one that is not. */
 static MUST err_t one_grant(const struct profile_slot *slot, const struct profile_way *way,
-                            struct profile_grants grants, struct profile_plan *plan, struct why *why)
+                            struct profile_grants grants, struct profile_plan *plan,
+                            struct why *why)
 {
     const struct broker_grant *best = NULL;
     struct words alike = {.len = 0};
@@ -141,7 +147,8 @@ static MUST err_t one_grant(const struct profile_slot *slot, const struct profil
         words_add(&alike, ", ", g->credential);
     }
     if (n > 1)
-        return fail(why, ERR_CONFLICT, "several credentials fit %s (%s): choose one with --credential", slot->name,
+        return fail(why, ERR_CONFLICT,
+                    "several credentials fit %s (%s): choose one with --credential", slot->name,
                     alike.text);
     return best ? add_use(plan, (struct profile_use){slot, way, best->credential}, why) : ERR_OK;
 }
@@ -157,7 +164,8 @@ static MUST err_t fill_slot(const struct profile_slot *slot, struct profile_gran
     return ERR_OK;
 }
 
-static MUST err_t nothing_fits(const struct profile *p, struct profile_grants grants, struct why *why)
+static MUST err_t nothing_fits(const struct profile *p, struct profile_grants grants,
+                               struct why *why)
 {
     struct words have = {.len = 0}, want = {.len = 0};
     describe_ways(p, &want);
@@ -166,12 +174,12 @@ static MUST err_t nothing_fits(const struct profile *p, struct profile_grants gr
         words_add(&have, ", ", g->credential);
         words_add(&have, " ", g->provider[0] ? g->deliver : "(not enrolled)");
     }
-    return fail(why, ERR_DENIED, "no grant fits profile %s; it takes %.100s; granted here: %.60s", p->name,
-                want.text, grants.n > 0 ? have.text : "nothing");
+    return fail(why, ERR_DENIED, "no grant fits profile %s; it takes %.100s; granted here: %.60s",
+                p->name, want.text, grants.n > 0 ? have.text : "nothing");
 }
 
-err_t profile_choose(const struct profile *p, struct profile_grants grants, struct profile_plan *out,
-                     struct why *why)
+err_t profile_choose(const struct profile *p, struct profile_grants grants,
+                     struct profile_plan *out, struct why *why)
 {
     struct profile_plan plan = {.n = 0};
     for (const struct profile_slot *slot = p->slot; slot->name; slot++)
@@ -184,15 +192,18 @@ err_t profile_choose(const struct profile *p, struct profile_grants grants, stru
 
 /* ---- wishes */
 
-static const struct broker_grant *grant_named(struct profile_grants grants, const char *name, size_t n)
+static const struct broker_grant *grant_named(struct profile_grants grants, const char *name,
+                                              size_t n)
 {
     for (size_t i = 0; i < grants.n; i++)
-        if (strlen(grants.grant[i].credential) == n && memcmp(grants.grant[i].credential, name, n) == 0)
+        if (strlen(grants.grant[i].credential) == n &&
+            memcmp(grants.grant[i].credential, name, n) == 0)
             return &grants.grant[i];
     return NULL;
 }
 
-static const struct profile_use *slot_taken(const struct profile_plan *plan, const struct profile_slot *slot)
+static const struct profile_use *slot_taken(const struct profile_plan *plan,
+                                            const struct profile_slot *slot)
 {
     for (size_t i = 0; i < plan->n && !slot->every; i++)
         if (plan->use[i].slot == slot)
@@ -213,32 +224,36 @@ static MUST err_t place(const struct profile *p, const struct broker_grant *g, c
         taken = other ? other : taken;
     }
     if (taken)
-        return fail(why, ERR_CONFLICT, "%s and %s are both for %s, which takes one credential", taken->credential,
-                    g->credential, taken->slot->name);
+        return fail(why, ERR_CONFLICT, "%s and %s are both for %s, which takes one credential",
+                    taken->credential, g->credential, taken->slot->name);
     describe_ways(p, &want);
-    return fail(why, ERR_CONFLICT, "profile %s has no use for %.64s (%s %s, granted %.60s)%s%s; it takes %.90s", p->name,
-                g->credential, g->provider, g->kind, g->deliver, delivery ? " by " : "", delivery ? delivery : "",
-                want.text);
+    return fail(why, ERR_CONFLICT,
+                "profile %s has no use for %.64s (%s %s, granted %.60s)%s%s; it takes %.90s",
+                p->name, g->credential, g->provider, g->kind, g->deliver, delivery ? " by " : "",
+                delivery ? delivery : "", want.text);
 }
 
-static MUST err_t grant_wish(const struct profile *p, struct profile_grants grants, const char *wish,
-                             struct profile_plan *plan, struct why *why)
+static MUST err_t grant_wish(const struct profile *p, struct profile_grants grants,
+                             const char *wish, struct profile_plan *plan, struct why *why)
 {
     size_t n = strcspn(wish, "=");
     const char *delivery = wish[n] == '=' ? wish + n + 1 : NULL;
     if (n == 0 || (delivery && !delivery[0]))
-        return fail(why, ERR_USAGE, "--credential wants NAME or NAME=DELIVERY, not \"%.80s\"", wish);
+        return fail(why, ERR_USAGE, "--credential wants NAME or NAME=DELIVERY, not \"%.80s\"",
+                    wish);
     const struct broker_grant *g = grant_named(grants, wish, n);
     if (!g)
-        return fail(why, ERR_DENIED, "this consumer has no grant for %.*s: broker-cli grant gives one",
+        return fail(why, ERR_DENIED,
+                    "this consumer has no grant for %.*s: broker-cli grant gives one",
                     (int)(n < 64 ? n : 64), wish);
     if (!g->provider[0])
-        return fail(why, ERR_NEEDS_LOGIN, "the credential %s is granted here but not enrolled yet", g->credential);
+        return fail(why, ERR_NEEDS_LOGIN, "the credential %s is granted here but not enrolled yet",
+                    g->credential);
     return place(p, g, delivery, plan, why);
 }
 
-err_t profile_choose_named(const struct profile *p, struct profile_grants grants, const char *const *wish,
-                           struct profile_plan *out, struct why *why)
+err_t profile_choose_named(const struct profile *p, struct profile_grants grants,
+                           const char *const *wish, struct profile_plan *out, struct why *why)
 {
     struct profile_plan plan = {.n = 0};
     for (; *wish; wish++)
@@ -257,13 +272,13 @@ static void print_list(FILE *out, const char *title, const char *const *item)
 
 static void print_way(FILE *out, const struct profile_way *way)
 {
-    (void)fprintf(out, "    %s%s%s by %s:", way->provider ? way->provider : "any credential", way->kind ? " " : "",
-                  way->kind ? way->kind : "", way->delivery);
+    (void)fprintf(out, "    %s%s%s by %s:", way->provider ? way->provider : "any credential",
+                  way->kind ? " " : "", way->kind ? way->kind : "", way->delivery);
     if (way->set)
         (void)fprintf(out, " sets %s", way->set);
     if (way->link_file)
-        (void)fprintf(out, " links $%s/%s (else ~/%s/%s)", way->link_env, way->link_file, way->link_home,
-                      way->link_file);
+        (void)fprintf(out, " links $%s/%s (else ~/%s/%s)", way->link_env, way->link_file,
+                      way->link_home, way->link_file);
     (void)fputc('\n', out);
 }
 
@@ -273,7 +288,8 @@ void profile_print(const struct profile *p, FILE *out)
     print_list(out, "  taken by itself for the command", p->command);
     for (const struct profile_slot *slot = p->slot; slot->name; slot++) {
         (void)fprintf(out, "  %s, %s\n", slot->name,
-                      slot->every ? "every grant that fits:" : "one credential, the first that fits of:");
+                      slot->every ? "every grant that fits:"
+                                  : "one credential, the first that fits of:");
         for (const struct profile_way *way = slot->way; way->delivery; way++)
             print_way(out, way);
         print_list(out, "    unsets", slot->conflicts);

@@ -1,6 +1,7 @@
 /*
- * What a program needs to find its login, as data (profiles.c), and the choice of grants for it (profile.c). A profile has slots: one
- * slot takes one credential, in the first of its ways that a grant fits. Facts about the programs: each row says what was measured.
+ * What a program needs to find its login, as data (profiles.c), and the choice of grants for it
+ * (profile.c). A profile has slots: one slot takes one credential, in the first of its ways that a
+ * grant fits. Facts about the programs: each row says what was measured.
  */
 #ifndef EXEC_PROFILE_H
 #define EXEC_PROFILE_H
@@ -8,31 +9,36 @@
 #include <broker/client.h>
 #include <stdio.h>
 
-/* Placeholders in `set`: {secret} {file} {dir} {account} {token} {username} {env}, each from the lease; `dir` holds `file`. */
+/* Placeholders in `set`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
+ * lease; `dir` holds `file`. */
 struct profile_way {
-    const char *provider;  /* NULL: any */
-    const char *kind;      /* "login", "api_key" …; NULL: any */
-    const char *delivery;
-    const char *set;       /* "NAME={secret}"; NULL: no variable */
-    /* Where the program looks for the file, a symlink to the projected one: $link_env, else $HOME/link_home, and link_file in it. */
+    const char *provider; /* NULL: any */
+    const char *kind;     /* "login", "api_key" …; NULL: any */
+    const char *delivery; /* NULL ends a list of ways */
+    const char *set;      /* "NAME={secret}"; NULL: no variable */
+    /* Where the program looks for the file, a symlink to the projected one: $link_env, else
+     * $HOME/link_home, and link_file in it. */
     const char *link_env, *link_home, *link_file;
 };
-enum { PROFILE_WAYS = 8, PROFILE_SLOTS = 4, PROFILE_COMMANDS = 2, PROFILE_USES = 32, PROFILE_GRANTS = 256 };
+enum { PROFILE_USES = 32, PROFILE_GRANTS = 256 };
 struct profile_slot {
-    const char *name;              /* "claude"; NULL ends the slots */
+    const char *name;              /* "claude"; NULL ends a list of slots */
+    const struct profile_way *way; /* in order of preference */
+    const char *const *conflicts;  /* variables that would win over, or leak beside, what we set;
+                                      NULL:  the family of what is set */
     bool every;                    /* takes each grant that fits, not one */
-    const char *const *conflicts;  /* variables that would win over, or leak beside, what we set; NULL: none */
-    struct profile_way way[PROFILE_WAYS + 1]; /* in order of preference; one without a delivery ends them */
 };
 struct profile {
     const char *name, *title;
-    const char *command[PROFILE_COMMANDS + 1]; /* names of programs that this profile is taken for without --profile */
-    const char *const *constants;  /* "NAME=value", set where the environment has no NAME; NULL: none */
-    struct profile_slot slot[PROFILE_SLOTS + 1];
+    const struct profile_slot *slot;
+    const char *const
+        *command; /* programs that this profile is taken for without --profile; or NULL */
+    const char *const *constants; /* "NAME=value", set where the environment has no NAME; or NULL */
 };
 
-extern const struct profile profiles[];  /* ends with a NULL name */
-/* Other variables that name the same login as `variable` does (NULL-terminated, `variable` may be among them); NULL: none known. */
+extern const struct profile profiles[]; /* ends with a NULL name */
+/* Other variables that name the same login as `variable` does (NULL-terminated, `variable` may be
+ * among them); NULL: none known. */
 const char *const *profile_family(const char *variable);
 
 /* ERR_USAGE, with the name that was meant, if it looks like one. */
@@ -43,7 +49,7 @@ const struct profile *profile_for_command(const char *command);
 struct profile_use {
     const struct profile_slot *slot;
     const struct profile_way *way;
-    const char *credential;        /* views into the grants, or the command line */
+    const char *credential; /* views into the grants, or the command line */
 };
 struct profile_plan {
     struct profile_use use[PROFILE_USES];
@@ -53,12 +59,13 @@ struct profile_grants {
     const struct broker_grant *grant;
     size_t n;
 };
-/* Without a wish: per slot the grant that fits its first way; ERR_DENIED when none does for any slot, ERR_CONFLICT when two fit alike:
- * names them. */
+/* Without a wish: per slot the grant that fits its first way; ERR_DENIED when none does for any
+ * slot, ERR_CONFLICT when two fit alike: names them. */
 MUST err_t profile_choose(const struct profile *p, struct profile_grants grants,
                           struct profile_plan *out, struct why *why);
-/* With wishes ("NAME" or "NAME=DELIVERY", all of them are met): ERR_DENIED no such grant, ERR_NEEDS_LOGIN not enrolled,
- * ERR_CONFLICT two for one slot or no way for it, ERR_USAGE a malformed one. */
+/* With wishes ("NAME" or "NAME=DELIVERY", all of them are met): ERR_DENIED no such grant,
+ * ERR_NEEDS_LOGIN not enrolled, ERR_CONFLICT two for one slot or no way for it, ERR_USAGE a
+ * malformed one. */
 MUST err_t profile_choose_named(const struct profile *p, struct profile_grants grants,
                                 const char *const *wish, struct profile_plan *out, struct why *why);
 

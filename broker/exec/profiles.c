@@ -1,10 +1,12 @@
 /*
- * THE table of profiles: every fact broker-exec knows about a program. Adding a program is a row; no code asks which one it is.
+ * THE table of profiles: every fact broker-exec knows about a program. Adding a program is a row;
+ * no code asks which one it is.
  *
- * Order inside a slot is preference: a file first, because it is replaced before it expires and a running program takes the new one at
- * its next request, while an environment never changes; then the login's short token; a raw key last. Conflicting variables
- * are those that the program would take instead of ours, or beside it; they are unset, because DeerFlow and others read a blank one as a
- * value.
+ * Order inside a slot is preference: a file first, because it is replaced before it expires and a
+ * running program takes the new one at its next request, while an environment never changes; then
+ * the login's short token; a raw key last. Conflicting variables are those that the program would
+ * take instead of ours, or beside it; they are unset, because DeerFlow and others read a blank one
+ * as a value.
  */
 #include "exec/profile.h"
 
@@ -32,8 +34,12 @@ static const char *const codex_variables[] = {
     "CODEX_API_KEY", "CODEX_AUTH_PATH", "CODEX_REFRESH_TOKEN_URL_OVERRIDE", "OPENAI_API_KEY", NULL,
 };
 static const char *const gemini_variables[] = {
-    "GEMINI_API_KEY",         "GOOGLE_API_KEY",           "GOOGLE_APPLICATION_CREDENTIALS",
-    "GOOGLE_GENAI_USE_GCA",   "GOOGLE_GENAI_USE_VERTEXAI", NULL,
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_GENAI_USE_GCA",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    NULL,
 };
 static const char *const only_codex_file[] = {"CODEX_AUTH_PATH", NULL};
 static const char *const only_openai_key[] = {"OPENAI_API_KEY", NULL};
@@ -47,56 +53,89 @@ static const char *const claude_quiet[] = {
     NULL,
 };
 
-/* The three that hold for whatever reads a Claude token from the environment. */
-#define CLAUDE_BY_VARIABLE                                                                       \
-    {"claude", "login", "access_token", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},              \
-    {"claude", "setup_token", "secret", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},              \
-    {"anthropic", "api_key", "secret", .set = "ANTHROPIC_API_KEY={secret}"}
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define CLAUDE_SLOT                                                                              \
-    {"claude", .conflicts = claude_variables,                                                    \
-     .way = {{"claude", "login", "file", .link_env = "CLAUDE_CONFIG_DIR", .link_home = ".claude", \
-              .link_file = ".credentials.json"},                                                 \
-             CLAUDE_BY_VARIABLE}}
+/* ---- ways and slots */
 
-/* `codex exec` reads CODEX_API_KEY and no other program of the family does without being told; auth.json serves them all. */
-#define CODEX_SLOT                                                                               \
-    {"codex", .conflicts = codex_variables,                                                      \
-     .way = {{"codex", "login", "file", .link_env = "CODEX_HOME", .link_home = ".codex",         \
-              .link_file = "auth.json"},                                                         \
-             {"codex", "api_key", "secret", .set = "CODEX_API_KEY={secret}"},                    \
-             {"openai", "api_key", "secret", .set = "CODEX_API_KEY={secret}"}}}
+static const struct profile_way claude_ways[] = {
+    {"claude", "login", "file", NULL, "CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"},
+    {"claude", "login", "access_token", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
+    {"claude", "setup_token", "secret", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
+    {"anthropic", "api_key", "secret", .set = "ANTHROPIC_API_KEY={secret}"},
+    {.delivery = NULL},
+};
+/* `codex exec` reads CODEX_API_KEY and no other program of the family does without being told;
+ * auth.json serves them all. */
+static const struct profile_way codex_ways[] = {
+    {"codex", "login", "file", NULL, "CODEX_HOME", ".codex", "auth.json"},
+    {"codex", "api_key", "secret", .set = "CODEX_API_KEY={secret}"},
+    {"openai", "api_key", "secret", .set = "CODEX_API_KEY={secret}"},
+    {.delivery = NULL},
+};
+static const struct profile_way gemini_ways[] = {
+    {"gemini", "api_key", "secret", .set = "GEMINI_API_KEY={secret}"},
+    {.delivery = NULL},
+};
+/* DeerFlow is told the paths, so nothing is linked. */
+static const struct profile_way deerflow_claude_ways[] = {
+    {"claude", "login", "file", .set = "CLAUDE_CODE_CREDENTIALS_PATH={file}"},
+    {"claude", "login", "access_token", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
+    {"claude", "setup_token", "secret", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
+    {"anthropic", "api_key", "secret", .set = "ANTHROPIC_API_KEY={secret}"},
+    {.delivery = NULL},
+};
+static const struct profile_way deerflow_codex_ways[] = {
+    {"codex", "login", "file", .set = "CODEX_AUTH_PATH={file}"},
+    {.delivery = NULL},
+};
+static const struct profile_way deerflow_openai_ways[] = {
+    {"openai", "api_key", "secret", .set = "OPENAI_API_KEY={secret}"},
+    {.delivery = NULL},
+};
+/* The model's key has the name that DeepEye gives it; the others say their own. */
+static const struct profile_way deepeye_ways[] = {
+    {"openai", "api_key", "secret", .set = "LLM_API_KEY={secret}"},
+    {NULL, NULL, "secret", .set = "{env}={secret}"},
+    {.delivery = NULL},
+};
+static const struct profile_way env_ways[] = {
+    {NULL, NULL, "access_token", .set = "{env}={secret}"},
+    {NULL, NULL, "secret", .set = "{env}={secret}"},
+    {.delivery = NULL},
+};
 
-#define GEMINI_SLOT                                                                              \
-    {"gemini", .conflicts = gemini_variables,                                                    \
-     .way = {{"gemini", "api_key", "secret", .set = "GEMINI_API_KEY={secret}"}}}
+static const struct profile_slot claude_slots[] = {{"claude", claude_ways, claude_variables, false},
+                                                   {0}};
+static const struct profile_slot codex_slots[] = {{"codex", codex_ways, codex_variables, false},
+                                                  {0}};
+static const struct profile_slot gemini_slots[] = {{"gemini", gemini_ways, gemini_variables, false},
+                                                   {0}};
+/* A gateway serves several models: what it has of others' keys is left alone. */
+static const struct profile_slot deerflow_slots[] = {
+    {"claude", deerflow_claude_ways, claude_variables, false},
+    {"codex", deerflow_codex_ways, only_codex_file, false},
+    {"openai", deerflow_openai_ways, only_openai_key, false},
+    {"gemini", gemini_ways, gemini_variables, false},
+    {0},
+};
+/* One service, exactly its secrets: the grants of its consumer. */
+static const struct profile_slot deepeye_slots[] = {{"secret", deepeye_ways, NULL, true}, {0}};
+static const struct profile_slot env_slots[] = {{"secret", env_ways, NULL, true}, {0}};
+
+/* ---- the table */
 
 const struct profile profiles[] = {
-    {"claude-code", "Claude Code", {"claude"}, claude_quiet, {CLAUDE_SLOT}},
-    {"claude-acp", "Claude over ACP", {"claude-agent-acp", "claude-code-acp"}, claude_quiet, {CLAUDE_SLOT}},
-    {"codex", "Codex", {"codex"}, NULL, {CODEX_SLOT}},
-    {"codex-acp", "Codex over ACP", {"codex-acp"}, NULL, {CODEX_SLOT}},
-    {"gemini", "Gemini CLI", {"gemini"}, NULL, {GEMINI_SLOT}},
-    /* Reads paths, so nothing is linked. It serves several models: what it has of others' keys is left alone. */
-    {"deerflow-gateway", "DeerFlow's gateway", {NULL}, NULL,
-     {{"claude", .conflicts = claude_variables,
-       .way = {{"claude", "login", "file", .set = "CLAUDE_CODE_CREDENTIALS_PATH={file}"}, CLAUDE_BY_VARIABLE}},
-      {"codex", .conflicts = only_codex_file,
-       .way = {{"codex", "login", "file", .set = "CODEX_AUTH_PATH={file}"}}},
-      {"openai", .conflicts = only_openai_key,
-       .way = {{"openai", "api_key", "secret", .set = "OPENAI_API_KEY={secret}"}}},
-      GEMINI_SLOT}},
-    /* One service, exactly its secrets: the grants of its consumer. The model's key has the name that DeepEye gives it. */
-    {"deepeye", "a DeepEye service", {NULL}, NULL,
-     {{"secret", .every = true,
-       .way = {{"openai", "api_key", "secret", .set = "LLM_API_KEY={secret}"},
-               {NULL, NULL, "secret", .set = "{env}={secret}"}}}}},
-    {"codehornets", "a codehornets agent", {NULL}, claude_quiet, {CLAUDE_SLOT}},
-    {"env", "any program: each credential in the variable of its own", {NULL}, NULL,
-     {{"secret", .every = true,
-       .way = {{NULL, NULL, "access_token", .set = "{env}={secret}"},
-               {NULL, NULL, "secret", .set = "{env}={secret}"}}}}},
-    {.name = NULL},
+    {"claude-code", "Claude Code", claude_slots, LIST("claude"), claude_quiet},
+    {"claude-acp", "Claude over ACP", claude_slots, LIST("claude-agent-acp", "claude-code-acp"),
+     claude_quiet},
+    {"codex", "Codex", codex_slots, LIST("codex"), NULL},
+    {"codex-acp", "Codex over ACP", codex_slots, LIST("codex-acp"), NULL},
+    {"gemini", "Gemini CLI", gemini_slots, LIST("gemini"), NULL},
+    {"deerflow-gateway", "DeerFlow's gateway", deerflow_slots, NULL, NULL},
+    {"deepeye", "a DeepEye service", deepeye_slots, NULL, NULL},
+    {"codehornets", "a codehornets agent", claude_slots, NULL, claude_quiet},
+    {"env", "any program: each credential in a variable of its own", env_slots, NULL, NULL},
+    {0},
 };
 
 static bool lists(const char *const *list, const char *variable)

@@ -1,6 +1,7 @@
 /*
- * Two passes: what is missing is made while we may still be root, and everything is judged as the user we become, because
- * that is who has to live with it. A directory that exists is never changed: its owner and mode are somebody's decision.
+ * Two passes: what is missing is made while we may still be root, and everything is judged as the
+ * user we become, because that is who has to live with it. A directory that exists is never
+ * changed: its owner and mode are somebody's decision.
  */
 #include "supervisor/dirs.h"
 #include "base/auto.h"
@@ -12,11 +13,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STATE_MODE = 0700, CONFIG_MODE = 0755, RUN_MODE = 0755, PARENT_MODE = 0755, GROUP_OR_WORLD = 0077, GROUP_OR_WORLD_WRITE = 0022 };
+enum {
+    STATE_MODE = 0700,
+    CONFIG_MODE = 0755,
+    RUN_MODE = 0755,
+    PARENT_MODE = 0755,
+    GROUP_OR_WORLD = 0077,
+    GROUP_OR_WORLD_WRITE = 0022
+};
 
 static const struct passwd *owner_of(const struct options *o)
 {
-    return o->system && geteuid() == 0 ? getpwnam(o->user) : NULL; /* unknown: sandbox_drop_user() says so */
+    return o->system && geteuid() == 0 ? getpwnam(o->user)
+                                       : NULL; /* unknown: sandbox_drop_user() says so */
 }
 
 static void make_parents(const char *path)
@@ -31,7 +40,8 @@ static err_t make(const char *path, mode_t mode, const struct passwd *owner, str
 {
     make_parents(path);
     if (mkdir(path, mode) < 0)
-        return errno == EEXIST ? ERR_OK : fail_errno(why, errno, "cannot make the directory %s", path);
+        return errno == EEXIST ? ERR_OK
+                               : fail_errno(why, errno, "cannot make the directory %s", path);
     AUTO(auto_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fchmod(fd, mode) < 0 || (owner && fchown(fd, owner->pw_uid, owner->pw_gid) < 0))
         return fail_errno(why, errno, "cannot set the owner and mode of %s", path);
@@ -40,7 +50,8 @@ static err_t make(const char *path, mode_t mode, const struct passwd *owner, str
 
 static void config_dir(const struct options *o, char out[OPTIONS_PATH])
 {
-    (void)view_copy(VIEW(o->config, (size_t)(strrchr(o->config, '/') - o->config)), out, OPTIONS_PATH);
+    (void)view_copy(VIEW(o->config, (size_t)(strrchr(o->config, '/') - o->config)), out,
+                    OPTIONS_PATH);
 }
 
 err_t dirs_make(const struct options *o, struct why *why)
@@ -53,7 +64,8 @@ err_t dirs_make(const struct options *o, struct why *why)
     if (e == ERR_OK)
         e = make(o->run, RUN_MODE, owner, why);
     config_dir(o, config);
-    /* the default place of a key file; /etc may be read-only, and no configuration is a configuration */
+    /* the default place of a key file; /etc may be read-only, and no configuration is a
+     * configuration */
     if (e == ERR_OK && *config && make(config, CONFIG_MODE, owner, &ignored) != ERR_OK)
         e = ERR_OK;
     (void)umask(before);

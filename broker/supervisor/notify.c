@@ -1,7 +1,8 @@
 /*
- * The datagram protocol of sd_notify(3): newline-separated assignments to the Unix socket in NOTIFY_SOCKET, where a leading '@'
- * stands for the abstract namespace. The lines come from the vault, so only the ones we know are passed on: a line of its own making
- * (MAINPID=, FDSTORE=…) could make the manager follow another process.
+ * The datagram protocol of sd_notify(3): newline-separated assignments to the Unix socket in
+ * NOTIFY_SOCKET, where a leading '@' stands for the abstract namespace. The lines come from the
+ * vault, so only the ones we know are passed on: a line of its own making (MAINPID=, FDSTORE=…)
+ * could make the manager follow another process.
  */
 #include "supervisor/notify.h"
 #include "base/auto.h"
@@ -34,7 +35,8 @@ static err_t compose(struct view line, struct buf *out, struct why *why)
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
         buf_add_view(out, line);
         if (lines[i].stamp)
-            buf_add_fmt(out, "\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+            buf_add_fmt(out, "\nMONOTONIC_USEC=%lld",
+                        (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
         return buf_ok(out, why);
     }
     return fail(why, ERR_INVALID, "not a line for the service manager");
@@ -66,7 +68,8 @@ err_t notify_send(const char *socket_name, struct view line, struct why *why)
     if (fd < 0)
         return fail_errno(why, errno, "socket");
     /* never waits: a manager that does not read must not stop the supervisor */
-    if (sendto(fd, text.p, text.len, MSG_NOSIGNAL | MSG_DONTWAIT, (const struct sockaddr *)&sa, len) < 0)
+    if (sendto(fd, text.p, text.len, MSG_NOSIGNAL | MSG_DONTWAIT, (const struct sockaddr *)&sa,
+               len) < 0)
         return fail_errno(why, errno, "cannot tell the service manager");
     return ERR_OK;
 }

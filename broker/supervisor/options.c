@@ -1,6 +1,7 @@
 /*
- * Options are one table: name, what it takes, how it is set, its line of help. Places are resolved in one order: option, environment,
- * default. Invariant: what comes out is absolute and short enough to be bound, or an error says which option mends it.
+ * Options are one table: name, what it takes, how it is set, its line of help. Places are resolved
+ * in one order: option, environment, default. Invariant: what comes out is absolute and short
+ * enough to be bound, or an error says which option mends it.
  */
 #include "supervisor/options.h"
 #include "base/auto.h"
@@ -135,11 +136,14 @@ static const struct option_row {
 void options_help(FILE *out)
 {
     (void)fprintf(out, "usage: brokerd [OPTION]…\n"
-                       "Holds credentials and hands out short-lived leases over Unix sockets. See broker-cli(1).\n\n");
+                       "Holds credentials and hands out short-lived leases over Unix sockets. See "
+                       "broker-cli(1).\n\n");
     for (size_t i = 0; i < COUNT(rows); i++)
         if (rows[i].help)
-            (void)fprintf(out, "  %-12s %-6s %s\n", rows[i].name, rows[i].takes ? rows[i].takes : "", rows[i].help);
-    (void)fprintf(out, "\nCREDENTIAL_BROKER_STATE, CREDENTIAL_BROKER_RUN and CREDENTIAL_BROKER_CONFIG stand for the first three.\n");
+            (void)fprintf(out, "  %-12s %-6s %s\n", rows[i].name,
+                          rows[i].takes ? rows[i].takes : "", rows[i].help);
+    (void)fprintf(out, "\nCREDENTIAL_BROKER_STATE, CREDENTIAL_BROKER_RUN and "
+                       "CREDENTIAL_BROKER_CONFIG stand for the first three.\n");
 }
 
 /* One option, "--name value" or "--name=value"; *used: how many arguments it took. */
@@ -206,7 +210,9 @@ static err_t default_run(struct options *o, uid_t uid, struct why *why)
     (void)snprintf(path, sizeof(path), "/run/user/%u", uid);
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid)
         return join(o->run, path, FOLDER, why);
-    return fail(why, ERR_NOT_FOUND, "XDG_RUNTIME_DIR is not set and %s is not ours: give --run a directory of your own", path);
+    return fail(why, ERR_NOT_FOUND,
+                "XDG_RUNTIME_DIR is not set and %s is not ours: give --run a directory of your own",
+                path);
 }
 
 static err_t from_environment(struct options *o, struct why *why)
@@ -214,7 +220,9 @@ static err_t from_environment(struct options *o, struct why *why)
     static const struct {
         const char *name;
         err_t (*set)(struct options *o, const char *value, struct why *why);
-    } vars[] = {{"CREDENTIAL_BROKER_STATE", set_state}, {"CREDENTIAL_BROKER_RUN", set_run}, {"CREDENTIAL_BROKER_CONFIG", set_config}};
+    } vars[] = {{"CREDENTIAL_BROKER_STATE", set_state},
+                {"CREDENTIAL_BROKER_RUN", set_run},
+                {"CREDENTIAL_BROKER_CONFIG", set_config}};
     for (size_t i = 0; i < COUNT(vars); i++) {
         const char *value = getenv(vars[i].name);
         if (value && *value)
@@ -226,7 +234,8 @@ static err_t from_environment(struct options *o, struct why *why)
 static err_t fill_defaults(struct options *o, uid_t euid, struct why *why)
 {
     static const struct home_place state = {"XDG_STATE_HOME", ".local/state", FOLDER, "--state"};
-    static const struct home_place config = {"XDG_CONFIG_HOME", ".config", FOLDER "/broker.yaml", "--config"};
+    static const struct home_place config = {"XDG_CONFIG_HOME", ".config", FOLDER "/broker.yaml",
+                                             "--config"};
     if (!*o->state)
         TRY(o->system ? set_path(o->state, "/var/lib/" FOLDER, why)
                       : below_home(o->state, &state, why));
@@ -243,8 +252,9 @@ static err_t check_room(const struct options *o, struct why *why)
     size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - SUN_PATH_REST - OPTIONS_NAME_ROOM;
     if (strlen(o->run) > most)
         return fail(why, ERR_INVALID,
-                    "--run %.100s has %zu bytes, but a socket's path must fit 107: choose one of at most %zu", o->run,
-                    strlen(o->run), most);
+                    "--run %.100s has %zu bytes, but a socket's path must fit 107: choose one of "
+                    "at most %zu",
+                    o->run, strlen(o->run), most);
     return ERR_OK;
 }
 

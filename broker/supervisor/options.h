@@ -21,13 +21,16 @@ struct options {
     bool system;                                 /* started as root */
     enum log_level log_level;
     bool version, help;
-    char role[OPTIONS_NAME]; /* what the supervisor started this process for; "": the supervisor itself */
+    char role[OPTIONS_NAME]; /* what the supervisor started this process for; "": the supervisor
+                                itself */
     int fd;                  /* its socket, -1 for the supervisor */
 };
 
-/* Command line before CREDENTIAL_BROKER_STATE, _RUN and _CONFIG before the defaults of `euid` (root: system mode; else XDG).
- * ERR_USAGE, ERR_INVALID or ERR_NOT_FOUND with the option that mends it. */
-MUST err_t options_read(int argc, char *const argv[], uid_t euid, struct options *out, struct why *why);
+/* Command line before CREDENTIAL_BROKER_STATE, _RUN and _CONFIG before the defaults of `euid`
+ * (root: system mode; else XDG). ERR_USAGE, ERR_INVALID or ERR_NOT_FOUND with the option that mends
+ * it. */
+MUST err_t options_read(int argc, char *const argv[], uid_t euid, struct options *out,
+                        struct why *why);
 void options_help(FILE *out);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Starts roles. Invariant: a role sees its socket, stdio and the few variables its row names, and nothing else of ours: no
- * descriptor, no signal mask, no LD_PRELOAD, no secret in argv or environment.
- * Programs are held open (O_PATH) from the start and executed by descriptor. All the child needs is put together before the fork, so
- * between fork and exec only system calls happen.
+ * Starts roles. Invariant: a role sees its socket, stdio and the few variables its row names, and
+ * nothing else of ours: no descriptor, no signal mask, no LD_PRELOAD, no secret in argv or
+ * environment. Programs are held open (O_PATH) from the start and executed by descriptor. All the
+ * child needs is put together before the fork, so between fork and exec only system calls happen.
  */
 #include "supervisor/spawn.h"
 #include "base/auto.h"
@@ -20,8 +20,10 @@
 enum { ARG_ROOM = OPTIONS_PATH + 16, ARGS = 10, ENV_MAX = 32, CANNOT_EXEC = 127 };
 
 static const char *const vault_keeps[] = {"CREDENTIALS_DIRECTORY", NULL};
-static const char *const api_keeps[] = {"GNUTLS_NO_IMPLICIT_INIT=1", NULL}; /* libmicrohttpd brings it, nobody needs it */
-static const char *const keyring_keeps[] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME", NULL};
+static const char *const api_keeps[] = {"GNUTLS_NO_IMPLICIT_INIT=1",
+                                        NULL}; /* libmicrohttpd brings it, nobody needs it */
+static const char *const keyring_keeps[] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME",
+                                            NULL};
 
 const struct spawn_role spawn_roles[] = {
     {"vault", NULL, true, vault_keeps},
@@ -34,7 +36,7 @@ const struct spawn_role spawn_roles[] = {
 };
 
 static const char *const all_keep[] = {
-    "PATH", "LANG", "LC_ALL", "TZ", "JOURNAL_STREAM",
+    "PATH",         "LANG",          "LC_ALL",       "TZ",         "JOURNAL_STREAM",
 #ifdef BROKER_NO_SANDBOX
     "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_PRELOAD", "LLVM_PROFILE_FILE",
 #endif
@@ -85,7 +87,8 @@ static void auto_spawner(struct spawner **s)
     spawner_free(*s);
 }
 
-err_t spawner_new(const struct spawn_role *roles, const struct options *o, struct spawner **out, struct why *why)
+err_t spawner_new(const struct spawn_role *roles, const struct options *o, struct spawner **out,
+                  struct why *why)
 {
     AUTO(auto_spawner) struct spawner *s = calloc(1, sizeof(*s));
     if (!s)
@@ -168,14 +171,16 @@ static void prepare(const struct spawner *s, int role, struct call *c)
 
 /* ---- fork and exec */
 
-/* In the child. The program's descriptor lies above SPAWN_FD, or it is moved there first: SPAWN_FD is taken by the socket. */
+/* In the child. The program's descriptor lies above SPAWN_FD, or it is moved there first: SPAWN_FD
+ * is taken by the socket. */
 static void become(const struct call *c, int program, int null, int sock)
 {
     sigset_t none;
     (void)setsid(); /* no terminal, and a Ctrl-C goes to the supervisor alone */
     program = fcntl(program, F_DUPFD_CLOEXEC, SPAWN_FD + 1);
     sock = fcntl(sock, F_DUPFD_CLOEXEC, SPAWN_FD + 1);
-    if (program < 0 || sock < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(sock, SPAWN_FD) < 0)
+    if (program < 0 || sock < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+        dup2(sock, SPAWN_FD) < 0)
         _exit(CANNOT_EXEC);
     if (close_range(SPAWN_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0 || sigemptyset(&none) < 0 ||
         sigprocmask(SIG_SETMASK, &none, NULL) < 0)
@@ -191,7 +196,8 @@ err_t spawn_role(struct spawner *s, int role, struct spawned *out, struct why *w
     if (!c)
         return fail(why, ERR_INTERNAL, "out of memory");
     if (s->program[role] < 0)
-        return fail(why, ERR_NOT_FOUND, "%s is not installed beside brokerd or in ../libexec/credential-broker",
+        return fail(why, ERR_NOT_FOUND,
+                    "%s is not installed beside brokerd or in ../libexec/credential-broker",
                     s->roles[role].program ? s->roles[role].program : "brokerd");
     prepare(s, role, c);
     TRY(ipc_pair(pair, why));

@@ -1,8 +1,10 @@
 /*
- * The supervisor. It exists because seccomp filters are inherited: a vault that started its own helpers would have to keep execve, clone
- * and connect for their sake. Here is nothing to steal: no key, no file open, and its only input are the vault's few messages.
- * Invariant: while the vault runs, every process of brokerd is a child of ours; when the vault ends, whatever the reason, all end.
- * The end is a table of stages: ask, wait, insist. The audit writer is given time to drain its ring before it is told twice.
+ * The supervisor. It exists because seccomp filters are inherited: a vault that started its own
+ * helpers would have to keep execve, clone and connect for their sake. Here is nothing to steal: no
+ * key, no file open, and its only input are the vault's few messages. Invariant: while the vault
+ * runs, every process of brokerd is a child of ours; when the vault ends, whatever the reason, all
+ * end. The end is a table of stages: ask, wait, insist. The audit writer is given time to drain its
+ * ring before it is told twice.
  */
 #include "supervisor/supervisor.h"
 #include "base/auto.h"
@@ -23,9 +25,9 @@ enum { VAULT = 0, CHILDREN = 64, WISHES = 16, TEXT = 24, FILES = 65536 };
 
 enum stage { RUNNING, ASKED, TERM_VAULT, KILL_VAULT, DRAIN, TERM_ALL, KILL_ALL, OVER };
 static const struct {
-    int signo;       /* sent at its beginning; 0: none */
+    int signo; /* sent at its beginning; 0: none */
     bool vault_only;
-    int wait_ms;     /* then the next */
+    int wait_ms; /* then the next */
 } stages[] = {
     [ASKED] = {0, true, 5000},
     [TERM_VAULT] = {SIGTERM, true, 1000},
@@ -111,7 +113,8 @@ static void enter_stage(struct supervisor *s, enum stage stage)
         return;
     }
     if (stages[stage].signo) {
-        log_event(LOG_LVL_WARN, "stop.insist", "with", stages[stage].signo == SIGTERM ? "SIGTERM" : "SIGKILL", NULL);
+        log_event(LOG_LVL_WARN, "stop.insist", "with",
+                  stages[stage].signo == SIGTERM ? "SIGTERM" : "SIGKILL", NULL);
         signal_children(s, stages[stage].signo, stages[stage].vault_only);
     }
     set_timer(s->stage_timer, clock_boot_ms() + stages[stage].wait_ms);
@@ -201,7 +204,8 @@ static void answer_spawn(struct supervisor *s, int role)
     err_t e = start_role(s, role, &child, &why);
     msg_begin(&s->packet, MSG_SPAWNED, 0, 0);
     if (e != ERR_OK) {
-        log_event(LOG_LVL_ERROR, "child.refused", "child", s->roles[role].name, "why", why.text, NULL);
+        log_event(LOG_LVL_ERROR, "child.refused", "child", s->roles[role].name, "why", why.text,
+                  NULL);
         msg_put_u64(&s->packet, F_STATUS, e);
         msg_put_str(&s->packet, F_REASON, why.text);
     }
@@ -238,7 +242,8 @@ static void on_spawn(struct supervisor *s, const struct msg *m)
     char name[TEXT];
     int role = view_copy(msg_view(m, F_ROLE), name, sizeof(name)) ? spawn_find(s->roles, name) : -1;
     if (role <= VAULT || s->n_wishes == WISHES) {
-        log_event(LOG_LVL_ERROR, "vault.protocol", "why", role <= VAULT ? "asks for no such role" : "asks too often", NULL);
+        log_event(LOG_LVL_ERROR, "vault.protocol", "why",
+                  role <= VAULT ? "asks for no such role" : "asks too often", NULL);
         begin_end(s, TERM_VAULT, 1);
         return;
     }
@@ -252,8 +257,10 @@ static void on_packet(struct supervisor *s, struct view packet)
 {
     struct msg m;
     struct why why = {0};
-    if (msg_parse(packet, FROM_VAULT, &m, &why) != ERR_OK || (m.type != MSG_SPAWN && m.type != MSG_NOTIFY)) {
-        log_event(LOG_LVL_ERROR, "vault.protocol", "why", why.text[0] ? why.text : "not for the supervisor", NULL);
+    if (msg_parse(packet, FROM_VAULT, &m, &why) != ERR_OK ||
+        (m.type != MSG_SPAWN && m.type != MSG_NOTIFY)) {
+        log_event(LOG_LVL_ERROR, "vault.protocol", "why",
+                  why.text[0] ? why.text : "not for the supervisor", NULL);
         begin_end(s, TERM_VAULT, 1);
     } else if (m.type == MSG_NOTIFY) {
         tell_manager(s, msg_view(&m, F_NOTE));
@@ -267,7 +274,8 @@ static void vault_is_gone(struct supervisor *s)
     loop_unwatch(TAKE(s->watch));
     auto_close(&s->vault);
     s->vault = -1;
-    begin_end(s, ASKED, 1); /* mostly its exit is about to be told; if it still runs, it is of no use */
+    begin_end(s, ASKED,
+              1); /* mostly its exit is about to be told; if it still runs, it is of no use */
 }
 
 static void on_vault(void *ctx, int sock, uint32_t events)
@@ -296,7 +304,8 @@ static void log_exit(const char *role, pid_t pid, int status)
     char id[TEXT], how[TEXT];
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     (void)snprintf(id, sizeof(id), "%d", pid);
-    (void)snprintf(how, sizeof(how), "%d", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    (void)snprintf(how, sizeof(how), "%d",
+                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     log_event(clean ? LOG_LVL_DEBUG : LOG_LVL_WARN, "child.ended", "child", role, "pid", id,
               WIFEXITED(status) ? "code" : "signal", how, NULL);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -378,14 +387,14 @@ static MUST err_t give_up_rights(struct supervisor *s, struct why *why)
     if (chdir("/") < 0)
         return fail(why, ERR_IO, "cannot change to /");
     TRY(sandbox_enter(SANDBOX_SUPERVISOR, NULL, report, why));
-    log_event(LOG_LVL_INFO, "supervisor.start", "version", BROKER_VERSION, "state", s->o->state, "run", s->o->run,
-              "sandbox", report, NULL);
+    log_event(LOG_LVL_INFO, "supervisor.start", "version", BROKER_VERSION, "state", s->o->state,
+              "run", s->o->run, "sandbox", report, NULL);
     return ERR_OK;
 }
 
 static MUST err_t start(struct supervisor *s, struct why *why)
 {
-    struct spawned vault;
+    struct spawned vault = {.sock = -1};
     TRY(give_up_rights(s, why));
     TRY(loop_new(&s->loop, why));
     TRY(watch_signals(s, why));
@@ -398,7 +407,9 @@ static MUST err_t start(struct supervisor *s, struct why *why)
 
 int supervisor_main(const struct options *o, const struct spawn_role *roles)
 {
-    AUTO(supervisor_free) struct supervisor s = {.o = o, .roles = roles, .vault = -1, .notify_socket = getenv("NOTIFY_SOCKET")};
+    AUTO(supervisor_free)
+    struct supervisor s = {
+        .o = o, .roles = roles, .vault = -1, .notify_socket = getenv("NOTIFY_SOCKET")};
     struct why why = {0};
     err_t e = start(&s, &why);
     if (e == ERR_OK)

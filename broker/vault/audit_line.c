@@ -244,9 +244,9 @@ bool audit_line_parse(struct view line, struct audit_parsed *out, struct buf *bo
     struct audit_parsed p;
     if (line.n <= AUDIT_MAC_MEMBER || !audit_line_seq(line, &p.seq))
         return false;
-    const uint8_t *member = line.p + line.n - AUDIT_MAC_MEMBER;
-    if (memcmp(member, ",\"mac\":\"", 8) != 0 || memcmp(member + AUDIT_MAC_MEMBER - 2, "\"}", 2) != 0 ||
-        !hex_decode(VIEW(member + 8, 2 * CHAIN_MAC), p.mac, CHAIN_MAC))
+    const uint8_t *last = line.p + line.n - AUDIT_MAC_MEMBER;
+    if (!view_is(VIEW(last, 8), ",\"mac\":\"") || !view_is(VIEW(last + AUDIT_MAC_MEMBER - 2, 2), "\"}") ||
+        !hex_decode(VIEW(last + 8, 2 * CHAIN_MAC), p.mac, CHAIN_MAC))
         return false;
     buf_reset(body);
     buf_add(body, line.p, line.n - AUDIT_MAC_MEMBER);

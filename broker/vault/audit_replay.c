@@ -66,7 +66,7 @@ static void link_line(struct replay *rp, const struct audit_parsed *p)
 {
     rp->link_seen = true;
     remember(rp, p);
-    if (memcmp(p->mac, rp->a->chain.mac, CHAIN_MAC) != 0)
+    if (!equal_ct(p->mac, rp->a->chain.mac, CHAIN_MAC))
         suspect(rp, ERR_CORRUPT, "was changed in", p->seq);
 }
 

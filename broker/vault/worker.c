@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 
 enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100 };
+enum { ADMIN_CONNS = 32, CONSUMER_CONNS = 256 }; /* connections at once, of one socket */
 
 struct out_packet {
     struct out_packet *next;
@@ -63,6 +64,7 @@ err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, str
     AUTO(buf_free) struct buf b = {.max = 512};
     msg_begin(&b, MSG_LISTEN, 0, 0);
     msg_put_str(&b, F_CONSUMER, l->consumer);
+    msg_put_u64(&b, F_MAX_CONNS, wk->kind == WORKER_ADMIN ? ADMIN_CONNS : CONSUMER_CONNS);
     TRY(buf_ok(&b, why));
     worker_send(wk, &b, l->fd);
     return ERR_OK;

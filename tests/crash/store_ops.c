@@ -6,6 +6,8 @@
  * - store_ops retry DIR: the same, but what failed is tried again, as an operator would
  * - store_ops check DIR ACKED: the state must be exactly that after ACKED operations or one more;
  *   then sweeps, changes and reopens
+ * - store_ops forever DIR: replaces alpha by 1, 2, 3 … until it is killed
+ * - store_ops least DIR ACKED: alpha holds ACKED or more; then sweeps, changes and reopens
  * Controls that the rigs must find out: -DCONTROL_IN_PLACE truncates files and writes them in
  * place, -DCONTROL_EARLY_REMOVE removes the old record before the new one is committed.
  */
@@ -379,6 +381,55 @@ static int check(struct rig *r, const char *dir, unsigned acked)
     return 0;
 }
 
+/* ---- power loss: a run without an end, and what must be left of it */
+
+static int forever(struct rig *r, const char *dir)
+{
+    char number[16];
+    if (rig_open(r, dir) != ERR_OK)
+        return die(r, "open");
+    for (unsigned i = 1;; i++) {
+        (void)snprintf(number, sizeof(number), "%u", i);
+        if (put(r, "alpha", number, true) != ERR_OK)
+            return die(r, "replace");
+        say("ack", i);
+    }
+}
+
+static unsigned number_of(struct rig *r, const char *name)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    struct cred c;
+    char number[16];
+    const struct credential *row = credential_find(r->cs, view_str(name));
+    if (!row || credential_open(r->cs, row, &plain, &r->why) != ERR_OK ||
+        cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &c, &r->why) != ERR_OK ||
+        !view_copy(c.f[CF_SECRET], number, sizeof(number)))
+        return 0;
+    return (unsigned)strtoul(number, NULL, 10);
+}
+
+static int least(struct rig *r, const char *dir, unsigned acked)
+{
+    if (rig_open(r, dir) != ERR_OK)
+        return die(r, "open after the cut");
+    if (number_of(r, "alpha") < acked)
+        return die(r, "an acknowledged write is lost");
+    if (!swept(r) || put(r, "after", "1", false) != ERR_OK)
+        return die(r, "it does not go on");
+    rig_close(r);
+    return rig_open(r, dir) == ERR_OK && number_of(r, "after") == 1 ? 0 : die(r, "it is not kept");
+}
+
+#ifdef CONTROL_NO_FSYNC
+/* What fsync and fdatasync are called in this build. */
+int control_no_sync(int fd);
+int control_no_sync(int fd)
+{
+    return fd < 0;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     struct rig r = {0};
@@ -395,6 +446,10 @@ int main(int argc, char **argv)
         return run(&r, argv[2], 1);
     if (strcmp(argv[1], "retry") == 0)
         return run(&r, argv[2], TRIES);
+    if (strcmp(argv[1], "forever") == 0)
+        return forever(&r, argv[2]);
+    if (strcmp(argv[1], "least") == 0 && argc == 4)
+        return least(&r, argv[2], (unsigned)strtoul(argv[3], NULL, 10));
     if (strcmp(argv[1], "check") == 0 && argc == 4)
         return check(&r, argv[2], (unsigned)strtoul(argv[3], NULL, 10));
     return 2;

@@ -47,22 +47,28 @@ uint64_t sink_durable(const struct sink *s)
     return 0;
 }
 
+static char dir[64];
+
+static void remove_dir(void)
+{
+    (void)rmdir(dir);
+}
+
 static int dirfd_once(void)
 {
     static int fd = -1;
-    static char dir[64];
     if (fd >= 0)
         return fd;
     strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz-XXXXXX" : "/tmp/fuzz-XXXXXX");
-    if (!mkdtemp(dir))
+    if (!mkdtemp(dir) || atexit(remove_dir) != 0)
         abort();
     fd = open(dir, O_RDONLY | O_DIRECTORY);
     return fd;
 }
 
-static void put(int dir, const char *name, const uint8_t *p, size_t n)
+static void put(int to, const char *name, const uint8_t *p, size_t n)
 {
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int fd = openat(to, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0 || write(fd, p, n) != (ssize_t)n)
         abort();
     close(fd);
@@ -99,7 +105,7 @@ static void chain_bodies(const struct secret *key, struct view in, struct buf *o
     chain_clear(&chain);
 }
 
-static void lay_out(int dir, const struct secret *key, const uint8_t *data, size_t size)
+static void lay_out(int to, const struct secret *key, const uint8_t *data, size_t size)
 {
     AUTO(buf_free) struct buf text = {0};
     size_t split = (size_t)data[1] * 16 < size - 2 ? (size_t)data[1] * 16 : size - 2;
@@ -110,8 +116,8 @@ static void lay_out(int dir, const struct secret *key, const uint8_t *data, size
     split = split < text.len ? split : text.len;
     if (text.len == 0)
         return;
-    put(dir, "leases-000001.journal", text.p, split);
-    put(dir, "leases-000002.journal", text.p + split, text.len - split);
+    put(to, "leases-000001.journal", text.p, split);
+    put(to, "leases-000002.journal", text.p + split, text.len - split);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -122,13 +128,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct why why = {0};
     struct lease_table t = {0};
     uint8_t k[32] = {7};
-    int dir = dirfd_once();
+    int at = dirfd_once();
     if (size < 3)
         return 0;
     if (!key && (secret_pool_open(1 << 16, &why) != ERR_OK || !(key = secret_from(k, 32))))
         abort();
-    lay_out(dir, key, data, size);
-    struct leases_env env = {.dirfd = dir, .journal_key = key};
+    lay_out(at, key, data, size);
+    struct leases_env env = {.dirfd = at, .journal_key = key};
     struct journal j;
     journal_init(&j, &env);
     err_t e = journal_replay(&j, &t, &why);
@@ -145,6 +151,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     table_free(&t);
     journal_clear(&j);
     for (size_t i = 0; i < COUNT(names); i++)
-        (void)unlinkat(dir, names[i], 0);
+        (void)unlinkat(at, names[i], 0);
     return 0;
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 B=${B:-build}
 here=$PWD
-for tool in dbus-run-session busctl gnome-keyring-daemon; do
+for tool in dbus-run-session gdbus gnome-keyring-daemon; do
     command -v "$tool" >/dev/null || { echo "$tool is not installed"; exit 77; }
 done
 
@@ -43,15 +43,16 @@ keyring() { # password: starts and unlocks a daemon; its pid in $daemon
     gnome-keyring-daemon --foreground --unlock --components=secrets <<<"$1" >/dev/null 2>&1 &
     daemon=$!
     for _ in $(seq 100); do
-        busctl --user --quiet status org.freedesktop.secrets >/dev/null 2>&1 && return
+        gdbus call --session --dest org.freedesktop.DBus --object-path / \
+            --method org.freedesktop.DBus.NameHasOwner org.freedesktop.secrets | grep -q true && return
         sleep 0.05
     done
 }
 stop() { kill "$daemon" 2>/dev/null || true; wait "$daemon" 2>/dev/null || true; }
 # Locks the login collection behind everybody's back.
 lock() {
-    busctl --user call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service Lock ao 1 \
-        /org/freedesktop/secrets/collection/login >/dev/null
+    gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets \
+        --method org.freedesktop.Secret.Service.Lock "['/org/freedesktop/secrets/collection/login']" >/dev/null
 }
 
 keyring pass

@@ -31,7 +31,8 @@ static inline void call_read(int fd, char *text, size_t room)
 }
 
 /* The exit status; what was written is in call_out and call_err. */
-static inline int call_with(int (*run)(int, char **), const char *const *words, const char *input, size_t n)
+static inline int call_with(int (*run)(int, char **), const char *const *words, const char *input,
+                            size_t n)
 {
     static char *argv[40];
     int argc = 0, status = -1;
@@ -55,7 +56,8 @@ static inline int call_with(int (*run)(int, char **), const char *const *words, 
     call_read(err, call_err, sizeof(call_err));
     return WEXITSTATUS(status);
 }
-#define CALL(run, input, ...) call_with(run, (const char *const[]){__VA_ARGS__, NULL}, input, strlen(input))
+#define CALL(run, input, ...)                                                                      \
+    call_with(run, (const char *const[]){__VA_ARGS__, NULL}, input, strlen(input))
 
 static inline struct fake_reply call_on(const char *match, int status, const char *json)
 {

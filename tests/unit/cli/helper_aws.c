@@ -7,8 +7,12 @@ static struct fake fake;
 static void begin(const char *username, const char *more)
 {
     char lease[500];
-    snprintf(lease, sizeof(lease), "{\"id\":\"" ID "\",\"credential\":\"aws\",\"deliver\":\"helper\",\"secret\":\"k/e+y\",\"username\":%s,"
-             "%s\"expires_at_ms\":1793491717000}", username, more);
+    snprintf(
+        lease, sizeof(lease),
+        "{\"id\":\"" ID
+        "\",\"credential\":\"aws\",\"deliver\":\"helper\",\"secret\":\"k/e+y\",\"username\":%s,"
+        "%s\"expires_at_ms\":1793491717000}",
+        username, more);
     struct fake_reply r[] = {call_on("POST", 201, lease)};
     fake_start(&fake, r, 1);
 }
@@ -18,8 +22,9 @@ TEST(one_document_of_version_one)
 {
     begin("\"AKIAEXAMPLE\"", "");
     CHECK_INT(AWS("aws"), 0);
-    CHECK_STR(call_out, "{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"k/e+y\","
-                        "\"Expiration\":\"2026-11-01T00:08:37.000Z\"}\n");
+    CHECK_STR(call_out,
+              "{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"k/e+y\","
+              "\"Expiration\":\"2026-11-01T00:08:37.000Z\"}\n");
     CHECK_STR(call_err, "");
     fake_stop(&fake);
 }

@@ -10,8 +10,12 @@ static struct fake fake;
 static void begin(const char *secret, const char *username)
 {
     char lease[500];
-    snprintf(lease, sizeof(lease), "{\"id\":\"" ID "\",\"credential\":\"gh\",\"deliver\":\"helper\",\"secret\":%s,\"username\":%s,"
-             "\"origin\":\"https://github.com\",\"secret_expires_at_ms\":5000,\"expires_at_ms\":900000}", secret, username);
+    snprintf(
+        lease, sizeof(lease),
+        "{\"id\":\"" ID
+        "\",\"credential\":\"gh\",\"deliver\":\"helper\",\"secret\":%s,\"username\":%s,"
+        "\"origin\":\"https://github.com\",\"secret_expires_at_ms\":5000,\"expires_at_ms\":900000}",
+        secret, username);
     struct fake_reply r[] = {call_on("POST", 201, lease), call_on("DELETE", 200, "{\"ended\":1}")};
     fake_start(&fake, r, 2);
 }
@@ -20,14 +24,16 @@ static void begin(const char *secret, const char *username)
 TEST(reads_what_git_writes)
 {
     struct git_request q;
-    const char *text = "capability[]=authtype\nprotocol=https\nhost=github.com:443\npath=a/b.git\nwwwauth[]=Basic realm=\"x=y\"\nusername=me\n\nprotocol=no";
+    const char *text = "capability[]=authtype\nprotocol=https\nhost=github.com:443\npath=a/"
+                       "b.git\nwwwauth[]=Basic realm=\"x=y\"\nusername=me\n\nprotocol=no";
     CHECK_OK(git_request_read(text, strlen(text), &q, &why), why);
     CHECK_STR(q.protocol, "https");
     CHECK_STR(q.host, "github.com:443");
     CHECK_STR(q.username, "me");
     CHECK_OK(git_request_read("", 0, &q, &why), why);
     CHECK_STR(q.protocol, "");
-    CHECK_OK(git_request_read("host=a\nhost=b", 13, &q, &why), why); /* the last counts, as in git */
+    CHECK_OK(git_request_read("host=a\nhost=b", 13, &q, &why),
+             why); /* the last counts, as in git */
     CHECK_STR(q.host, "b");
     CHECK_OK(git_request_read("host=\nusername=a=b\n", 19, &q, &why), why);
     CHECK_STR(q.username, "a=b");
@@ -45,7 +51,8 @@ TEST(refuses_what_git_would_never_write)
         CHECK_INT(git_request_read(rows[i].text, rows[i].n, &q, &why), ERR_INVALID);
     memset(large + 5, 'a', 394);
     CHECK_INT(git_request_read(large, 399, &q, &why), ERR_INVALID);
-    CHECK_INT(git_request_read("protocol=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 46, &q, &why), ERR_INVALID);
+    CHECK_INT(git_request_read("protocol=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 46, &q, &why),
+              ERR_INVALID);
     CHECK_STR(q.host, "kept");
 }
 
@@ -100,7 +107,8 @@ TEST(store_and_erase_change_nothing_and_say_nothing)
 TEST(a_question_without_a_server_has_no_answer)
 {
     begin("\"s3cret\"", "\"me\"");
-    static const char *const questions[] = {"", "\n", "protocol=https\n", "host=github.com\n", "protocol=https\nhost=a@github.com\n"};
+    static const char *const questions[] = {"", "\n", "protocol=https\n", "host=github.com\n",
+                                            "protocol=https\nhost=a@github.com\n"};
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
         CHECK_INT(GIT(questions[i], "get"), 0);
         CHECK_STR(call_out, "");

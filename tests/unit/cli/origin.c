@@ -22,7 +22,8 @@ TEST(reads_scheme_host_and_port)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct origin o = {0};
-        CHECK(origin_read(rows[i].scheme, rows[i].text, &o) || !printf("    refused: %s\n", rows[i].text));
+        CHECK(origin_read(rows[i].scheme, rows[i].text, &o) ||
+              !printf("    refused: %s\n", rows[i].text));
         CHECK_STR(o.scheme, rows[i].want_scheme);
         CHECK_STR(o.host, rows[i].want_host);
         CHECK_INT(o.port, rows[i].port);
@@ -32,10 +33,35 @@ TEST(reads_scheme_host_and_port)
 TEST(refuses_what_is_not_plainly_one)
 {
     static const char *const bad[] = {
-        "", "github.com", "://x", "https://", "https:///x", "https://u@github.com", "https://u:p@github.com", "https://a b",
-        "https://a\nb", "https://a:", "https://a:0", "https://a:65536", "https://a:080x", "https://a:123456", "https://a:1:2",
-        "https://.a", "https://a\\b", "https://a?x", "https://a#x", "https://[::1", "https://::1]", "https://[]", "https://[::1]x",
-        "https://[g::1]%", "https://\xc3\xa9", "ht tp://a", "a-scheme-that-is-too-long://a",
+        "",
+        "github.com",
+        "://x",
+        "https://",
+        "https:///x",
+        "https://u@github.com",
+        "https://u:p@github.com",
+        "https://a b",
+        "https://a\nb",
+        "https://a:",
+        "https://a:0",
+        "https://a:65536",
+        "https://a:080x",
+        "https://a:123456",
+        "https://a:1:2",
+        "https://.a",
+        "https://a\\b",
+        "https://a?x",
+        "https://a#x",
+        "https://[::1",
+        "https://::1]",
+        "https://[]",
+        "https://[::1]x",
+        "https://[g::1]",
+        "https://[a.example]",
+        "https://[.]",
+        "https://\xc3\xa9",
+        "ht tp://a",
+        "a-scheme-that-is-too-long://a",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct origin o = {.port = 77};
@@ -43,7 +69,8 @@ TEST(refuses_what_is_not_plainly_one)
         CHECK_INT(o.port, 77);
     }
     struct origin o = {0};
-    CHECK(!origin_read("", "github.com", &o) && !origin_read("https", "", &o) && !origin_read("https", "https://a", &o));
+    CHECK(!origin_read("", "github.com", &o) && !origin_read("https", "", &o) &&
+          !origin_read("https", "https://a", &o));
 }
 
 TEST(two_are_equal_in_all_parts_or_not)
@@ -52,9 +79,12 @@ TEST(two_are_equal_in_all_parts_or_not)
         const char *a, *b;
         bool equal;
     } rows[] = {
-        {"https://github.com", "https://GITHUB.com:443/x", true}, {"https://github.com", "http://github.com", false},
-        {"https://github.com", "https://github.com:8443", false}, {"https://github.com", "https://github.com.evil.example", false},
-        {"https://github.com", "https://evilgithub.com", false},  {"https://a.github.com", "https://github.com", false},
+        {"https://github.com", "https://GITHUB.com:443/x", true},
+        {"https://github.com", "http://github.com", false},
+        {"https://github.com", "https://github.com:8443", false},
+        {"https://github.com", "https://github.com.evil.example", false},
+        {"https://github.com", "https://evilgithub.com", false},
+        {"https://a.github.com", "https://github.com", false},
         {"http://a:443", "https://a", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -2,8 +2,10 @@
 #include "unit/cli/call.h"
 
 #define ID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define LEASE(secret) \
-    "{\"id\":\"" ID "\",\"token\":\"proof\",\"credential\":\"claude\",\"deliver\":\"helper\",\"secret\":" secret ",\"expires_at_ms\":900}"
+#define LEASE(secret)                                                                              \
+    "{\"id\":\"" ID                                                                                \
+    "\",\"token\":\"proof\",\"credential\":\"claude\",\"deliver\":\"helper\",\"secret\":" secret   \
+    ",\"expires_at_ms\":900}"
 
 static struct fake fake;
 
@@ -30,7 +32,10 @@ TEST(json_says_until_when)
 {
     begin(201, LEASE("\"a\\\"b\""));
     CHECK_INT(TOKEN("claude", "--json"), 0);
-    CHECK_STR(call_out, "{\"value\":\"a\\\"b\",\"credential\":\"claude\",\"deliver\":\"helper\",\"lease\":\"" ID "\",\"expires_at_ms\":900}\n");
+    CHECK_STR(
+        call_out,
+        "{\"value\":\"a\\\"b\",\"credential\":\"claude\",\"deliver\":\"helper\",\"lease\":\"" ID
+        "\",\"expires_at_ms\":900}\n");
     CHECK(!strstr(call_out, "proof"));
     fake_stop(&fake);
 }
@@ -75,7 +80,8 @@ TEST(slips_ask_nothing_of_the_broker)
 TEST(help_is_printed)
 {
     CHECK_INT(CALL(verb_token, "", "token", "--help"), 0);
-    CHECK(strstr(call_out, "Usage: broker-cli token NAME") && strstr(call_out, "--deliver DELIVERY"));
+    CHECK(strstr(call_out, "Usage: broker-cli token NAME") &&
+          strstr(call_out, "--deliver DELIVERY"));
 }
 
 TEST(a_closed_output_is_a_failure)

@@ -1,4 +1,5 @@
-/* Exchanges with a broker that answers as it is told: kept connections, idle closes, garbage, deadlines. */
+/* Exchanges with a broker that answers as it is told: kept connections, idle closes, garbage,
+ * deadlines. */
 #include "check.h"
 #include "unit/client/fake.h"
 
@@ -8,7 +9,8 @@
 
 #define OK_BODY(body, len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n\r\n" body
 static const struct broker_request get = {.method = "GET", .path = "/v1/whoami"};
-static const struct broker_request post = {.method = "POST", .path = "/v1/leases", .body = "{}", .body_len = 2};
+static const struct broker_request post = {
+    .method = "POST", .path = "/v1/leases", .body = "{}", .body_len = 2};
 
 static struct fake fake;
 static struct broker_client *client;
@@ -42,7 +44,8 @@ TEST(several_calls_go_over_one_connection)
 {
     struct fake_reply r[] = {
         {.bytes = OK_BODY("first", "5")},
-        {.bytes = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"},
+        {.bytes = "HTTP/1.1 403 No\r\nTransfer-Encoding: "
+                  "chunked\r\n\r\n3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"},
         {.bytes = "HTTP/1.1 204 Gone\r\n\r\n"},
     };
     begin(r, 3, 2000);
@@ -57,13 +60,15 @@ TEST(several_calls_go_over_one_connection)
     CHECK_OK(broker_call(client, &get, &status, &reply, &reply_len, &why), why);
     CHECK_INT(status, 204);
     CHECK_STR(reply, "");
-    CHECK(strstr(fake_seen(&fake), "POST /v1/leases HTTP/1.1\r\n") && strstr(fake_seen(&fake), "\r\n\r\n{}"));
+    CHECK(strstr(fake_seen(&fake), "POST /v1/leases HTTP/1.1\r\n") &&
+          strstr(fake_seen(&fake), "\r\n\r\n{}"));
     end();
 }
 
 TEST(a_connection_closed_while_idle_is_made_anew)
 {
-    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1"), .then = FAKE_CLOSE}, {.bytes = OK_BODY("b", "1"), .then = FAKE_CLOSE},
+    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1"), .then = FAKE_CLOSE},
+                             {.bytes = OK_BODY("b", "1"), .then = FAKE_CLOSE},
                              {.bytes = OK_BODY("c", "1")}};
     begin(r, 3, 2000);
     for (int i = 0; i < 3; i++) {
@@ -77,8 +82,10 @@ TEST(a_connection_closed_while_idle_is_made_anew)
 
 TEST(connection_close_is_obeyed)
 {
-    struct fake_reply r[] = {{.bytes = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", .then = FAKE_CLOSE},
-                             {.bytes = OK_BODY("b", "1")}};
+    struct fake_reply r[] = {
+        {.bytes = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na",
+         .then = FAKE_CLOSE},
+        {.bytes = OK_BODY("b", "1")}};
     begin(r, 2, 2000);
     CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why);
     CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why);
@@ -91,14 +98,16 @@ TEST(a_fresh_connection_that_is_dropped_is_not_tried_again)
     struct fake_reply r[] = {{.then = FAKE_DROP}, {.bytes = OK_BODY("a", "1")}};
     begin(r, 2, 2000);
     CHECK_INT(broker_call(client, &post, &status, &reply, &reply_len, &why), ERR_UNAVAILABLE);
-    CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why); /* the caller may */
+    CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why),
+             why); /* the caller may */
     CHECK_STR(reply, "a");
     end();
 }
 
 TEST(a_request_that_was_dropped_unread_is_sent_again)
 {
-    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1"), .then = FAKE_DROP_NEXT}, {.bytes = OK_BODY("b", "1")}};
+    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1"), .then = FAKE_DROP_NEXT},
+                             {.bytes = OK_BODY("b", "1")}};
     begin(r, 2, 2000);
     CHECK_OK(broker_call(client, &get, &status, &reply, &reply_len, &why), why);
     CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why);
@@ -109,7 +118,9 @@ TEST(a_request_that_was_dropped_unread_is_sent_again)
 
 TEST(a_post_that_may_have_been_carried_out_is_not_sent_again)
 {
-    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1")}, {.match = "POST", .then = FAKE_CLOSE}, {.bytes = OK_BODY("b", "1")}};
+    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1")},
+                             {.match = "POST", .then = FAKE_CLOSE},
+                             {.bytes = OK_BODY("b", "1")}};
     begin(r, 3, 2000);
     CHECK_OK(broker_call(client, &get, &status, &reply, &reply_len, &why), why);
     CHECK_INT(broker_call(client, &post, &status, &reply, &reply_len, &why), ERR_UNAVAILABLE);
@@ -120,7 +131,9 @@ TEST(a_post_that_may_have_been_carried_out_is_not_sent_again)
 
 TEST(a_get_is_sent_again)
 {
-    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1")}, {.match = "GET", .then = FAKE_CLOSE}, {.bytes = OK_BODY("b", "1")}};
+    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1")},
+                             {.match = "GET", .then = FAKE_CLOSE},
+                             {.bytes = OK_BODY("b", "1")}};
     begin(r, 3, 2000);
     CHECK_OK(broker_call(client, &get, &status, &reply, &reply_len, &why), why);
     CHECK_OK(broker_call(client, &get, &status, &reply, &reply_len, &why), why);
@@ -131,7 +144,8 @@ TEST(a_get_is_sent_again)
 
 TEST(bytes_that_nobody_asked_for_are_not_the_next_answer)
 {
-    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1") OK_BODY("evil", "4")}, {.bytes = OK_BODY("b", "1")}};
+    struct fake_reply r[] = {{.bytes = OK_BODY("a", "1") OK_BODY("evil", "4")},
+                             {.bytes = OK_BODY("b", "1")}};
     begin(r, 2, 2000);
     CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why);
     CHECK_STR(reply, "a");
@@ -183,7 +197,8 @@ TEST(a_large_request_goes_through_a_small_pipe)
 {
     static char body[100000];
     memset(body, 'y', sizeof(body));
-    struct broker_request large = {.method = "POST", .path = "/v1/credentials", .body = body, .body_len = sizeof(body)};
+    struct broker_request large = {
+        .method = "POST", .path = "/v1/credentials", .body = body, .body_len = sizeof(body)};
     struct fake_reply r[] = {{.bytes = OK_BODY("a", "1")}};
     begin(r, 1, 5000);
     CHECK_OK(broker_call(client, &large, &status, &reply, &reply_len, &why), why);
@@ -220,7 +235,8 @@ TEST(a_broker_that_is_gone_is_said_to_be)
 TEST(no_signal_is_raised_when_the_broker_hangs_up)
 {
     static char body[300000];
-    struct broker_request large = {.method = "POST", .path = "/", .body = body, .body_len = sizeof(body)};
+    struct broker_request large = {
+        .method = "POST", .path = "/", .body = body, .body_len = sizeof(body)};
     struct fake_reply r[] = {{.then = FAKE_DROP}};
     memset(body, 'y', sizeof(body));
     CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
@@ -236,7 +252,8 @@ TEST(refusals_become_errors)
         err_t e;
         const char *says;
     } rows[] = {
-        {"{\"error\":\"denied\",\"message\":\"no grant\\nfor you\"}", ERR_DENIED, "no grant?for you"},
+        {"{\"error\":\"denied\",\"message\":\"no grant\\nfor you\"}", ERR_DENIED,
+         "no grant?for you"},
         {"{\"error\":\"locked\"}", ERR_LOCKED, "the store is locked"},
         {"{\"error\":\"later_word\",\"message\":\"m\"}", ERR_INTERNAL, "m"},
         {"{\"error\":\"ok\",\"message\":\"m\"}", ERR_INTERNAL, "m"},
@@ -258,7 +275,8 @@ TEST(refusals_become_errors)
 
 TEST(a_redirect_is_no_answer)
 {
-    struct fake_reply r[] = {{.bytes = "HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n"}};
+    struct fake_reply r[] = {
+        {.bytes = "HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n"}};
     begin(r, 1, 2000);
     CHECK_INT(broker_call_ok(client, &get, &reply, &reply_len, &why), ERR_INVALID);
     end();

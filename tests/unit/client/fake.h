@@ -1,6 +1,7 @@
 /*
- * A broker that is not one: a forked server on a Unix socket in a directory of its own. It answers each request with the next of the
- * canned replies, bytes as they are, and keeps what it was asked in a file. Ended by its pid.
+ * A broker that is not one: a forked server on a Unix socket in a directory of its own. It answers
+ * each request with the next of the canned replies, bytes as they are, and keeps what it was asked
+ * in a file. Ended by its pid.
  */
 #ifndef TESTS_CLIENT_FAKE_H
 #define TESTS_CLIENT_FAKE_H
@@ -22,23 +23,23 @@
 
 /* What becomes of the connection with a reply. */
 enum fake_then {
-    FAKE_KEEP,       /* stays open for the next request */
-    FAKE_CLOSE,      /* closed when the reply is sent */
-    FAKE_HANG,       /* the reply is sent, then nothing more */
-    FAKE_DROP,       /* closed without reading the request */
-    FAKE_DROP_NEXT   /* the reply is sent; the next request is dropped unread */
+    FAKE_KEEP,     /* stays open for the next request */
+    FAKE_CLOSE,    /* closed when the reply is sent */
+    FAKE_HANG,     /* the reply is sent, then nothing more */
+    FAKE_DROP,     /* closed without reading the request */
+    FAKE_DROP_NEXT /* the reply is sent; the next request is dropped unread */
 };
 struct fake_reply {
-    const char *match;   /* "GET /v1/grants": only to a request that begins so; NULL: to any */
-    const char *bytes;   /* NULL: none */
-    size_t n;            /* 0: strlen(bytes) */
+    const char *match; /* "GET /v1/grants": only to a request that begins so; NULL: to any */
+    const char *bytes; /* NULL: none */
+    size_t n;          /* 0: strlen(bytes) */
     enum fake_then then;
-    bool often;          /* stays in the list */
+    bool often; /* stays in the list */
 };
 struct fake {
     char dir[64];
     char path[108];
-    char seen[108];      /* file of all requests */
+    char seen[108]; /* file of all requests */
     pid_t pid;
 };
 
@@ -66,7 +67,8 @@ static inline size_t fake_read(int fd, char *buf, size_t room)
         char *end = strstr(buf, "\r\n\r\n"), *length = strstr(buf, "Content-Length: ");
         if (!end)
             continue;
-        want = (size_t)(end + 4 - buf) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
+        want =
+            (size_t)(end + 4 - buf) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
         if (n >= want)
             return n;
     }
@@ -81,7 +83,8 @@ static inline void fake_note(const char *seen, const char *p, size_t n)
     close(fd);
 }
 
-static inline struct fake_reply *fake_pick(struct fake_reply *r, size_t n, bool *gone, const char *asked)
+static inline struct fake_reply *fake_pick(struct fake_reply *r, size_t n, bool *gone,
+                                           const char *asked)
 {
     for (size_t i = 0; i < n; i++)
         if (!gone[i] && (!r[i].match || strncmp(asked, r[i].match, strlen(r[i].match)) == 0)) {
@@ -92,7 +95,8 @@ static inline struct fake_reply *fake_pick(struct fake_reply *r, size_t n, bool 
 }
 
 /* Serves one connection. */
-static inline void fake_serve(int fd, const struct fake *f, struct fake_reply *r, size_t n, bool *gone)
+static inline void fake_serve(int fd, const struct fake *f, struct fake_reply *r, size_t n,
+                              bool *gone)
 {
     static char buf[200000];
     for (;;) {
@@ -181,8 +185,10 @@ static inline char *fake_ok(int status, const char *json)
     char *out = malloc(room);
     if (!out || fake_n_made == sizeof(fake_made) / sizeof(fake_made[0]))
         abort();
-    snprintf(out, room, "HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-             status, strlen(json), json);
+    snprintf(
+        out, room,
+        "HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        status, strlen(json), json);
     fake_made[fake_n_made++] = out;
     return out;
 }

@@ -26,7 +26,8 @@ TEST(reads_a_length_and_chunks_in_pieces_of_any_size)
         "HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nhello",
         "HTTP/1.1 201\r\ncontent-length:5 \t\r\nX: \t y\r\n\r\nhello",
         "HTTP/1.1 201 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 x\r\nTRANSFER-ENCODING: Chunked\r\n\r\n005\r\nhello\r\n0\r\nA: b\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 x\r\nTRANSFER-ENCODING: "
+        "Chunked\r\n\r\n005\r\nhello\r\n0\r\nA: b\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
         for (size_t step = 1; step <= strlen(text[i]); step++) {
@@ -59,7 +60,8 @@ TEST(an_empty_body_is_a_whole_reply)
 
 TEST(stops_where_the_reply_ends)
 {
-    const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nxHTTP/1.1 200";
+    const char *text =
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nxHTTP/1.1 200";
     struct http_reader r;
     size_t used;
     http_reader_init(&r, 64);
@@ -178,7 +180,8 @@ TEST(lines_have_a_length_and_a_number)
 TEST(writes_a_request)
 {
     struct http_head h;
-    struct broker_request rq = {.method = "POST", .path = "/v1/leases", .token = "tok", .body = "{}", .body_len = 2};
+    struct broker_request rq = {
+        .method = "POST", .path = "/v1/leases", .token = "tok", .body = "{}", .body_len = 2};
     CHECK_OK(http_head_write(&rq, &h, &why), why);
     CHECK_STR(h.text, "POST /v1/leases HTTP/1.1\r\nHost: broker\r\nAuthorization: Bearer tok\r\n"
                       "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n");

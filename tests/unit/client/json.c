@@ -1,4 +1,5 @@
-/* The JSON reader: what it reads, what it refuses, and that no byte string makes it read past its end. */
+/* The JSON reader: what it reads, what it refuses, and that no byte string makes it read past its
+ * end. */
 #include "check.h"
 
 #include "client/json.h"
@@ -20,8 +21,26 @@ static const char *read_str(const char *json, const char *path)
 TEST(takes_every_kind_of_value)
 {
     static const char *const good[] = {
-        "null", "true", "false", "0", "-0", "12", "-1.5", "1e9", "1E-9", "0.0e+1", "\"\"", "\"a\"", "[]", "{}", " [ ] ",
-        "[1,2]", "[[],{}]", "{\"a\":1,\"b\":[{\"c\":null}]}", "\t{\r\n\"a\" : \"\\u00e9\" }\n", "\"\xc3\xa9\"",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "12",
+        "-1.5",
+        "1e9",
+        "1E-9",
+        "0.0e+1",
+        "\"\"",
+        "\"a\"",
+        "[]",
+        "{}",
+        " [ ] ",
+        "[1,2]",
+        "[[],{}]",
+        "{\"a\":1,\"b\":[{\"c\":null}]}",
+        "\t{\r\n\"a\" : \"\\u00e9\" }\n",
+        "\"\xc3\xa9\"",
         "\"\\ud83d\\ude00\"",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -31,10 +50,54 @@ TEST(takes_every_kind_of_value)
 TEST(refuses_what_is_not_json)
 {
     static const char *const bad[] = {
-        "", " ", "nul", "nulll", "truefalse", "01", "+1", "1.", ".5", "1e", "--1", "0x1", "NaN", "\"", "\"a", "'a'", "\"\\x\"",
-        "\"\\u12\"", "\"\\u0000\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\n\"", "\"\x01\"", "\"\xff\"",
-        "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xc3\"", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{", "}", "{\"a\"}",
-        "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "{\"a\":1 \"b\":2}", "{\"a\":1]", "[1}", "[]]", "{} {}", "[1]x",
+        "",
+        " ",
+        "nul",
+        "nulll",
+        "truefalse",
+        "01",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "--1",
+        "0x1",
+        "NaN",
+        "\"",
+        "\"a",
+        "'a'",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "\"\n\"",
+        "\"\x01\"",
+        "\"\xff\"",
+        "\"\xc0\xaf\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xc3\"",
+        "[",
+        "]",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{",
+        "}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":1]",
+        "[1}",
+        "[]]",
+        "{} {}",
+        "[1]x",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CHECK(!valid(bad[i]) || !printf("    taken: %s\n", bad[i]));
@@ -55,7 +118,8 @@ TEST(nesting_has_an_end)
 
 TEST(finds_members_by_path)
 {
-    const char *json = "{\"a\":\"x\",\"b\":{\"a\":\"y\",\"n\":-7},\"n\":null,\"l\":[1],\"\\u0063\":\"z\"}";
+    const char *json =
+        "{\"a\":\"x\",\"b\":{\"a\":\"y\",\"n\":-7},\"n\":null,\"l\":[1],\"\\u0063\":\"z\"}";
     int64_t n = 1;
     CHECK_STR(read_str(json, "a"), "x");
     CHECK_STR(read_str(json, "b.a"), "y");
@@ -82,7 +146,8 @@ TEST(a_key_that_comes_twice_is_no_answer)
 TEST(strings_fit_or_are_not_given)
 {
     char out[4] = "???";
-    const char *json = "{\"a\":\"abc\",\"b\":\"abcd\",\"c\":\"\xe2\x82\xac\",\"d\":\"a\xe2\x82\xac\",\"e\":\"\\u20ac\"}";
+    const char *json = "{\"a\":\"abc\",\"b\":\"abcd\",\"c\":\"\xe2\x82\xac\",\"d\":"
+                       "\"a\xe2\x82\xac\",\"e\":\"\\u20ac\"}";
     CHECK(broker_json_str(json, strlen(json), "a", out, sizeof(out)));
     CHECK_STR(out, "abc");
     CHECK(!broker_json_str(json, strlen(json), "b", out, sizeof(out)));
@@ -97,7 +162,8 @@ TEST(strings_fit_or_are_not_given)
 TEST(escapes_are_undone)
 {
     CHECK_STR(read_str("{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", "a"), "\"\\/\b\f\n\r\t");
-    CHECK_STR(read_str("{\"a\":\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"}", "a"), "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+    CHECK_STR(read_str("{\"a\":\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"}", "a"),
+              "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
 }
 
 TEST(a_slice_is_room_enough_for_its_text)
@@ -120,13 +186,24 @@ TEST(integers_only_and_in_range)
         bool good;
         int64_t n;
     } rows[] = {
-        {"0", true, 0}, {"-0", true, 0}, {"9223372036854775807", true, INT64_MAX}, {"-9223372036854775808", true, INT64_MIN},
-        {"9223372036854775808", false, 0}, {"-9223372036854775809", false, 0}, {"99999999999999999999999", false, 0},
-        {"1.0", false, 0}, {"1e2", false, 0}, {"\"1\"", false, 0}, {"true", false, 0}, {"null", false, 0}, {"-", false, 0},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"9223372036854775807", true, INT64_MAX},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775809", false, 0},
+        {"99999999999999999999999", false, 0},
+        {"1.0", false, 0},
+        {"1e2", false, 0},
+        {"\"1\"", false, 0},
+        {"true", false, 0},
+        {"null", false, 0},
+        {"-", false, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         int64_t n = 42;
-        CHECK_INT(json_int((struct json_slice){rows[i].text, strlen(rows[i].text)}, &n), rows[i].good);
+        CHECK_INT(json_int((struct json_slice){rows[i].text, strlen(rows[i].text)}, &n),
+                  rows[i].good);
         CHECK_INT(n, rows[i].good ? rows[i].n : 42);
     }
 }
@@ -151,7 +228,8 @@ TEST(walks_an_array)
 
 TEST(no_truncation_of_a_reply_is_valid)
 {
-    const char *json = "{\"id\":\"0123\",\"secret\":\"a\\u00e9\\\"\",\"n\":[1,-2.5e3,true],\"o\":{\"x\":null}}";
+    const char *json =
+        "{\"id\":\"0123\",\"secret\":\"a\\u00e9\\\"\",\"n\":[1,-2.5e3,true],\"o\":{\"x\":null}}";
     size_t n = strlen(json);
     struct json_slice v;
     for (size_t cut = 0; cut < n; cut++) {

@@ -5,11 +5,15 @@
 #include <broker/client.h>
 
 #define ID "0123456789abcdef0123456789abcdef"
-#define LEASE                                                                                                              \
-    "{\"id\":\"" ID "\",\"token\":\"tok\",\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\","            \
-    "\"deliver\":\"access_token\",\"secret\":\"sk-ant-oat01-x\\u00e9\",\"file\":null,\"file_name\":null,"                    \
-    "\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\",\"username\":null,\"account\":\"acc\",\"origin\":\"https://a.example\","           \
-    "\"issued_at_ms\":1,\"expires_at_ms\":900001,\"secret_expires_at_ms\":800001,\"uses_left\":null,\"state\":\"live\"}"
+#define LEASE                                                                                      \
+    "{\"id\":\"" ID                                                                                \
+    "\",\"token\":\"tok\",\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\","   \
+    "\"deliver\":\"access_token\",\"secret\":\"sk-ant-oat01-x\\u00e9\",\"file\":null,\"file_"      \
+    "name\":null,"                                                                                 \
+    "\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\",\"username\":null,\"account\":\"acc\",\"origin\":"        \
+    "\"https://a.example\","                                                                       \
+    "\"issued_at_ms\":1,\"expires_at_ms\":900001,\"secret_expires_at_ms\":800001,\"uses_left\":"   \
+    "null,\"state\":\"live\"}"
 
 static struct fake fake;
 static struct broker_client *client;
@@ -59,11 +63,16 @@ TEST(a_lease_is_read_whole)
 TEST(every_wish_is_sent)
 {
     struct broker_lease l = {0};
-    struct broker_lease_ask ask = {.credential = "a\"b", .delivery = "file", .ttl_ms = 5000, .uses = UINT64_MAX, .owner_process = true};
+    struct broker_lease_ask ask = {.credential = "a\"b",
+                                   .delivery = "file",
+                                   .ttl_ms = 5000,
+                                   .uses = UINT64_MAX,
+                                   .owner_process = true};
     begin(201, LEASE);
     CHECK_OK(broker_lease(client, &ask, &l, &why), why);
-    CHECK(strstr(fake_seen(&fake), "{\"credential\":\"a\\\"b\",\"deliver\":\"file\",\"ttl_ms\":5000,"
-                                   "\"uses\":18446744073709551615,\"owner\":\"process\"}") != NULL);
+    CHECK(strstr(fake_seen(&fake),
+                 "{\"credential\":\"a\\\"b\",\"deliver\":\"file\",\"ttl_ms\":5000,"
+                 "\"uses\":18446744073709551615,\"owner\":\"process\"}") != NULL);
     broker_lease_free(&l);
     end();
 }
@@ -86,17 +95,26 @@ TEST(a_name_that_cannot_be_one_is_not_sent)
 TEST(a_lease_that_makes_no_sense_is_refused)
 {
     static const char *const rows[] = {
-        "", "[]", "null", "{}", LEASE "x",
+        "",
+        "[]",
+        "null",
+        "{}",
+        LEASE "x",
         "{\"id\":\"0123\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1}",
-        "{\"id\":\"0123456789ABCDEF0123456789abcdef\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1}",
+        "{\"id\":\"0123456789ABCDEF0123456789abcdef\",\"credential\":\"a\",\"deliver\":\"file\","
+        "\"expires_at_ms\":1}",
         "{\"id\":\"" ID "\",\"deliver\":\"file\",\"expires_at_ms\":1}",
         "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":null,\"expires_at_ms\":1}",
         "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\"}",
         "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":\"1\"}",
-        "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret\":7}",
-        "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret\":{\"a\":1}}",
-        "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret_expires_at_ms\":1.5}",
-        "{\"id\":\"" ID "\",\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1}",
+        "{\"id\":\"" ID
+        "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret\":7}",
+        "{\"id\":\"" ID
+        "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret\":{\"a\":1}}",
+        "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret_"
+        "expires_at_ms\":1.5}",
+        "{\"id\":\"" ID "\",\"id\":\"" ID
+        "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1}",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct broker_lease l = {0};
@@ -128,9 +146,11 @@ TEST(grants_are_counted_beyond_the_room)
 {
     struct broker_grant g[2] = {0};
     size_t n = 0;
-    begin(200, "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"deliver\":[\"access_token\",\"file\"],"
+    begin(200, "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\","
+               "\"deliver\":[\"access_token\",\"file\"],"
                "\"ttl_ms\":1,\"available\":true,\"reason\":null},"
-               "{\"credential\":\"gh\",\"provider\":null,\"kind\":null,\"deliver\":[],\"available\":false,\"reason\":\"not enrolled\"},"
+               "{\"credential\":\"gh\",\"provider\":null,\"kind\":null,\"deliver\":[],"
+               "\"available\":false,\"reason\":\"not enrolled\"},"
                "{\"credential\":\"third\",\"deliver\":[\"file\"]}],\"more\":[1]}");
     CHECK_OK(broker_grants(client, g, 2, &n, &why), why);
     CHECK_INT(n, 3);
@@ -142,18 +162,26 @@ TEST(grants_are_counted_beyond_the_room)
     CHECK_STR(g[1].deliver, "");
     CHECK_STR(g[1].reason, "not enrolled");
     CHECK(broker_grant_delivers(&g[0], "file") && broker_grant_delivers(&g[0], "access_token"));
-    CHECK(!broker_grant_delivers(&g[0], "access") && !broker_grant_delivers(&g[0], "") && !broker_grant_delivers(&g[1], "file"));
+    CHECK(!broker_grant_delivers(&g[0], "access") && !broker_grant_delivers(&g[0], "") &&
+          !broker_grant_delivers(&g[1], "file"));
     end();
 }
 
 TEST(grants_that_make_no_sense_are_refused)
 {
     static const char *const rows[] = {
-        "{}", "{\"grants\":{}}", "{\"grants\":null}", "{\"grants\":[1]}", "{\"grants\":[{}]}",
-        "{\"grants\":[{\"credential\":\"a\"}]}", "{\"grants\":[{\"credential\":7,\"deliver\":[]}]}",
+        "{}",
+        "{\"grants\":{}}",
+        "{\"grants\":null}",
+        "{\"grants\":[1]}",
+        "{\"grants\":[{}]}",
+        "{\"grants\":[{\"credential\":\"a\"}]}",
+        "{\"grants\":[{\"credential\":7,\"deliver\":[]}]}",
         "{\"grants\":[{\"credential\":\"a\",\"deliver\":[7]}]}",
-        "{\"grants\":[{\"credential\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"deliver\":[]}]}",
-        "{\"grants\":[{\"credential\":\"a\",\"deliver\":[\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\","
+        "{\"grants\":[{\"credential\":"
+        "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"deliver\":[]}]}",
+        "{\"grants\":[{\"credential\":\"a\",\"deliver\":["
+        "\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\","
         "\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"]}]}",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -8,8 +8,12 @@ TEST(quotes_what_needs_it)
     static const struct {
         const char *in, *out;
     } rows[] = {
-        {"", "\"\""}, {"plain", "\"plain\""}, {"a\"b\\c/", "\"a\\\"b\\\\c/\""}, {"\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\""},
-        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""}, {"\xc3\xa9\xf0\x9f\x98\x80", "\"\xc3\xa9\xf0\x9f\x98\x80\""},
+        {"", "\"\""},
+        {"plain", "\"plain\""},
+        {"a\"b\\c/", "\"a\\\"b\\\\c/\""},
+        {"\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\""},
+        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""},
+        {"\xc3\xa9\xf0\x9f\x98\x80", "\"\xc3\xa9\xf0\x9f\x98\x80\""},
     };
     char out[64];
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -47,7 +51,8 @@ TEST(room_is_kept_to_the_byte)
 
 TEST(bytes_that_are_no_utf8_are_refused_not_replaced)
 {
-    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80", "\xf5\x80\x80\x80"};
+    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80",
+                                      "\xf5\x80\x80\x80"};
     char out[32];
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CHECK(!broker_json_quote(bad[i], out, sizeof(out)));

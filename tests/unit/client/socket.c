@@ -33,7 +33,8 @@ TEST(the_nearest_word_counts)
     setenv("CREDENTIAL_BROKER_SOCKET", "/a/b.sock", 1);
     CHECK_OK(broker_socket_find(NULL, NULL, found, &why), why);
     CHECK_STR(found, "/a/b.sock");
-    CHECK_OK(broker_socket_find(NULL, "admin", found, &why), why); /* a consumer's socket is never the operator's */
+    CHECK_OK(broker_socket_find(NULL, "admin", found, &why),
+             why); /* a consumer's socket is never the operator's */
     CHECK_STR(found, "/somewhere/admin/broker.sock");
     CHECK_OK(broker_socket_find("/c", NULL, found, &why), why);
     CHECK_STR(found, "/c");

@@ -3,6 +3,8 @@
 
 #include "crypto/seal.h"
 
+#include <sodium.h>
+
 static struct entry_chain chain_of(void)
 {
     struct entry_chain c = {.generation = 7, .seq = 40};
@@ -109,4 +111,24 @@ TEST(the_limits_of_an_entry)
     CHECK_INT(out.len, 4096);
     CHECK_INT(entry_open(key, "manifest", &r, buf_view(&out), &plain, NULL), ERR_OK);
     CHECK_INT(plain.len, ENTRY_PLAIN_MAX);
+}
+
+/* made by hand with the right key: one byte over the limit, rightly sealed, is refused for its
+ * length */
+TEST(an_entry_over_the_limit_is_refused)
+{
+    AUTO(auto_secret) struct secret *key = key_of(1);
+    AUTO(buf_free) struct buf plain = {0};
+    static uint8_t entry[ENTRY_OVERHEAD + ENTRY_PLAIN_MAX + 1], big[ENTRY_PLAIN_MAX + 1];
+    uint8_t ad[48 + ENTRY_TAG + 3] = {0};
+    memcpy(entry, "CBRE\1\1", 6); /* generation 0, number 0, nonce of zeros */
+    memcpy(ad, entry, 48);
+    memcpy(ad + 48 + ENTRY_TAG, "\0\1x", 3);
+    for (size_t n = ENTRY_PLAIN_MAX; n <= ENTRY_PLAIN_MAX + 1; n++) {
+        struct entry_chain r = {0};
+        crypto_aead_xchacha20poly1305_ietf_encrypt(entry + 48, NULL, big, n, ad, sizeof(ad), NULL,
+                                                   entry + 24, secret_bytes(key));
+        CHECK_INT(entry_open(key, "x", &r, VIEW(entry, n + ENTRY_OVERHEAD), &plain, NULL),
+                  n == ENTRY_PLAIN_MAX ? ERR_OK : ERR_CORRUPT);
+    }
 }

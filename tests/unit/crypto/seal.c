@@ -2,6 +2,7 @@
 #include "unit/crypto/help.h"
 
 #include "crypto/seal.h"
+#include "crypto/wrap.h"
 
 static struct seal_meta meta_of(void)
 {
@@ -76,6 +77,19 @@ TEST(the_same_twice_differs_in_every_random_part)
     CHECK(memcmp(a.p + header + 72, b.p + header + 72, 24) != 0); /* nonce of the body */
 }
 
+TEST(every_record_has_a_data_key_of_its_own)
+{
+    AUTO(auto_secret) struct secret *kek = key_of(1), *zeros = key_of(0), *one = NULL, *two = NULL;
+    AUTO(buf_free) struct buf a = {0}, b = {0};
+    struct seal_meta m = meta_of();
+    size_t header = 132 + 2 + 6 + 2 + 6;
+    make(kek, &m, "x", &a);
+    make(kek, &m, "x", &b);
+    CHECK_INT(unwrap_key(kek, VIEW(a.p, header), a.p + header, &one, NULL), ERR_OK);
+    CHECK_INT(unwrap_key(kek, VIEW(b.p, header), b.p + header, &two, NULL), ERR_OK);
+    CHECK(!secret_equal(one, two) && !secret_equal(one, zeros) && !secret_equal(two, zeros));
+}
+
 TEST(every_flip_and_cut_of_a_record_is_refused)
 {
     AUTO(auto_secret) struct secret *kek = key_of(1);
@@ -91,8 +105,7 @@ TEST(every_flip_and_cut_of_a_record_is_refused)
 TEST(another_key_is_refused)
 {
     AUTO(auto_secret)
-    struct secret *kek = key_of(1),
-                  *other = key_of(2), *shorter = secret_new(31), *plain = NULL;
+    struct secret *kek = key_of(1), *other = key_of(2), *shorter = secret_new(31), *plain = NULL;
     AUTO(buf_free) struct buf rec = {0};
     struct seal_meta m = meta_of();
     make(kek, &m, "secret", &rec);

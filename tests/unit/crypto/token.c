@@ -287,6 +287,26 @@ TEST(at_most_16_caveats_and_2048_characters)
     CHECK_INT(out.len, 0);
 }
 
+/* the seventeenth by hand, tag chained rightly */
+TEST(a_token_of_17_caveats_is_refused)
+{
+    AUTO(auto_secret) struct secret *key = key_of(1);
+    AUTO(buf_free) struct buf text = {0}, prefix = {0}, body = {0}, forged = {0};
+    static const uint8_t caveat[7] = {CAVEAT_PEER_UID, 0, 4, 0, 0, 0, 0};
+    mint(key, &text);
+    for (int i = 0; i < TOKEN_MAX_CAVEATS; i++)
+        attenuate(&text, CAVEAT_PEER_UID, "\0\0\0\0", 4);
+    take_body(&text, &prefix, &body);
+    uint8_t tag[32];
+    body.p[17]++;
+    body.len -= 32;
+    crypto_generichash(tag, 32, caveat, sizeof(caveat), body.p + body.len, 32);
+    buf_add(&body, caveat, sizeof(caveat));
+    buf_add(&body, tag, sizeof(tag));
+    with_check(&prefix, body.p, body.len, &forged);
+    CHECK(!verifies(buf_view(&forged), key));
+}
+
 TEST(mint_refuses_names_that_do_not_fit)
 {
     AUTO(auto_secret) struct secret *key = key_of(1);

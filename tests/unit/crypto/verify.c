@@ -256,13 +256,13 @@ TEST(a_torn_end_is_lawful_only_when_the_line_follows)
 TEST(an_endless_line_ends_the_verification)
 {
     AUTO(log_free) struct log l;
-    static uint8_t endless[VERIFY_LINE_MAX + 1];
+    static uint8_t endless[VERIFY_LINE_MAX + 2];
     make(&l, 2);
     memset(endless, 'x', sizeof(endless));
     struct view seg[] = {lines(&l, 1, 2), VIEW(endless, sizeof(endless))};
     struct verify_verdict v = run(&l, seg, 2);
     CHECK(v.first_bad_seq == 3 && v.lines == 2);
-    endless[VERIFY_LINE_MAX] = '\n'; /* as a line between others, it is one finding */
+    endless[VERIFY_LINE_MAX + 1] = '\n'; /* as a line between others, it is one finding */
     AUTO(buf_free) struct buf whole = {0};
     buf_add_view(&whole, lines(&l, 1, 1));
     buf_add(&whole, endless, sizeof(endless));
@@ -312,6 +312,21 @@ TEST(checkpoints_behind_an_accepted_hole_verify)
         add_line(&l);
     struct verify_verdict v = run_one(&l, buf_view(&l.text));
     CHECK(v.first_bad_seq == 4 && v.bad == 1 && v.checkpoints == 1 && v.lines == 3 + 7);
+}
+
+/* two holes that are too large together: the keys are evolved over one of them only */
+TEST(the_holes_of_a_log_have_a_limit_together)
+{
+    AUTO(log_free) struct log l;
+    make(&l, 1);
+    chain_skip(&l.chain, VERIFY_GAP_MAX - 10);
+    add_plain(&l);
+    struct verify_verdict v = run_one(&l, buf_view(&l.text));
+    CHECK(v.bad == 1 && v.lines == 2);
+    chain_skip(&l.chain, l.chain.seq + 20);
+    add_plain(&l);
+    v = run_one(&l, buf_view(&l.text));
+    CHECK(v.bad == 2 && v.lines == 2);
 }
 
 TEST(a_number_beyond_the_largest_gap_is_something_else)

@@ -54,7 +54,8 @@ TEST(missing_and_unusable_are_told_apart)
     CHECK_INT(command_find("no-such-command", NULL, out, &why), ERR_NOT_FOUND);
     CHECK_INT(command_find("/no/such/command", NULL, out, &why), ERR_NOT_FOUND);
     CHECK_INT(command_find("", NULL, out, &why), ERR_NOT_FOUND);
-    CHECK_INT(command_find("x", "", out, &why), ERR_NOT_FOUND); /* an empty PATH is the present directory */
+    CHECK_INT(command_find("x", "", out, &why),
+              ERR_NOT_FOUND); /* an empty PATH is the present directory */
     CHECK_OK(command_find("sh", NULL, out, &why), why);
     fake_stop(&f);
 }

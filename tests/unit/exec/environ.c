@@ -4,7 +4,8 @@
 #include "exec/environ.h"
 
 static struct why why;
-static char *inherited[] = {(char *)"A=1", (char *)"AB=2", (char *)"A=3", (char *)"EMPTY=", (char *)"odd", (char *)"=x", NULL};
+static char *inherited[] = {(char *)"A=1", (char *)"AB=2", (char *)"A=3", (char *)"EMPTY=",
+                            (char *)"odd", (char *)"=x",   NULL};
 
 static size_t entries(struct environment *e)
 {
@@ -45,8 +46,14 @@ TEST(placeholders_are_filled_in)
     static const struct {
         const char *form, *name, *value;
     } rows[] = {
-        {"T={secret}", "T", "s3"}, {"F={file}", "F", "/d/f"}, {"D={dir}", "D", "/d"}, {"C=a{account}b{token}c", "C", "aacbtokc"},
-        {"{env}={secret}", "NAME_1", "s3"}, {"U={username}", "U", "u"}, {"P=1", "P", "1"}, {"Q={other}{", "Q", "{other}{"},
+        {"T={secret}", "T", "s3"},
+        {"F={file}", "F", "/d/f"},
+        {"D={dir}", "D", "/d"},
+        {"C=a{account}b{token}c", "C", "aacbtokc"},
+        {"{env}={secret}", "NAME_1", "s3"},
+        {"U={username}", "U", "u"},
+        {"P=1", "P", "1"},
+        {"Q={other}{", "Q", "{other}{"},
     };
     const struct environ_values v = {"s3", "/d/f", "/d", "ac", "tok", "u", "NAME_1"};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -89,9 +96,18 @@ TEST(blanks_and_names_that_are_none_are_refused)
         const char *form;
         struct environ_values v;
     } rows[] = {
-        {"T={secret}", {0}}, {"T={secret}", {.secret = ""}}, {"F={file}", {.secret = "s"}}, {"T=", {0}}, {"T", {0}}, {"=x", {0}},
-        {"1A=x", {0}}, {"A-B=x", {0}}, {"{env}={secret}", {.secret = "s"}}, {"{env}={secret}", {.secret = "s", .env = "A=B"}},
-        {"{env}={secret}", {.secret = "s", .env = "A B"}}, {"{env}={secret}", {.secret = "s", .env = ""}},
+        {"T={secret}", {0}},
+        {"T={secret}", {.secret = ""}},
+        {"F={file}", {.secret = "s"}},
+        {"T=", {0}},
+        {"T", {0}},
+        {"=x", {0}},
+        {"1A=x", {0}},
+        {"A-B=x", {0}},
+        {"{env}={secret}", {.secret = "s"}},
+        {"{env}={secret}", {.secret = "s", .env = "A=B"}},
+        {"{env}={secret}", {.secret = "s", .env = "A B"}},
+        {"{env}={secret}", {.secret = "s", .env = ""}},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct environment e = {0};

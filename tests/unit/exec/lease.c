@@ -7,9 +7,11 @@
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define GRANT_OF(name, deliver) \
-    "{\"credential\":\"" name "\",\"provider\":\"generic\",\"kind\":\"generic\",\"deliver\":[\"" deliver "\"],\"available\":true}"
-#define LEASE_OF(id, name, rest) \
+#define GRANT_OF(name, deliver)                                                                    \
+    "{\"credential\":\"" name                                                                      \
+    "\",\"provider\":\"generic\",\"kind\":\"generic\",\"deliver\":[\"" deliver                     \
+    "\"],\"available\":true}"
+#define LEASE_OF(id, name, rest)                                                                   \
     "{\"id\":\"" id "\",\"token\":\"t\",\"credential\":\"" name "\"," rest ",\"expires_at_ms\":9}"
 
 static struct fake fake;
@@ -41,9 +43,12 @@ static void done(void)
 TEST(takes_what_the_profile_wants)
 {
     struct fake_reply r[] = {
-        on("GET /v1/grants", 200, "{\"grants\":[" GRANT_OF("a", "secret") "," GRANT_OF("b", "secret") "]}"),
-        on("POST", 201, LEASE_OF(ID_A, "a", "\"deliver\":\"secret\",\"secret\":\"sa\",\"env\":\"A\"")),
-        on("POST", 201, LEASE_OF(ID_B, "b", "\"deliver\":\"secret\",\"secret\":\"sb\",\"env\":\"B\"")),
+        on("GET /v1/grants", 200,
+           "{\"grants\":[" GRANT_OF("a", "secret") "," GRANT_OF("b", "secret") "]}"),
+        on("POST", 201,
+           LEASE_OF(ID_A, "a", "\"deliver\":\"secret\",\"secret\":\"sa\",\"env\":\"A\"")),
+        on("POST", 201,
+           LEASE_OF(ID_B, "b", "\"deliver\":\"secret\",\"secret\":\"sb\",\"env\":\"B\"")),
     };
     fake_start(&fake, r, 3);
     options.ttl_ms = 60000;
@@ -51,7 +56,8 @@ TEST(takes_what_the_profile_wants)
     CHECK_INT(leases.n, 2);
     CHECK_STR(leases.item[0].lease.secret, "sa");
     CHECK_STR(leases.item[1].lease.secret, "sb");
-    CHECK(strstr(fake_seen(&fake), "\"deliver\":\"secret\",\"ttl_ms\":60000,\"owner\":\"process\"}") != NULL);
+    CHECK(strstr(fake_seen(&fake),
+                 "\"deliver\":\"secret\",\"ttl_ms\":60000,\"owner\":\"process\"}") != NULL);
     exec_leases_end(&leases);
     CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL);
     done();
@@ -68,7 +74,8 @@ TEST(a_half_is_given_back)
     fake_start(&fake, r, 4);
     CHECK_INT(take("env"), ERR_DENIED);
     CHECK_STR(why.text, "not you");
-    CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) && !strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_B));
+    CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) &&
+          !strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_B));
     CHECK(leases.n == 0 && !leases.client);
     done();
 }
@@ -76,15 +83,14 @@ TEST(a_half_is_given_back)
 TEST(a_lease_without_its_value_is_given_back)
 {
     static const char *const rows[] = {
-        "\"deliver\":\"secret\",\"secret\":\"\"",
-        "\"deliver\":\"secret\",\"secret\":null",
+        "\"deliver\":\"secret\",\"secret\":\"\"", "\"deliver\":\"secret\",\"secret\":null",
         "\"deliver\":\"helper\",\"secret\":\"x\"", /* not the delivery that was asked for */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char json[300];
         snprintf(json, sizeof(json), LEASE_OF(ID_A, "a", "%s"), rows[i]);
-        struct fake_reply r[] = {on("GET", 200, "{\"grants\":[" GRANT_OF("a", "secret") "]}"), on("POST", 201, json),
-                                 on("DELETE", 200, "{\"ended\":1}")};
+        struct fake_reply r[] = {on("GET", 200, "{\"grants\":[" GRANT_OF("a", "secret") "]}"),
+                                 on("POST", 201, json), on("DELETE", 200, "{\"ended\":1}")};
         fake_start(&fake, r, 3);
         CHECK_INT(take("env"), ERR_INVALID);
         CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL);
@@ -95,10 +101,13 @@ TEST(a_lease_without_its_value_is_given_back)
 static err_t take_file(const char *rel)
 {
     char json[400];
-    snprintf(json, sizeof(json), LEASE_OF(ID_A, "claude", "\"deliver\":\"file\",\"secret\":null,\"file\":%s"), rel);
+    snprintf(json, sizeof(json),
+             LEASE_OF(ID_A, "claude", "\"deliver\":\"file\",\"secret\":null,\"file\":%s"), rel);
     struct fake_reply r[] = {
-        on("GET", 200, "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"deliver\":[\"file\"],"
-                       "\"available\":true}]}"),
+        on("GET", 200,
+           "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\","
+           "\"deliver\":[\"file\"],"
+           "\"available\":true}]}"),
         on("POST", 201, json),
         on("DELETE", 200, "{\"ended\":1}"),
     };
@@ -128,9 +137,14 @@ TEST(a_file_that_is_not_there_or_leads_out_is_refused)
         const char *rel;
         err_t e;
     } rows[] = {
-        {"\"files/none.json\"", ERR_NOT_FOUND}, {"null", ERR_INVALID},           {"\"\"", ERR_INVALID},
-        {"\"/etc/passwd\"", ERR_INVALID},       {"\"../x\"", ERR_INVALID},       {"\"a/../../x\"", ERR_INVALID},
-        {"\"a/..\"", ERR_INVALID},              {"\"..\"", ERR_INVALID},
+        {"\"files/none.json\"", ERR_NOT_FOUND},
+        {"null", ERR_INVALID},
+        {"\"\"", ERR_INVALID},
+        {"\"/etc/passwd\"", ERR_INVALID},
+        {"\"../x\"", ERR_INVALID},
+        {"\"a/../../x\"", ERR_INVALID},
+        {"\"a/..\"", ERR_INVALID},
+        {"\"..\"", ERR_INVALID},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         fake_dir(&fake);
@@ -167,7 +181,10 @@ TEST(does_not_wait_without_being_told)
 
 TEST(patience_has_an_end)
 {
-    struct fake_reply r[] = {{.match = "GET", .bytes = fake_ok(503, "{\"error\":\"locked\",\"message\":\"locked\"}"), .often = true}};
+    struct fake_reply r[] = {
+        {.match = "GET",
+         .bytes = fake_ok(503, "{\"error\":\"locked\",\"message\":\"locked\"}"),
+         .often = true}};
     int64_t before = socket_now_ms();
     fake_start(&fake, r, 1);
     options.wait_ms = 300;
@@ -178,7 +195,9 @@ TEST(patience_has_an_end)
 
 TEST(a_refusal_is_not_waited_out)
 {
-    struct fake_reply r[] = {{.match = "GET", .bytes = fake_ok(403, "{\"error\":\"denied\",\"message\":\"no\"}"), .often = true}};
+    struct fake_reply r[] = {{.match = "GET",
+                              .bytes = fake_ok(403, "{\"error\":\"denied\",\"message\":\"no\"}"),
+                              .often = true}};
     int64_t before = socket_now_ms();
     fake_start(&fake, r, 1);
     options.wait_ms = 20000;

@@ -1,4 +1,5 @@
-/* The link where a program looks for its login: made, made anew, and never in place of somebody's file. */
+/* The link where a program looks for its login: made, made anew, and never in place of somebody's
+ * file. */
 #include "check.h"
 #include "unit/client/fake.h"
 
@@ -30,10 +31,12 @@ TEST(makes_the_directory_and_the_link)
 {
     struct stat st;
     begin();
-    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why), why);
+    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why),
+             why);
     CHECK_STR(target(), "/run/a/files/claude/.credentials.json");
     CHECK(stat(dir, &st) == 0 && (st.st_mode & 0777) == 0700);
-    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why), why);
+    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why),
+             why);
     fake_stop(&box);
 }
 
@@ -42,7 +45,8 @@ TEST(a_link_of_an_earlier_start_is_replaced)
     begin();
     CHECK(mkdir(dir, 0755) == 0);
     CHECK(symlink("/old/files/other/.credentials.json", path) == 0);
-    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why), why);
+    CHECK_OK(link_place(dir, ".credentials.json", "/run/a/files/claude/.credentials.json", &why),
+             why);
     CHECK_STR(target(), "/run/a/files/claude/.credentials.json");
     fake_stop(&box);
 }
@@ -54,7 +58,8 @@ TEST(a_file_of_its_own_is_never_touched)
     CHECK(mkdir(dir, 0755) == 0);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(fd >= 0 && write(fd, "login", 5) == 5);
-    CHECK_INT(link_place(dir, ".credentials.json", "/run/files/claude/.credentials.json", &why), ERR_EXISTS);
+    CHECK_INT(link_place(dir, ".credentials.json", "/run/files/claude/.credentials.json", &why),
+              ERR_EXISTS);
     CHECK(strstr(why.text, path) != NULL);
     CHECK(pread(fd, text, 5, 0) == 5);
     CHECK_STR(text, "login");
@@ -66,14 +71,21 @@ TEST(a_file_of_its_own_is_never_touched)
 TEST(a_link_that_leads_elsewhere_is_never_touched)
 {
     static const char *const others[] = {
-        "/home/u/dotfiles/.credentials.json", "files/.credentials.json", "/files/.credentials.json", ".credentials.json", "/",
-        "/run/files/claude/other.json", "/run/xfiles2/claude/.credentials.json", "/run/files/a/b/.credentials.json",
+        "/home/u/dotfiles/.credentials.json",
+        "files/.credentials.json",
+        "/files/.credentials.json",
+        ".credentials.json",
+        "/",
+        "/run/files/claude/other.json",
+        "/run/xfiles2/claude/.credentials.json",
+        "/run/files/a/b/.credentials.json",
     };
     begin();
     CHECK(mkdir(dir, 0755) == 0);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         CHECK(symlink(others[i], path) == 0);
-        CHECK_INT(link_place(dir, ".credentials.json", "/run/files/claude/.credentials.json", &why), ERR_EXISTS);
+        CHECK_INT(link_place(dir, ".credentials.json", "/run/files/claude/.credentials.json", &why),
+                  ERR_EXISTS);
         CHECK_STR(target(), others[i]);
         CHECK(unlink(path) == 0);
     }

@@ -1,4 +1,5 @@
-/* The whole of broker-exec against a fake broker: the program's environment, its exit status, and the silence on standard output. */
+/* The whole of broker-exec against a fake broker: the program's environment, its exit status, and
+ * the silence on standard output. */
 #include "check.h"
 #include "unit/client/fake.h"
 
@@ -6,14 +7,15 @@
 #include "exec/main.c"
 #undef main
 
-#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_A   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define CANARY "sk-ant-oat01-CANARY-of-a-test"
-#define CLAUDE_GRANT(deliver)                                                                                              \
-    "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"deliver\":[\"" deliver "\"]," \
+#define CLAUDE_GRANT(deliver)                                                                      \
+    "{\"grants\":[{\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\","          \
+    "\"deliver\":[\"" deliver "\"],"                                                               \
     "\"available\":true}]}"
-#define CLAUDE_LEASE(rest)                                                                                                 \
-    "{\"id\":\"" ID_A "\",\"token\":\"t\",\"credential\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\"," rest   \
-    ",\"expires_at_ms\":9}"
+#define CLAUDE_LEASE(rest)                                                                         \
+    "{\"id\":\"" ID_A "\",\"token\":\"t\",\"credential\":\"claude\",\"provider\":\"claude\","      \
+    "\"kind\":\"login\"," rest ",\"expires_at_ms\":9}"
 
 static struct fake fake;
 static char out_text[200000], err_text_[20000];
@@ -28,7 +30,9 @@ static void begin_token(void)
 {
     static struct fake_reply r[3];
     r[0] = on("GET", 200, CLAUDE_GRANT("access_token"));
-    r[1] = on("POST", 201, CLAUDE_LEASE("\"deliver\":\"access_token\",\"secret\":\"" CANARY "\",\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\""));
+    r[1] = on("POST", 201,
+              CLAUDE_LEASE("\"deliver\":\"access_token\",\"secret\":\"" CANARY
+                           "\",\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\""));
     r[2] = on("DELETE", 200, "{\"ended\":1}");
     fake_start(&fake, r, 3);
 }
@@ -39,8 +43,11 @@ static void begin_file(void)
     char path[200];
     fake_dir(&fake);
     r[0] = on("GET", 200, CLAUDE_GRANT("file"));
-    r[1] = on("POST", 201, CLAUDE_LEASE("\"deliver\":\"file\",\"secret\":null,\"file\":\"files/claude/.credentials.json\","
-                                        "\"file_name\":\".credentials.json\""));
+    r[1] =
+        on("POST", 201,
+           CLAUDE_LEASE(
+               "\"deliver\":\"file\",\"secret\":null,\"file\":\"files/claude/.credentials.json\","
+               "\"file_name\":\".credentials.json\""));
     r[2] = on("DELETE", 200, "{\"ended\":1}");
     snprintf(path, sizeof(path), "%s/files", fake.dir);
     CHECK(mkdir(path, 0700) == 0);
@@ -88,7 +95,8 @@ static int run(const char *const *words, const char *const *env)
     pid_t pid = fork();
     if (pid == 0) {
         environ = envp;
-        if (dup2(out, 1) < 0 || dup2(err, 2) < 0 || close_range(3, ~0U, 0) < 0) /* what our own caller left open */
+        if (dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+            close_range(3, ~0U, 0) < 0) /* what our own caller left open */
             _exit(99);
         _exit(broker_exec_main((int)n, argv));
     }
@@ -97,7 +105,8 @@ static int run(const char *const *words, const char *const *env)
     read_back(err, err_text_, sizeof(err_text_));
     return status;
 }
-#define RUN(env, ...) run((const char *const[]){"broker-exec", "--socket", fake.path, __VA_ARGS__, NULL}, env)
+#define RUN(env, ...)                                                                              \
+    run((const char *const[]){"broker-exec", "--socket", fake.path, __VA_ARGS__, NULL}, env)
 #define ENV(...) ((const char *const[]){"PATH=/usr/bin:/bin", __VA_ARGS__, NULL})
 
 /* Of the output of `env -0`: how often a variable is set; *value of the last. */
@@ -121,13 +130,16 @@ static const char *value_of(const char *name)
 TEST(the_program_gets_its_token_and_nothing_that_conflicts)
 {
     const char *value = NULL;
-    static const char *const gone[] = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_CREDENTIALS_PATH",
-                                       "ANTHROPIC_UNIX_SOCKET", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"};
+    static const char *const gone[] = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
+                                       "CLAUDE_CODE_CREDENTIALS_PATH", "ANTHROPIC_UNIX_SOCKET",
+                                       "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"};
     begin_token();
-    int status = RUN(ENV("ANTHROPIC_API_KEY=theirs", "ANTHROPIC_AUTH_TOKEN=", "CLAUDE_CODE_OAUTH_TOKEN=old",
-                         "CLAUDE_CODE_OAUTH_TOKEN=older", "CLAUDE_CODE_CREDENTIALS_PATH=/x", "ANTHROPIC_UNIX_SOCKET=/y",
-                         "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR=3", "OPENAI_API_KEY=kept", "DISABLE_TELEMETRY=0", "EMPTY="),
-                     "--profile", "claude-code", "--", "env", "-0");
+    int status =
+        RUN(ENV("ANTHROPIC_API_KEY=theirs", "ANTHROPIC_AUTH_TOKEN=", "CLAUDE_CODE_OAUTH_TOKEN=old",
+                "CLAUDE_CODE_OAUTH_TOKEN=older", "CLAUDE_CODE_CREDENTIALS_PATH=/x",
+                "ANTHROPIC_UNIX_SOCKET=/y", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR=3",
+                "OPENAI_API_KEY=kept", "DISABLE_TELEMETRY=0", "EMPTY="),
+            "--profile", "claude-code", "--", "env", "-0");
     CHECK_INT(status, 0);
     CHECK_STR(err_text_, "");
     CHECK_STR(value_of("CLAUDE_CODE_OAUTH_TOKEN"), CANARY);
@@ -153,11 +165,14 @@ TEST(the_secret_is_in_no_command_line_and_on_no_output)
 TEST(it_is_the_same_process)
 {
     begin_token();
-    int status = RUN(ENV("A=1"), "--profile", "claude-code", "--", "sh", "-c", "echo $$; kill -TERM $$");
+    int status =
+        RUN(ENV("A=1"), "--profile", "claude-code", "--", "sh", "-c", "echo $$; kill -TERM $$");
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     CHECK(atol(out_text) > 0);
     CHECK(strstr(fake_seen(&fake), "\"owner\":\"process\"") != NULL);
-    CHECK_INT(RUN(ENV("A=1"), "--profile", "claude-code", "--owner", "none", "--", "sh", "-c", "exit 42"), 42 << 8);
+    CHECK_INT(
+        RUN(ENV("A=1"), "--profile", "claude-code", "--owner", "none", "--", "sh", "-c", "exit 42"),
+        42 << 8);
     fake_stop(&fake);
 }
 
@@ -165,9 +180,11 @@ TEST(the_program_inherits_no_descriptor_and_no_signal_setting)
 {
     begin_token();
     CHECK_INT(RUN(ENV("A=1"), "--profile", "claude-code", "--", "sh", "-c",
-                  "ls /proc/self/fd | wc -l; grep -E 'Sig(Ign|Blk)' /proc/self/status"), 0);
+                  "ls /proc/self/fd | wc -l; grep -E 'Sig(Ign|Blk)' /proc/self/status"),
+              0);
     CHECK_INT(atol(out_text), 4); /* 0, 1, 2 and that of ls itself */
-    CHECK(strstr(out_text, "SigBlk:\t0000000000000000") && strstr(out_text, "SigIgn:\t0000000000000000"));
+    CHECK(strstr(out_text, "SigBlk:\t0000000000000000") &&
+          strstr(out_text, "SigIgn:\t0000000000000000"));
     fake_stop(&fake);
 }
 
@@ -178,7 +195,9 @@ TEST(a_file_is_linked_where_the_program_looks)
     snprintf(home, sizeof(home), "HOME=%s", fake.dir);
     snprintf(link, sizeof(link), "%s/.claude/.credentials.json", fake.dir);
     snprintf(want, sizeof(want), "%s/files/claude/.credentials.json", fake.dir);
-    CHECK_INT(RUN(ENV(home, "CLAUDE_CODE_OAUTH_TOKEN=old"), "--profile", "claude-code", "--", "env", "-0"), 0);
+    CHECK_INT(RUN(ENV(home, "CLAUDE_CODE_OAUTH_TOKEN=old"), "--profile", "claude-code", "--", "env",
+                  "-0"),
+              0);
     CHECK(readlink(link, target, sizeof(target) - 1) > 0);
     CHECK_STR(target, want);
     CHECK(!value_of("CLAUDE_CODE_OAUTH_TOKEN"));
@@ -188,7 +207,8 @@ TEST(a_file_is_linked_where_the_program_looks)
     close(fd);
     CHECK_INT(RUN(ENV(home), "--profile", "claude-code", "--", "env", "-0"), 125 << 8);
     CHECK_INT(out_len, 0);
-    CHECK(strstr(err_text_, ".credentials.json is a login of its own") && strstr(err_text_, "[exists]"));
+    CHECK(strstr(err_text_, ".credentials.json is a login of its own") &&
+          strstr(err_text_, "[exists]"));
     CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL); /* given back */
     fake_stop(&fake);
 }
@@ -212,8 +232,10 @@ TEST(a_gateway_gets_the_path_itself)
     char want[300];
     begin_file();
     snprintf(want, sizeof(want), "%s/files/claude/.credentials.json", fake.dir);
-    CHECK_INT(RUN(ENV("HOME=/nonexistent", "ANTHROPIC_API_KEY=x", "OPENAI_API_KEY=kept", "ANTHROPIC_BASE_URL=kept"), "--profile",
-                  "deerflow-gateway", "--", "env", "-0"), 0);
+    CHECK_INT(RUN(ENV("HOME=/nonexistent", "ANTHROPIC_API_KEY=x", "OPENAI_API_KEY=kept",
+                      "ANTHROPIC_BASE_URL=kept"),
+                  "--profile", "deerflow-gateway", "--", "env", "-0"),
+              0);
     CHECK_STR(value_of("CLAUDE_CODE_CREDENTIALS_PATH"), want);
     CHECK(!value_of("ANTHROPIC_API_KEY"));
     CHECK_STR(value_of("OPENAI_API_KEY"), "kept");
@@ -224,13 +246,19 @@ TEST(a_gateway_gets_the_path_itself)
 TEST(env_uses_the_credentials_own_name_and_clears_its_family)
 {
     struct fake_reply r[] = {
-        on("GET", 200, "{\"grants\":[{\"credential\":\"k\",\"provider\":\"anthropic\",\"kind\":\"api_key\",\"deliver\":[\"secret\"],"
-                       "\"available\":true}]}"),
-        on("POST", 201, "{\"id\":\"" ID_A "\",\"credential\":\"k\",\"deliver\":\"secret\",\"secret\":\"" CANARY "\","
-                        "\"env\":\"ANTHROPIC_API_KEY\",\"expires_at_ms\":1}"),
+        on("GET", 200,
+           "{\"grants\":[{\"credential\":\"k\",\"provider\":\"anthropic\",\"kind\":\"api_key\","
+           "\"deliver\":[\"secret\"],"
+           "\"available\":true}]}"),
+        on("POST", 201,
+           "{\"id\":\"" ID_A "\",\"credential\":\"k\",\"deliver\":\"secret\",\"secret\":\"" CANARY
+           "\","
+           "\"env\":\"ANTHROPIC_API_KEY\",\"expires_at_ms\":1}"),
     };
     fake_start(&fake, r, 2);
-    CHECK_INT(RUN(ENV("ANTHROPIC_AUTH_TOKEN=theirs", "GEMINI_API_KEY=kept"), "--credential", "k=secret", "--", "env", "-0"), 0);
+    CHECK_INT(RUN(ENV("ANTHROPIC_AUTH_TOKEN=theirs", "GEMINI_API_KEY=kept"), "--credential",
+                  "k=secret", "--", "env", "-0"),
+              0);
     CHECK_STR(value_of("ANTHROPIC_API_KEY"), CANARY);
     CHECK(!value_of("ANTHROPIC_AUTH_TOKEN"));
     CHECK_STR(value_of("GEMINI_API_KEY"), "kept");
@@ -240,10 +268,15 @@ TEST(env_uses_the_credentials_own_name_and_clears_its_family)
 TEST(two_credentials_in_one_variable_start_nothing)
 {
     struct fake_reply r[] = {
-        on("GET", 200, "{\"grants\":[{\"credential\":\"a\",\"provider\":\"generic\",\"kind\":\"generic\",\"deliver\":[\"secret\"]},"
-                       "{\"credential\":\"b\",\"provider\":\"generic\",\"kind\":\"generic\",\"deliver\":[\"secret\"]}]}"),
-        on("POST", 201, "{\"id\":\"" ID_A "\",\"credential\":\"a\",\"deliver\":\"secret\",\"secret\":\"" CANARY "\","
-                        "\"env\":\"SAME\",\"expires_at_ms\":1}"),
+        on("GET", 200,
+           "{\"grants\":[{\"credential\":\"a\",\"provider\":\"generic\",\"kind\":\"generic\","
+           "\"deliver\":[\"secret\"]},"
+           "{\"credential\":\"b\",\"provider\":\"generic\",\"kind\":\"generic\",\"deliver\":["
+           "\"secret\"]}]}"),
+        on("POST", 201,
+           "{\"id\":\"" ID_A "\",\"credential\":\"a\",\"deliver\":\"secret\",\"secret\":\"" CANARY
+           "\","
+           "\"env\":\"SAME\",\"expires_at_ms\":1}"),
         on("DELETE", 200, "{\"ended\":1}"),
     };
     fake_start(&fake, r, 3);
@@ -255,14 +288,17 @@ TEST(two_credentials_in_one_variable_start_nothing)
 
 TEST(each_failure_has_its_status_and_one_line)
 {
-    struct fake_reply r[] = {on("GET", 503, "{\"error\":\"locked\",\"message\":\"the store is locked:\\nunlock it\"}")};
+    struct fake_reply r[] = {
+        on("GET", 503, "{\"error\":\"locked\",\"message\":\"the store is locked:\\nunlock it\"}")};
     fake_start(&fake, r, 1);
     const struct {
         const char *words[7];
         int status;
         const char *says;
     } rows[] = {
-        {{"x", "--socket", fake.path, "--", "true"}, 125, "the store is locked:?unlock it [locked]"},
+        {{"x", "--socket", fake.path, "--", "true"},
+         125,
+         "the store is locked:?unlock it [locked]"},
         {{"x", "--socket", "/nonexistent/broker.sock", "--", "true"}, 125, "[no_broker]"},
         {{"x", "--socket", fake.path, "--", "no-such-program"}, 127, "no such command [not_found]"},
         {{"x", "--socket", fake.path, "--", "/etc/passwd"}, 126, "cannot be run"},
@@ -317,8 +353,9 @@ TEST(closed_standard_descriptors_do_no_harm)
     begin_token();
     pid_t pid = fork();
     if (pid == 0) {
-        char *argv[] = {(char *)"broker-exec", (char *)"--socket", fake.path, (char *)"--profile", (char *)"claude-code",
-                        (char *)"--", (char *)"true", NULL};
+        char *argv[] = {
+            (char *)"broker-exec", (char *)"--socket", fake.path,      (char *)"--profile",
+            (char *)"claude-code", (char *)"--",       (char *)"true", NULL};
         close(0);
         close(1);
         close(2);
@@ -334,7 +371,10 @@ TEST(the_environments_names_of_the_socket_count)
     char socket[200];
     begin_token();
     snprintf(socket, sizeof(socket), "CREDENTIAL_BROKER_SOCKET=%s", fake.dir); /* the directory */
-    CHECK_INT(run((const char *const[]){"broker-exec", "--profile", "claude-code", "--", "env", "-0", NULL}, ENV(socket)), 0);
+    CHECK_INT(run((const char *const[]){"broker-exec", "--profile", "claude-code", "--", "env",
+                                        "-0", NULL},
+                  ENV(socket)),
+              0);
     CHECK_STR(value_of("CLAUDE_CODE_OAUTH_TOKEN"), CANARY);
     fake_stop(&fake);
 }

@@ -19,8 +19,10 @@ static err_t read_line(const char *const *words, struct exec_options *o)
 TEST(options_before_the_program_only)
 {
     struct exec_options o = {0};
-    CHECK_OK(read_line(LINE("--socket", "/s", "--credential", "a=file", "--credential=b", "--wait", "30s", "--ttl=15m", "--", "cmd",
-                            "--socket", "x", "--", "-h"), &o), why);
+    CHECK_OK(read_line(LINE("--socket", "/s", "--credential", "a=file", "--credential=b", "--wait",
+                            "30s", "--ttl=15m", "--", "cmd", "--socket", "x", "--", "-h"),
+                       &o),
+             why);
     CHECK_STR(o.socket, "/s");
     CHECK_INT(o.credential.n, 2);
     CHECK_STR(o.credential.item[0], "a=file");
@@ -92,8 +94,20 @@ TEST(help_names_every_option_and_exit_status)
     CHECK(out != NULL);
     exec_options_help(out);
     fclose(out);
-    static const char *const words[] = {"--credential", "--profile", "--socket", "--wait", "--ttl", "--owner", "--print-profile",
-                                        "--list-profiles", "--help", "--version", "124", "125", "126", "127"};
+    static const char *const words[] = {"--credential",
+                                        "--profile",
+                                        "--socket",
+                                        "--wait",
+                                        "--ttl",
+                                        "--owner",
+                                        "--print-profile",
+                                        "--list-profiles",
+                                        "--help",
+                                        "--version",
+                                        "124",
+                                        "125",
+                                        "126",
+                                        "127"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         CHECK(strstr(text, words[i]) != NULL);
     free(text);

@@ -12,8 +12,14 @@ static const struct profile *named(const char *name)
     return p;
 }
 
-#define GRANT(n, p, k, d) {.credential = n, .provider = p, .kind = k, .deliver = d, .available = true}
-#define AWAY(n, p, k, d) {.credential = n, .provider = p, .kind = k, .deliver = d}
+#define GRANT(n, p, k, d)                                                                          \
+    {                                                                                              \
+        .credential = n, .provider = p, .kind = k, .deliver = d, .available = true                 \
+    }
+#define AWAY(n, p, k, d)                                                                           \
+    {                                                                                              \
+        .credential = n, .provider = p, .kind = k, .deliver = d                                    \
+    }
 #define GRANTS(a) ((struct profile_grants){a, sizeof(a) / sizeof((a)[0])})
 
 /* "credential delivery, …" of a plan */
@@ -23,8 +29,8 @@ static const char *shape(const struct profile_plan *plan)
     size_t n = 0;
     text[0] = '\0';
     for (size_t i = 0; i < plan->n; i++)
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s", i ? ", " : "", plan->use[i].credential,
-                              plan->use[i].way->delivery);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s", i ? ", " : "",
+                              plan->use[i].credential, plan->use[i].way->delivery);
     return text;
 }
 
@@ -49,14 +55,17 @@ TEST(the_first_way_that_a_grant_fits)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct profile_plan plan = {.n = 0};
-        CHECK_OK(profile_choose(named(rows[i].profile), (struct profile_grants){&rows[i].g, 1}, &plan, &why), why);
+        CHECK_OK(profile_choose(named(rows[i].profile), (struct profile_grants){&rows[i].g, 1},
+                                &plan, &why),
+                 why);
         CHECK_STR(shape(&plan), rows[i].want);
     }
 }
 
 TEST(one_login_is_enough_and_the_better_way_wins)
 {
-    struct broker_grant g[] = {GRANT("key", "anthropic", "api_key", "secret"), GRANT("login", "claude", "login", "access_token"),
+    struct broker_grant g[] = {GRANT("key", "anthropic", "api_key", "secret"),
+                               GRANT("login", "claude", "login", "access_token"),
                                GRANT("other", "codex", "login", "file")};
     struct profile_plan plan = {.n = 0};
     CHECK_OK(profile_choose(named("claude-code"), GRANTS(g), &plan, &why), why);
@@ -65,7 +74,8 @@ TEST(one_login_is_enough_and_the_better_way_wins)
 
 TEST(a_gateway_takes_one_of_each)
 {
-    struct broker_grant g[] = {GRANT("x", "codex", "login", "file"), GRANT("c", "claude", "login", "file"),
+    struct broker_grant g[] = {GRANT("x", "codex", "login", "file"),
+                               GRANT("c", "claude", "login", "file"),
                                GRANT("o", "openai", "api_key", "secret")};
     struct profile_plan plan = {.n = 0};
     CHECK_OK(profile_choose(named("deerflow-gateway"), GRANTS(g), &plan, &why), why);
@@ -74,7 +84,8 @@ TEST(a_gateway_takes_one_of_each)
 
 TEST(two_alike_are_named_and_none_is_taken)
 {
-    struct broker_grant g[] = {GRANT("work", "claude", "login", "file"), GRANT("home", "claude", "login", "file")};
+    struct broker_grant g[] = {GRANT("work", "claude", "login", "file"),
+                               GRANT("home", "claude", "login", "file")};
     struct profile_plan plan = {.n = 7};
     CHECK_INT(profile_choose(named("claude-code"), GRANTS(g), &plan, &why), ERR_CONFLICT);
     CHECK(strstr(why.text, "work, home") && strstr(why.text, "--credential"));
@@ -102,15 +113,18 @@ TEST(nothing_that_fits_is_said_with_what_there_is)
     struct broker_grant g[] = {GRANT("x", "codex", "login", "file"), AWAY("new", "", "", "file")};
     struct profile_plan plan = {.n = 7};
     CHECK_INT(profile_choose(named("claude-code"), GRANTS(g), &plan, &why), ERR_DENIED);
-    CHECK(strstr(why.text, "claude by file") && strstr(why.text, "x file") && strstr(why.text, "new (not enrolled)"));
-    CHECK_INT(profile_choose(named("claude-code"), (struct profile_grants){NULL, 0}, &plan, &why), ERR_DENIED);
+    CHECK(strstr(why.text, "claude by file") && strstr(why.text, "x file") &&
+          strstr(why.text, "new (not enrolled)"));
+    CHECK_INT(profile_choose(named("claude-code"), (struct profile_grants){NULL, 0}, &plan, &why),
+              ERR_DENIED);
     CHECK(strstr(why.text, "nothing") != NULL);
     CHECK_INT(plan.n, 7);
 }
 
 TEST(env_takes_every_secret_or_fails)
 {
-    struct broker_grant g[] = {GRANT("a", "generic", "generic", "helper,secret"), GRANT("b", "openai", "api_key", "secret"),
+    struct broker_grant g[] = {GRANT("a", "generic", "generic", "helper,secret"),
+                               GRANT("b", "openai", "api_key", "secret"),
                                GRANT("c", "generic", "generic", "helper")};
     struct profile_plan plan = {.n = 0};
     CHECK_OK(profile_choose(named("env"), GRANTS(g), &plan, &why), why);
@@ -122,7 +136,8 @@ TEST(env_takes_every_secret_or_fails)
 
 TEST(wishes_are_met_as_they_are)
 {
-    struct broker_grant g[] = {GRANT("work", "claude", "login", "access_token,file"), GRANT("home", "claude", "login", "file"),
+    struct broker_grant g[] = {GRANT("work", "claude", "login", "access_token,file"),
+                               GRANT("home", "claude", "login", "file"),
                                GRANT("key", "anthropic", "api_key", "secret")};
     static const struct {
         const char *wish[3], *want;
@@ -134,14 +149,16 @@ TEST(wishes_are_met_as_they_are)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct profile_plan plan = {.n = 0};
-        CHECK_OK(profile_choose_named(named("claude-code"), GRANTS(g), rows[i].wish, &plan, &why), why);
+        CHECK_OK(profile_choose_named(named("claude-code"), GRANTS(g), rows[i].wish, &plan, &why),
+                 why);
         CHECK_STR(shape(&plan), rows[i].want);
     }
 }
 
 TEST(wishes_that_cannot_be_met_are_refused)
 {
-    struct broker_grant g[] = {GRANT("work", "claude", "login", "access_token,file"), GRANT("key", "anthropic", "api_key", "secret"),
+    struct broker_grant g[] = {GRANT("work", "claude", "login", "access_token,file"),
+                               GRANT("key", "anthropic", "api_key", "secret"),
                                GRANT("x", "codex", "login", "file"), AWAY("new", "", "", "file")};
     static const struct {
         const char *wish[3];
@@ -162,7 +179,8 @@ TEST(wishes_that_cannot_be_met_are_refused)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct profile_plan plan = {.n = 7};
-        CHECK_INT(profile_choose_named(named("claude-code"), GRANTS(g), rows[i].wish, &plan, &why), rows[i].e);
+        CHECK_INT(profile_choose_named(named("claude-code"), GRANTS(g), rows[i].wish, &plan, &why),
+                  rows[i].e);
         CHECK(strstr(why.text, rows[i].says) || !printf("    %s\n", why.text));
         CHECK_INT(plan.n, 7);
     }
@@ -176,9 +194,12 @@ TEST(a_plan_has_an_end)
         g[i] = (struct broker_grant)GRANT("", "generic", "generic", "secret");
         snprintf(g[i].credential, sizeof(g[i].credential), "s%zu", i);
     }
-    CHECK_OK(profile_choose(named("env"), (struct profile_grants){g, PROFILE_USES}, &plan, &why), why);
+    CHECK_OK(profile_choose(named("env"), (struct profile_grants){g, PROFILE_USES}, &plan, &why),
+             why);
     CHECK_INT(plan.n, PROFILE_USES);
-    CHECK_INT(profile_choose(named("env"), (struct profile_grants){g, PROFILE_USES + 1}, &plan, &why), ERR_LIMIT);
+    CHECK_INT(
+        profile_choose(named("env"), (struct profile_grants){g, PROFILE_USES + 1}, &plan, &why),
+        ERR_LIMIT);
 }
 
 TEST(slips_in_a_profiles_name)

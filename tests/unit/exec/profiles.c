@@ -4,9 +4,9 @@
 #include "exec/environ.h"
 #include "exec/profile.h"
 
-#define EACH_WAY(p, s, w)                                                                                                  \
-    for (const struct profile *p = profiles; p->name; p++)                                                                 \
-        for (const struct profile_slot *s = p->slot; s->name; s++)                                                         \
+#define EACH_WAY(p, s, w)                                                                          \
+    for (const struct profile *p = profiles; p->name; p++)                                         \
+        for (const struct profile_slot *s = p->slot; s->name; s++)                                 \
             for (const struct profile_way *w = s->way; w->delivery; w++)
 
 static bool lists(const char *const *list, const char *name, size_t n)
@@ -19,8 +19,9 @@ static bool lists(const char *const *list, const char *name, size_t n)
 
 TEST(names_are_unique_and_none_is_missing)
 {
-    static const char *const must[] = {"claude-code", "claude-acp", "codex", "codex-acp", "gemini",
-                                       "deerflow-gateway", "deepeye", "codehornets", "env"};
+    static const char *const must[] = {"claude-code", "claude-acp",  "codex",
+                                       "codex-acp",   "gemini",      "deerflow-gateway",
+                                       "deepeye",     "codehornets", "env"};
     struct why why = {0};
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
         const struct profile *p = NULL;
@@ -34,7 +35,8 @@ TEST(names_are_unique_and_none_is_missing)
 
 TEST(a_way_says_where_its_value_goes)
 {
-    EACH_WAY(p, s, w) {
+    EACH_WAY(p, s, w)
+    {
         bool file = strcmp(w->delivery, "file") == 0;
         CHECK(w->set || w->link_file);
         CHECK(!w->link_file || (file && w->link_env && w->link_home));
@@ -45,9 +47,11 @@ TEST(a_way_says_where_its_value_goes)
 
 TEST(what_we_set_is_among_what_conflicts)
 {
-    EACH_WAY(p, s, w) {
+    EACH_WAY(p, s, w)
+    {
         size_t n = w->set ? strcspn(w->set, "=") : 0;
-        if (n > 0 && w->set[0] != '{' && s->conflicts && strncmp(w->set, "CLAUDE_CODE_CREDENTIALS_PATH", n) != 0)
+        if (n > 0 && w->set[0] != '{' && s->conflicts &&
+            strncmp(w->set, "CLAUDE_CODE_CREDENTIALS_PATH", n) != 0)
             CHECK(lists(s->conflicts, w->set, n));
     }
 }
@@ -68,16 +72,22 @@ TEST(constants_are_entries)
 TEST(no_two_profiles_claim_a_command)
 {
     for (const struct profile *p = profiles; p->name; p++)
-        for (size_t i = 0; p->command[i]; i++)
-            CHECK_STR(profile_for_command(p->command[i])->name, p->name);
+        for (const char *const *c = p->command; c && *c; c++)
+            CHECK_STR(profile_for_command(*c)->name, p->name);
 }
 
 TEST(the_variables_of_a_claude_login_are_known)
 {
     static const char *const must[] = {
-        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
-        "CLAUDE_CODE_CREDENTIALS_PATH", "ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_FEDERATION_RULE_ID",
-        "ANTHROPIC_ORGANIZATION_ID", "ANTHROPIC_UNIX_SOCKET",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+        "CLAUDE_CODE_CREDENTIALS_PATH",
+        "ANTHROPIC_IDENTITY_TOKEN_FILE",
+        "ANTHROPIC_FEDERATION_RULE_ID",
+        "ANTHROPIC_ORGANIZATION_ID",
+        "ANTHROPIC_UNIX_SOCKET",
     };
     const char *const *family = profile_family("ANTHROPIC_API_KEY");
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
@@ -101,7 +111,8 @@ TEST(printing_a_profile_says_all_of_it)
         fclose(out);
         for (const struct profile_slot *s = p->slot; s->name; s++) {
             for (const struct profile_way *w = s->way; w->delivery; w++)
-                CHECK((!w->set || strstr(text, w->set)) && (!w->link_file || strstr(text, w->link_file)));
+                CHECK((!w->set || strstr(text, w->set)) &&
+                      (!w->link_file || strstr(text, w->link_file)));
             for (const char *const *c = s->conflicts; c && *c; c++)
                 CHECK(strstr(text, *c) != NULL);
         }

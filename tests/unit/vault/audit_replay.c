@@ -66,6 +66,15 @@ static void edit_mac(struct view in, struct buf *out)
     *at = *at == '0' ? '1' : '0';
 }
 
+/* of the last line that the state knows, so no later line would show it */
+static void edit_last_mac(struct view in, struct buf *out)
+{
+    buf_add_view(out, in);
+    struct view line = log_line(in, 29);
+    uint8_t *at = out->p + (line.p - in.p) + line.n - 10;
+    *at = *at == '0' ? '1' : '0';
+}
+
 static void remove_one(struct view in, struct buf *out)
 {
     add_lines(in, 0, 20, out);
@@ -135,6 +144,7 @@ static void empty(struct view in, struct buf *out)
 static const struct damage damages[] = {
     {"edit", ERR_CORRUPT, ERR_OK, edit},
     {"edit_mac", ERR_CORRUPT, ERR_OK, edit_mac},
+    {"edit_last_mac", ERR_CORRUPT, ERR_CORRUPT, edit_last_mac},
     {"remove_one", ERR_ROLLBACK, ERR_OK, remove_one},
     {"swap_two", ERR_ROLLBACK, ERR_OK, swap_two},
     {"insert_text", ERR_CORRUPT, ERR_OK, insert_text},

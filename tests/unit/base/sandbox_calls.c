@@ -1,5 +1,5 @@
 /* What each role may and may not call: one table of probes over all roles, each probe in a process of its own. */
-#include "base/syscalls.h"
+#include "base/sandbox_calls.h"
 #include "base/auto.h"
 #include "check.h"
 #include "forked.h"
@@ -43,7 +43,7 @@ static int exec(void) { return done(execve("/nonexistent", (char *[]){NULL}, NUL
 static int execat(void) { return done(syscall(SYS_execveat, -1, "nonexistent", NULL, NULL, 0)); }
 static int do_fork(void) { pid_t p = fork(); if (p == 0) _exit(0); return done(p); }
 static int do_clone3(void) { return done(syscall(SYS_clone3, NULL, 0)); }
-static int clone_userns(void) { return done(syscall(SYS_clone, CLONE_NEWUSER | CLONE_VM, 0, 0, 0, 0)); }
+static int clone_userns(void) { long p = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0); if (p == 0) _exit(0); return done(p); }
 static int signal_init(void) { return done(kill(1, 0)); }
 static int ptrace_me(void) { return done(syscall(SYS_ptrace, -1L, 0, 0, 0)); }
 static int read_memory(void) { return done(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0)); }
@@ -95,7 +95,7 @@ static const struct {
     {"socket netlink", netlink, "fkkkkf"},
     {"socket vsock", vsock, "fkkkkf"},
     {"socket unix", unix_socket, "yykkky"},
-    {"socketpair", unix_pair, "yykkky"},
+    {"socketpair", unix_pair, "ykkkky"},
     {"connect", do_connect, "ykkkky"},
     {"bind", do_bind, "yykkkn"},
     {"listen", do_listen, "yykkkn"},
@@ -156,7 +156,7 @@ static int confined(void *ctx)
 {
     const struct probe *p = ctx;
     struct why w = {0};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscalls_confine(p->role, &w) != ERR_OK)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(p->role, &w) != ERR_OK)
         return FORKED_BAD;
     return p->call();
 }
@@ -236,8 +236,8 @@ static int vault_below_supervisor(void *ctx)
 {
     struct why w = {0};
     (void)ctx;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscalls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK ||
-        syscalls_confine(SANDBOX_VAULT, &w) != ERR_OK)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK ||
+        sandbox_calls_confine(SANDBOX_VAULT, &w) != ERR_OK)
         return FORKED_BAD;
     if (unix_socket() != 0 || open_file() != ENOENT || data_page() != 0)
         return 1;
@@ -254,7 +254,7 @@ static int shell_below_supervisor(void *ctx)
 {
     struct why w = {0};
     (void)ctx;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscalls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK)
         return FORKED_BAD;
     return done(execl("/bin/sh", "sh", "-c", "exec /bin/cat /proc/self/status >/dev/null", (char *)NULL));
 }

@@ -1,8 +1,9 @@
 /*
- * Reads a command line by its table. Values that were given are echoed in errors only where they cannot be a secret (times, numbers and
- * names of options). Each kind of value is one function in one table, so a new kind is a row too.
+ * Reads a command line by its table. Values that were given are echoed in errors only where they
+ * cannot be a secret (times, numbers and names of options). Each kind of value is one function in
+ * one table, so a new kind is a row too.
  */
-#include "cli/options.h"
+#include "base/options.h"
 
 #include "base/auto.h"
 
@@ -40,8 +41,7 @@ err_t options_time(const char *text, int64_t *ms, struct why *why)
     static const struct {
         const char *name;
         int64_t ms;
-    } units[] = {{"", 1000},     {"ms", 1},       {"s", 1000},
-                 {"m", 60000},   {"h", 3600000},  {"d", 86400000}};
+    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     const int64_t most = INT64_C(3650) * 86400000;
     size_t digits = strspn(text, "0123456789");
     int64_t n = 0;
@@ -53,7 +53,8 @@ err_t options_time(const char *text, int64_t *ms, struct why *why)
             *ms = n * units[i].ms;
             return ERR_OK;
         }
-    return fail(why, ERR_USAGE, "a time like 250ms, 90s, 15m, 8h or 7d was expected, not \"%.40s\"", text);
+    return fail(why, ERR_USAGE, "a time like 250ms, 90s, 15m, 8h or 7d was expected, not \"%.40s\"",
+                text);
 }
 
 static MUST err_t set_time(const struct option_row *row, const char *value, void *slot,
@@ -70,7 +71,8 @@ static MUST err_t set_list(const struct option_row *row, const char *value, void
 {
     struct option_list *list = slot;
     if (list->n == OPTION_LIST_MAX)
-        return fail(why, ERR_USAGE, "--%s can be given %d times at most", row->name, OPTION_LIST_MAX);
+        return fail(why, ERR_USAGE, "--%s can be given %d times at most", row->name,
+                    OPTION_LIST_MAX);
     TRY(set_text(row, value, &list->item[list->n], why));
     list->n++;
     return ERR_OK;
@@ -123,9 +125,12 @@ bool options_near(const char *word, const char *name)
 
 struct parse {
     const struct options *o;
+    void *into;
     char **argv;
-    size_t at;     /* next argument to read */
-    uint64_t seen; /* bit per row */
+    size_t at;               /* next argument to read */
+    uint64_t seen;           /* bit per row */
+    bool ended;              /* only operands from here on */
+    struct operands operand; /* so far; they never outrun `at` */
 };
 
 static MUST err_t unknown(const struct options *o, const char *name, size_t n, struct why *why)
@@ -150,14 +155,15 @@ static MUST err_t find(const struct options *o, const char *name, size_t n, size
     return unknown(o, name, n, why);
 }
 
-/* One option, `text` without its dashes; takes the next argument as its value where it needs one. */
-static MUST err_t take_option(struct parse *p, const char *text, void *into, struct why *why)
+/* One option, `text` without its dashes; takes the next argument as its value where it needs one.
+ */
+static MUST err_t take_option(struct parse *p, const char *text, struct why *why)
 {
     size_t n = strcspn(text, "="), i = 0;
     const char *value = text[n] == '=' ? text + n + 1 : NULL;
     TRY(find(p->o, text, n, &i, why));
     const struct option_row *row = &p->o->rows[i];
-    void *slot = (char *)into + row->at;
+    void *slot = (char *)p->into + row->at;
     if (row->kind != OPTION_LIST && p->seen & UINT64_C(1) << i)
         return fail(why, ERR_USAGE, "--%s is given twice", row->name);
     p->seen |= UINT64_C(1) << i;
@@ -174,35 +180,36 @@ static MUST err_t take_option(struct parse *p, const char *text, void *into, str
     return set_value[row->kind](row, value, slot, why);
 }
 
-static MUST err_t take_dashes(struct parse *p, const char *arg, void *into, struct why *why)
+static MUST err_t take_dashes(struct parse *p, const char *arg, struct why *why)
 {
     if (strcmp(arg, "-h") == 0)
-        return take_option(p, "help", into, why);
+        return take_option(p, "help", why);
     if (arg[1] != '-')
-        return fail(why, ERR_USAGE, "options are long here, and %.20s is not: --help lists them", arg);
-    return take_option(p, arg + 2, into, why);
+        return fail(why, ERR_USAGE, "options are long here, and %.20s is not: --help lists them",
+                    arg);
+    return take_option(p, arg + 2, why);
+}
+
+static MUST err_t take_argument(struct parse *p, char *arg, struct why *why)
+{
+    bool is_option = !p->ended && arg[0] == '-' && arg[1] != '\0';
+    if (is_option && strcmp(arg, "--") != 0)
+        return take_dashes(p, arg, why);
+    p->ended = p->ended || is_option || p->o->operand_ends;
+    if (!is_option)
+        p->operand.at[p->operand.n++] = arg;
+    return ERR_OK;
 }
 
 err_t options_parse(const struct options *o, char **argv, void *into, struct operands *rest,
                     struct why *why)
 {
-    struct parse p = {.o = o, .argv = argv, .at = argv[0] ? 1 : 0};
-    char **operand = argv + p.at;
-    size_t n = 0;
-    bool ended = false;
-    while (argv[p.at]) {
-        char *arg = argv[p.at++];
-        bool is_option = !ended && arg[0] == '-' && arg[1] != '\0';
-        if (is_option && strcmp(arg, "--") != 0) {
-            TRY(take_dashes(&p, arg, into, why));
-            continue;
-        }
-        ended = ended || is_option || o->operand_ends;
-        if (!is_option)
-            operand[n++] = arg;
-    }
-    operand[n] = NULL;
-    *rest = (struct operands){operand, n};
+    struct parse p = {.o = o, .into = into, .argv = argv, .at = argv[0] ? 1 : 0};
+    p.operand.at = argv + p.at;
+    while (argv[p.at])
+        TRY(take_argument(&p, argv[p.at++], why));
+    p.operand.at[p.operand.n] = NULL;
+    *rest = p.operand;
     return ERR_OK;
 }
 

@@ -1,7 +1,7 @@
 /* The option parser: every kind of value, every way to write it, every slip. */
 #include "check.h"
 
-#include "cli/options.h"
+#include "base/options.h"
 
 struct all {
     bool flag;
@@ -19,7 +19,8 @@ static const struct option_row rows[] = {
     {"list", OPTION_LIST, offsetof(struct all, list), "NAME", "many"},
     {"help", OPTION_FLAG, offsetof(struct all, help), NULL, "show this"},
 };
-static const struct options plain = {.rows = rows, .n = 6}, ends = {.rows = rows, .n = 6, .operand_ends = true};
+static const struct options plain = {.rows = rows, .n = 6},
+                            ends = {.rows = rows, .n = 6, .operand_ends = true};
 static struct why why;
 static struct operands rest;
 
@@ -37,7 +38,11 @@ static err_t parse(const struct options *o, const char *const *words, struct all
 TEST(both_ways_to_give_a_value)
 {
     struct all a = {0};
-    CHECK_OK(parse(&plain, LINE("--text", "x", "--number=18446744073709551615", "--time=15m", "--list", "a", "--list=b=c", "--flag"), &a), why);
+    CHECK_OK(parse(&plain,
+                   LINE("--text", "x", "--number=18446744073709551615", "--time=15m", "--list", "a",
+                        "--list=b=c", "--flag"),
+                   &a),
+             why);
     CHECK_STR(a.text, "x");
     CHECK(a.number == UINT64_MAX && a.flag && !a.help);
     CHECK_INT(a.time, 900000);
@@ -151,10 +156,14 @@ TEST(times)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"250ms", 250}, {"90s", 90000}, {"15m", 900000}, {"8h", 28800000}, {"7d", 604800000}, {"30", 30000}, {"0", 0},
-                {"3650d", INT64_C(315360000000)}, {"007s", 7000}};
-    static const char *const bad[] = {"", "s", "-1s", "+1s", "1 s", "1S", "1.5h", "1h30m", "3651d", "999999999999d",
-                                      "1000000000000", "99999999999999999999s", "1w"};
+    } good[] = {
+        {"250ms", 250},    {"90s", 90000}, {"15m", 900000}, {"8h", 28800000},
+        {"7d", 604800000}, {"30", 30000},  {"0", 0},        {"3650d", INT64_C(315360000000)},
+        {"007s", 7000}};
+    static const char *const bad[] = {
+        "",     "s",     "-1s",   "+1s",           "1 s",           "1S",
+        "1.5h", "1h30m", "3651d", "999999999999d", "1000000000000", "99999999999999999999s",
+        "1w"};
     int64_t ms = -1;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         CHECK_OK(options_time(good[i].text, &ms, &why), why);
@@ -169,9 +178,11 @@ TEST(times)
 
 TEST(near_is_a_slip_and_not_another_word)
 {
-    CHECK(options_near("sokcet", "socket") && options_near("socke", "socket") && options_near("ttl", "tl"));
+    CHECK(options_near("sokcet", "socket") && options_near("socke", "socket") &&
+          options_near("ttl", "tl"));
     CHECK(!options_near("lock", "unlocked") && !options_near("", "a") && !options_near("a", "b"));
-    CHECK(!options_near("a-word-of-over-thirty-one-characters", "socket") && !options_near("grant", "lease"));
+    CHECK(!options_near("a-word-of-over-thirty-one-characters", "socket") &&
+          !options_near("grant", "lease"));
 }
 
 TEST(help_has_a_line_for_each_row)
