@@ -206,7 +206,7 @@ err_t link_new(struct worker *w, int vault_fd, struct link **out, struct why *wh
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
     *l = (struct link){.w = w, .fd = vault_fd, .queue.max = 2 * LINK_QUEUE_MAX, .in.max = MSG_MAX};
-    err_t e = loop_watch(w->loop, vault_fd, EPOLLIN, on_vault, l, &l->watch, why);
+    err_t e = loop_watch(w->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
     if (e != ERR_OK) {
         free(l);
         return e;

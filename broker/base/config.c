@@ -302,3 +302,11 @@ err_t config_parse_ids(struct view text, struct config_ids *out, struct why *why
     *out = (struct config_ids){.id = copy, .n = n};
     return ERR_OK;
 }
+
+const struct config_grant *config_grant_of(const struct config_consumer *c, const char *credential)
+{
+    for (unsigned i = 0; c && i < c->n_grants; i++)
+        if (strcmp(c->grants[i].credential, credential) == 0)
+            return &c->grants[i];
+    return NULL;
+}

@@ -61,6 +61,8 @@ struct config {
 MUST err_t config_load(const char *path, const char *dropin_dir, struct config **out, struct why *why);
 void config_free(struct config *c); /* takes NULL */
 const struct config_consumer *config_consumer(const struct config *c, struct view name);
+/* The consumer's grant for a credential; NULL when there is none, or no consumer. */
+const struct config_grant *config_grant_of(const struct config_consumer *c, const char *credential);
 /* One consumer as the YAML of a drop-in, with a comment on top that says who wrote it. */
 MUST err_t config_write_consumer(const struct config_consumer *c, struct buf *yaml, struct why *why);
 /* Parses one drop-in's text, for tests and for the check before a write. */

@@ -17,6 +17,13 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+enum { READ_CHUNK = 4096 };
+
+static err_t too_large(const char *name, size_t max, struct why *why)
+{
+    return fail(why, ERR_TOO_LARGE, "%s is larger than %zu bytes", name, max);
+}
+
 static err_t check_regular(int fd, const char *name, size_t max, size_t *size, struct why *why)
 {
     struct stat st;
@@ -25,30 +32,47 @@ static err_t check_regular(int fd, const char *name, size_t max, size_t *size, s
     if (!S_ISREG(st.st_mode))
         return fail(why, ERR_INVALID, "%s is not a regular file", name);
     if (st.st_size < 0 || (uint64_t)st.st_size > max)
-        return fail(why, ERR_TOO_LARGE, "%s is larger than %zu bytes", name, max);
+        return too_large(name, max, why);
     *size = (size_t)st.st_size;
     return ERR_OK;
 }
 
-/* The file may grow while it is read: one byte of room beyond `max` tells. */
+static ssize_t read_again(int fd, void *p, size_t n)
+{
+    ssize_t got;
+    do
+        got = read(fd, p, n);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* Until the end of the file; one byte beyond `max` is asked for aside, so that `out` needs no more room than the file. */
 static err_t read_rest(int fd, const char *name, size_t max, struct buf *out, struct why *why)
 {
-    size_t got = 0;
-    for (;;) {
-        if (!buf_reserve(out, 4096))
-            return fail(why, ERR_TOO_LARGE, "%s is larger than %zu bytes", name, max);
-        ssize_t n = read(fd, out->p + out->len, 4096);
-        if (n < 0 && errno == EINTR)
-            continue;
+    for (size_t left = max;;) {
+        uint8_t beyond = 0;
+        size_t room = left < READ_CHUNK ? left : READ_CHUNK;
+        if (!buf_reserve(out, room))
+            return fail(why, ERR_INTERNAL, "out of memory");
+        ssize_t n = read_again(fd, room ? out->p + out->len : &beyond, room ? room : 1);
+        wipe(&beyond, 1);
         if (n < 0)
             return fail_errno(why, errno, "%s", name);
         if (n == 0)
             return ERR_OK;
+        if (room == 0)
+            return too_large(name, max, why);
         out->len += (size_t)n;
-        got += (size_t)n;
-        if (got > max)
-            return fail(why, ERR_TOO_LARGE, "%s is larger than %zu bytes", name, max);
+        left -= (size_t)n;
     }
+}
+
+/* What `out` may still take is a limit like any other. */
+static size_t lesser(size_t max, const struct buf *out)
+{
+    size_t limit = out->max ? out->max : BUF_DEFAULT_MAX;
+    size_t left = limit > out->len ? limit - out->len : 0;
+    return left < max ? left : max;
 }
 
 err_t file_read_at(int dirfd, const char *name, size_t max, struct buf *out, struct why *why)
@@ -57,10 +81,11 @@ err_t file_read_at(int dirfd, const char *name, size_t max, struct buf *out, str
     if (fd < 0)
         return fail_errno(why, errno, "%s", name);
     size_t size = 0, before = out->len;
+    max = lesser(max, out);
     TRY(check_regular(fd, name, max, &size, why));
     /* a file in /proc or a growing one says less than it has: the size is a first guess, the end of file decides */
-    if (!buf_reserve(out, size + 1))
-        return fail(why, ERR_TOO_LARGE, "%s is larger than there is room for", name);
+    if (!buf_reserve(out, size))
+        return fail(why, ERR_INTERNAL, "out of memory");
     err_t e = read_rest(fd, name, max, out, why);
     if (e != ERR_OK) {
         wipe(out->p + before, out->len - before);

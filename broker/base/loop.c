@@ -60,18 +60,18 @@ static void auto_loop(struct loop **l)
 
 /* ---- descriptors */
 
-err_t loop_watch(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *ctx,
-                 struct loop_fd **out, struct why *why)
+err_t loop_watch(struct loop *l, const struct loop_source *source, struct loop_fd **out,
+                 struct why *why)
 {
     struct loop_fd *w = malloc(sizeof(*w));
     if (!w)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *w = (struct loop_fd){.loop = l, .fd = fd, .events = events, .fn = fn, .ctx = ctx};
-    struct epoll_event ev = {.events = events, .data.ptr = w};
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+    *w = (struct loop_fd){.loop = l, .fd = source->fd, .events = source->events, .fn = source->fn, .ctx = source->ctx};
+    struct epoll_event ev = {.events = source->events, .data.ptr = w};
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, source->fd, &ev) < 0) {
         int no = errno;
         free(w);
-        return fail_errno(why, no, "cannot watch descriptor %d", fd);
+        return fail_errno(why, no, "cannot watch descriptor %d", source->fd);
     }
     *out = w;
     return ERR_OK;
@@ -241,7 +241,7 @@ err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void
     AUTO(auto_close) int fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return fail_errno(why, errno, "signalfd");
-    TRY(loop_watch(l, fd, EPOLLIN, on_signalfd, l, &l->signal_watch, why));
+    TRY(loop_watch(l, &(struct loop_source){fd, EPOLLIN, on_signalfd, l}, &l->signal_watch, why));
     l->signal_fn = fn;
     l->signal_ctx = ctx;
     l->signalfd = TAKE_FD(fd);
@@ -262,7 +262,7 @@ err_t loop_new(struct loop **out, struct why *why)
     l->timerfd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->timerfd < 0)
         return fail_errno(why, errno, "timerfd_create");
-    TRY(loop_watch(l, l->timerfd, EPOLLIN, on_timerfd, l, &l->timer_watch, why));
+    TRY(loop_watch(l, &(struct loop_source){l->timerfd, EPOLLIN, on_timerfd, l}, &l->timer_watch, why));
     l->now_ms = clock_boot_ms();
     *out = TAKE(l);
     return ERR_OK;

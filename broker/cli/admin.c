@@ -1,47 +1,70 @@
 /*
- * The operator's side of the command line: where the admin socket is, and how its answers are read and shown. Nothing here keeps a
- * secret longer than one call.
+ * The operator's side of the command line: where the admin socket is, and how its answers are read. An answer is printed as it came
+ * only for --json; for people it is cleaned first. Nothing here keeps a secret longer than one call.
  */
 #include "cli/admin.h"
 
 #include "base/auto.h"
-#include <broker/secret.h>
-#include "base/file.h"
+#include <broker/provider.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
-err_t admin_run_dir(char out[ADMIN_PATH_MAX], struct why *why)
+/* ---- the socket */
+
+enum { DIR_MAX = 512, CHANGE_TIMEOUT_MS = 150000, PAGES_MAX = 100000 };
+
+static bool dir_of(const char *run, const char *below, char out[DIR_MAX])
 {
-    const char *run = getenv("CREDENTIAL_BROKER_RUN"), *xdg = getenv("XDG_RUNTIME_DIR");
-    int n;
-    if (run && run[0])
-        n = snprintf(out, ADMIN_PATH_MAX, "%s", run);
-    else if (geteuid() == 0 || !xdg || !xdg[0])
-        n = snprintf(out, ADMIN_PATH_MAX, "/run/credential-broker");
-    else
-        n = snprintf(out, ADMIN_PATH_MAX, "%s/credential-broker", xdg);
-    return n > 0 && n < ADMIN_PATH_MAX ? ERR_OK : fail(why, ERR_USAGE, "the run directory's path is too long");
+    int n = run && run[0] ? snprintf(out, DIR_MAX, "%s%s/admin", run, below) : -1;
+    return n > 0 && n < DIR_MAX;
 }
 
-err_t admin_connect(const struct verb_common *common, struct broker_client **out, struct why *why)
+static bool has_socket(const char *dir)
 {
-    char run[ADMIN_PATH_MAX], path[ADMIN_PATH_MAX + 8];
-    if (common->socket)
-        return broker_connect(common->socket, 0, out, why);
-    TRY(admin_run_dir(run, why));
-    (void)snprintf(path, sizeof(path), "%s/admin", run);
-    err_t e = broker_connect(path, 0, out, why);
-    if (e == ERR_NO_BROKER)
-        return fail(why, e, "no broker answers at %s/broker.sock: start one with `brokerd &` (or: systemctl start credential-broker)",
-                    path);
-    return e;
+    char path[DIR_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%s/broker.sock", dir);
+    return access(path, F_OK) == 0 || errno == EACCES;
 }
+
+/* A user's own broker before the system's, where both run. */
+static void admin_dir(char out[DIR_MAX])
+{
+    if (dir_of(getenv("CREDENTIAL_BROKER_RUN"), "", out))
+        return;
+    bool own = geteuid() != 0 && dir_of(getenv("XDG_RUNTIME_DIR"), "/credential-broker", out);
+    if (own && has_socket(out))
+        return;
+    char shared[DIR_MAX] = "/run/credential-broker/admin";
+    if (!own || has_socket(shared))
+        memcpy(out, shared, sizeof(shared));
+}
+
+/* Says what mends it, as an operator needs it: the client's own sentence is for consumers. */
+static err_t no_broker(const char *dir, struct why *why)
+{
+    char path[DIR_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%.*s/broker.sock", DIR_MAX - 1, dir);
+    if (access(path, W_OK) != 0 && errno == EACCES)
+        return fail(why, ERR_NO_BROKER,
+                    "%.100s is for root and the broker's own user: use sudo, or list uid %u under admin: in broker.yaml", path,
+                    (unsigned)geteuid());
+    return fail(why, ERR_NO_BROKER, "no broker answers at %.100s: start one with `brokerd &` (or: systemctl start credential-broker)",
+                path);
+}
+
+static err_t admin_connect(const struct verb_common *common, int timeout_ms, struct broker_client **out, struct why *why)
+{
+    char dir[DIR_MAX];
+    if (common->socket)
+        return broker_connect(common->socket, timeout_ms, out, why);
+    admin_dir(dir);
+    err_t e = broker_connect(dir, timeout_ms, out, why);
+    return e == ERR_NO_BROKER ? no_broker(dir, why) : e;
+}
+
+/* ---- exchanges */
 
 err_t admin_call(const struct verb_common *common, const char *method, const char *path, const struct buf *body,
                  struct buf *text, struct why *why)
@@ -49,9 +72,11 @@ err_t admin_call(const struct verb_common *common, const char *method, const cha
     struct broker_client *c = NULL;
     const char *reply = NULL;
     size_t n = 0;
+    /* a change may have to derive a key, or wait for a person at a keyring */
+    int timeout_ms = strcmp(method, "POST") == 0 ? CHANGE_TIMEOUT_MS : 0;
     if (body)
         TRY(buf_ok(body, why));
-    TRY(admin_connect(common, &c, why));
+    TRY(admin_connect(common, timeout_ms, &c, why));
     struct broker_request rq = {.method = method, .path = path, .body = body ? body->p : NULL,
                                 .body_len = body ? body->len : 0};
     err_t e = broker_call_ok(c, &rq, &reply, &n, why);
@@ -62,154 +87,178 @@ err_t admin_call(const struct verb_common *common, const char *method, const cha
     return buf_ok(text, why);
 }
 
+/* Cleaned for a terminal and taken apart. `text` is changed. */
+static err_t parse_answer(struct buf *text, json_t **out, struct why *why)
+{
+    AUTO(auto_json) json_t *tree = NULL;
+    struct why detail = {0};
+    show_clean(text);
+    if (json_parse(buf_view(text), &tree, &detail) != ERR_OK)
+        return fail(why, ERR_INVALID, "the broker's answer cannot be read: %.180s", detail.text);
+    if (!json_is_object(tree))
+        return fail(why, ERR_INVALID, "the broker's answer is %s, not an object", json_kind(tree));
+    *out = TAKE(tree);
+    return ERR_OK;
+}
+
+err_t admin_get(const struct verb_common *common, const char *path, json_t **out, struct why *why)
+{
+    AUTO(buf_free) struct buf text = {0};
+    TRY(admin_call(common, "GET", path, NULL, &text, why));
+    return parse_answer(&text, out, why);
+}
+
 err_t admin_ask(const struct verb_common *common, const char *method, const char *path, const struct buf *body,
                 json_t **out, struct why *why)
 {
-    AUTO(buf_free) struct buf text = {0};
-    *out = NULL;
+    AUTO(buf_free) struct buf text = {0}, as_it_came = {0};
+    AUTO(auto_json) json_t *tree = NULL;
     TRY(admin_call(common, method, path, body, &text, why));
-    if (!common->json)
-        return json_parse(buf_view(&text), out, why);
-    buf_put_u8(&text, '\n');
-    return verb_write(&text, why);
-}
-
-/* ---- members */
-
-const char *text_of(const json_t *obj, const char *key)
-{
-    const char *s = json_string_value(json_object_get(obj, key));
-    return s ? s : "";
-}
-
-int64_t int_of(const json_t *obj, const char *key)
-{
-    return json_integer_value(json_object_get(obj, key));
-}
-
-const char *when_of(const json_t *obj, const char *key, char out[32])
-{
-    time_t t = (time_t)(int_of(obj, key) / 1000);
-    struct tm tm;
-    if (t == 0 || !localtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M", &tm) == 0)
-        return "-";
-    return out;
-}
-
-const char *list_of(const json_t *obj, const char *key, char *out, size_t room)
-{
-    const json_t *list = json_object_get(obj, key), *item;
-    size_t i, at = 0;
-    out[0] = '\0';
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-        const char *s = json_string_value(item);
-        int n = s ? snprintf(out + at, room - at, "%s%s", at ? "," : "", s)
-                  : snprintf(out + at, room - at, "%s%lld", at ? "," : "", (long long)json_integer_value(item));
-        if (n < 0 || (size_t)n >= room - at)
-            break;
-        at += (size_t)n;
-    }
-    return out;
-}
-
-/* ---- people */
-
-err_t ask_yes(bool yes, const char *question, struct why *why)
-{
-    char answer[8] = "";
-    if (yes)
+    buf_add_view(&as_it_came, buf_view(&text));
+    TRY(parse_answer(&text, &tree, why));
+    if (!common->json) {
+        *out = TAKE(tree);
         return ERR_OK;
-    AUTO(auto_fclose) FILE *tty = isatty(STDIN_FILENO) ? fopen("/dev/tty", "r+e") : NULL;
-    if (!tty)
-        return fail(why, ERR_USAGE, "%s There is no terminal to ask on: say --yes", question);
-    (void)fprintf(tty, "%s [y/N] ", question);
-    (void)fflush(tty);
-    if (!fgets(answer, sizeof(answer), tty) || (answer[0] != 'y' && answer[0] != 'Y'))
-        return fail(why, ERR_DENIED, "not done");
+    }
+    buf_put_u8(&as_it_came, '\n');
+    return verb_write(&as_it_came, why);
+}
+
+/* ---- lists */
+
+static err_t read_page(const struct verb_common *common, const struct admin_list *l, const char *from, json_t **out,
+                       struct why *why)
+{
+    AUTO(buf_free) struct buf path = {0};
+    AUTO(auto_json) json_t *page = NULL;
+    buf_add_str(&path, l->path);
+    if (from[0]) {
+        buf_add_fmt(&path, "%c%s=", strchr(l->path, '?') ? '&' : '?', l->query);
+        TRY(path_add(&path, from, "place in the list", why));
+    }
+    TRY(buf_ok(&path, why));
+    TRY(admin_get(common, buf_text(&path), &page, why));
+    if (!json_is_array(json_object_get(page, l->member)))
+        return fail(why, ERR_INVALID, "the broker's answer has no list \"%s\"", l->member);
+    *out = TAKE(page);
     return ERR_OK;
 }
 
-/* the first line, without its end */
-static err_t cut_line(struct buf *b, struct why *why)
+/* Where the page says that the next one begins; false at the end. */
+static bool next_page(const json_t *page, const char *member, char from[80])
 {
-    const uint8_t *nl = b->len ? memchr(b->p, '\n', b->len) : NULL;
-    if (nl)
-        b->len = (size_t)(nl - b->p);
-    if (b->len && b->p[b->len - 1] == '\r')
-        b->len--;
-    return b->len ? ERR_OK : fail(why, ERR_USAGE, "the passphrase is empty");
+    const json_t *next = json_object_get(page, member);
+    if (json_is_integer(next) && json_integer_value(next) > 0)
+        (void)snprintf(from, 80, "%" JSON_INTEGER_FORMAT, json_integer_value(next));
+    else if (json_is_string(next) && json_string_value(next)[0])
+        (void)snprintf(from, 80, "%s", json_string_value(next));
+    else
+        return false;
+    return true;
 }
 
-static err_t type_once(FILE *tty, const char *prompt, struct buf *out, struct why *why)
+static int add_text(const char *text, size_t n, void *ctx)
 {
-    struct termios was, quiet;
-    uint8_t c;
-    if (tcgetattr(fileno(tty), &was) != 0)
-        return fail_errno(why, errno, "the terminal");
-    quiet = was;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
-    (void)fprintf(tty, "%s: ", prompt);
-    (void)fflush(tty);
-    (void)tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-    while (out->len < 1024 && read(fileno(tty), &c, 1) == 1 && c != '\n')
-        buf_put_u8(out, c);
-    (void)tcsetattr(fileno(tty), TCSAFLUSH, &was);
-    (void)fputc('\n', tty);
-    wipe(&c, 1);
-    return cut_line(out, why);
+    buf_add(ctx, text, n);
+    return 0;
 }
 
-err_t ask_passphrase(const char *file, bool twice, struct buf *out, struct why *why)
+/* {"leases":[…],"cursor":null} */
+static err_t print_whole(const struct admin_list *l, json_t *items, struct why *why)
 {
-    AUTO(buf_free) struct buf again = {.max = 2048};
-    out->max = 2048;
-    if (file) {
-        /* "-" is /dev/stdin, which may be a pipe: file_read_at takes regular files only */
-        AUTO(auto_close) int fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return fail_errno(why, errno, "%s", file);
-        uint8_t c;
-        while (read(fd, &c, 1) == 1 && c != '\n' && out->len < 1024)
-            buf_put_u8(out, c);
-        wipe(&c, 1);
-        return cut_line(out, why);
+    AUTO(buf_free) struct buf out = {.max = 64 << 20};
+    AUTO(auto_json) json_t *whole = json_pack("{s:O,s:n}", l->member, items, l->next);
+    if (!whole || json_dump_callback(whole, add_text, &out, JSON_COMPACT) != 0)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    buf_put_u8(&out, '\n');
+    return verb_write(&out, why);
+}
+
+err_t admin_pages(const struct verb_common *common, const struct admin_list *l, json_t **out, struct why *why)
+{
+    AUTO(auto_json) json_t *items = json_array();
+    char from[80] = "", last[80] = "";
+    bool more = true;
+    for (unsigned n = 0; more; n++) {
+        AUTO(auto_json) json_t *page = NULL;
+        TRY(read_page(common, l, from, &page, why));
+        if (json_array_extend(items, json_object_get(page, l->member)) != 0)
+            return fail(why, ERR_INTERNAL, "out of memory");
+        more = next_page(page, l->next, from);
+        if (more && (n == PAGES_MAX || strcmp(from, last) == 0))
+            return fail(why, ERR_INVALID, "the broker's list does not end");
+        memcpy(last, from, sizeof(last));
     }
-    AUTO(auto_fclose) FILE *tty = fopen("/dev/tty", "r+e");
-    if (!tty)
-        return fail(why, ERR_USAGE, "a passphrase is needed and there is no terminal: give --passphrase-file FILE (or - for standard input)");
-    TRY(type_once(tty, "Passphrase", out, why));
-    if (!twice)
-        return ERR_OK;
-    TRY(type_once(tty, "Again", &again, why));
-    if (again.len != out->len || !equal_ct(again.p, out->p, out->len))
-        return fail(why, ERR_INVALID, "the two passphrases differ");
+    if (common->json)
+        return print_whole(l, items, why);
+    *out = TAKE(items);
     return ERR_OK;
 }
 
-bool colour_wanted(void)
-{
-    const char *no = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (!no || !no[0]);
-}
+/* ---- words */
 
 err_t path_add(struct buf *path, const char *word, const char *what, struct why *why)
 {
     size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
     if (n == 0 || word[n] != '\0')
-        return fail(why, ERR_INVALID, "\"%.64s\" is no %s: a-z 0-9 . _ - only", word, what);
+        return fail(why, ERR_USAGE, "\"%.64s\" is no %s: letters, digits and . _ - only", word, what);
     buf_add_str(path, word);
     return ERR_OK;
 }
 
-int subverb_run(const struct subverb *table, const char *usage, int argc, char **argv)
+err_t check_deliveries(const struct option_list *given, struct why *why)
 {
-    const char *word = argc > 1 ? argv[1] : NULL;
-    for (const struct subverb *s = table; word && s->name; s++)
-        if (strcmp(s->name, word) == 0) {
-            argv[1] = argv[0]; /* errors and help name the verb */
-            return s->run(argc - 1, argv + 1);
+    for (size_t i = 0; i < given->n; i++)
+        for (const char *p = given->item[i]; *p;) {
+            enum delivery d;
+            size_t n = strcspn(p, ",");
+            if (!delivery_from_name(VIEW(p, n), &d))
+                return fail(why, ERR_USAGE, "--deliver is proxy, access_token, file, helper or secret, not \"%.*s\"",
+                            (int)(n < 40 ? n : 40), p);
+            p += n + (p[n] == ',');
         }
-    bool asked = word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
-    (void)fprintf(asked ? stdout : stderr, "Usage: broker-cli %s", usage);
-    return asked ? 0 : err_exit(ERR_USAGE);
+    return ERR_OK;
+}
+
+err_t no_operands(const struct operands *rest, struct why *why)
+{
+    return rest->n ? fail(why, ERR_USAGE, "\"%.40s\" is not expected here: --help says what is", rest->at[0]) : ERR_OK;
+}
+
+/* ---- verbs of verbs */
+
+static void print_words(const struct verb *v, FILE *out)
+{
+    for (const struct verb *w = v->words; w->name; w++)
+        (void)fprintf(out, "%s broker-cli %s\n", w == v->words ? "Usage:" : "      ", w->usage);
+    (void)fprintf(out, "\n%s. --help behind a word says more about it.\n\nExamples:\n  %s\n", v->summary, v->example);
+}
+
+static const struct verb *near_word(const struct verb *v, const char *word)
+{
+    for (const struct verb *w = v->words; w->name; w++)
+        if (options_near(word, w->name + strlen(v->name) + 1))
+            return w;
+    return NULL;
+}
+
+int subverb_run(int argc, char **argv)
+{
+    const struct verb *v = verb_find(argv[0]);
+    const char *word = argc > 1 ? argv[1] : NULL;
+    for (const struct verb *w = v->words; word && w->name; w++)
+        if (strcmp(w->name + strlen(v->name) + 1, word) == 0) {
+            argv[1] = (char *)(uintptr_t)w->name; /* errors and help name both words */
+            return w->run(argc - 1, argv + 1);
+        }
+    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+        print_words(v, stdout);
+        return 0;
+    }
+    const struct verb *meant = word ? near_word(v, word) : NULL;
+    if (meant)
+        (void)fprintf(stderr, "broker-cli %s: there is no %s %.40s: did you mean %s?\n", v->name, v->name, word, meant->name);
+    else
+        print_words(v, stderr);
+    return err_exit(ERR_USAGE);
 }

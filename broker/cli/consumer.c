@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "cli/ask.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -81,23 +82,50 @@ static const char *span(int64_t ms, char out[24])
     return out;
 }
 
-static void print_consumer(const json_t *c)
+/* The directory is what a container gets: a mounted socket would stay the old one after a restart. */
+static const char *directory_of(const json_t *c, char out[256])
 {
-    char list[256], ttl[24], max[24];
-    const json_t *g;
-    size_t i;
-    (void)printf("%-20s %s%s\n", text_of(c, "name"), text_of(c, "socket"),
-                 json_is_true(json_object_get(c, "managed")) ? "" : "  (in broker.yaml)");
-    if (text_of(c, "note")[0])
-        (void)printf("    note   %s\n", text_of(c, "note"));
-    if (json_array_size(json_object_get(c, "uids")))
-        (void)printf("    uids   %s\n", list_of(c, "uids", list, sizeof(list)));
-    json_array_foreach(json_object_get(c, "grants"), i, g)
-        (void)printf("    grant  %-16s %-28s ttl %s, at most %s%s\n", text_of(g, "credential"),
-                     list_of(g, "deliver", list, sizeof(list)), span(int_of(g, "ttl_ms"), ttl),
-                     span(int_of(g, "max_ttl_ms"), max),
-                     strcmp(text_of(g, "owner"), "process") == 0 ? ", ends with its process" : "");
-    (void)printf("    leases %" PRId64 "\n", int_of(c, "leases"));
+    const char *socket = text_of(c, "socket"), *slash = strrchr(socket, '/');
+    (void)snprintf(out, 256, "%.*s", slash ? (int)(slash - socket) : 0, socket);
+    return out;
+}
+
+static err_t print_grants(const json_t *grants, struct why *why)
+{
+    static const char *const head[] = {"CREDENTIAL", "DELIVERIES", "TTL", "AT MOST", "USES", "OWNER", "REQUESTS", "MODELS"};
+    AUTO(table_free) struct table t = table_of(COUNT(head));
+    table_row(&t, head);
+    for (size_t i = 0; i < json_array_size(grants); i++) {
+        const json_t *g = json_array_get(grants, i);
+        char deliver[128], ttl[24], max[24], uses[24] = "", allow[256], models[256];
+        if (int_of(g, "uses"))
+            (void)snprintf(uses, sizeof(uses), "%" PRId64, int_of(g, "uses"));
+        table_row(&t, (const char *const[]){text_of(g, "credential"), list_of(g, "deliver", deliver, sizeof(deliver)),
+                                            span(int_of(g, "ttl_ms"), ttl), span(int_of(g, "max_ttl_ms"), max), uses,
+                                            text_is(g, "owner", "process") ? "process" : "",
+                                            list_of(g, "allow", allow, sizeof(allow)),
+                                            list_of(g, "models", models, sizeof(models))});
+    }
+    return table_print(&t, "  ", stdout, why);
+}
+
+static err_t print_consumer(const json_t *c, struct why *why)
+{
+    char uids[256], gids[256], dir[256];
+    const json_t *grants = json_object_get(c, "grants");
+    const char *const line[][2] = {{"directory", directory_of(c, dir)},
+                                   {"uids", list_of(c, "uids", uids, sizeof(uids))},
+                                   {"gids", list_of(c, "gids", gids, sizeof(gids))},
+                                   {"cgroup", text_of(c, "cgroup")},
+                                   {"note", text_of(c, "note")}};
+    (void)printf("%s%s\n", text_of(c, "name"), json_is_true(json_object_get(c, "managed")) ? "" : " (in broker.yaml)");
+    for (size_t i = 0; i < COUNT(line); i++)
+        if (line[i][1][0])
+            (void)printf("  %-12s%s\n", line[i][0], line[i][1]);
+    (void)printf("  %-12s%" PRId64 "\n", "leases", int_of(c, "leases"));
+    if (json_array_size(grants) == 0)
+        (void)printf("  no grants yet: broker-cli grant %s CREDENTIAL --deliver DELIVERY\n", text_of(c, "name"));
+    return json_array_size(grants) ? print_grants(grants, why) : ERR_OK;
 }
 
 static err_t consumer_path(struct buf *path, const char *name, struct why *why)
@@ -123,29 +151,47 @@ static err_t add(const struct consumer_options *o, const struct operands *rest, 
         jsonw_str(&w, "note", o->note);
     jsonw_close(&w, '}');
     TRY(admin_ask(&o->common, "POST", "/v1/consumers", &body, &reply, why));
+    char dir[256];
     if (reply)
-        (void)printf("%s: added. Mount the directory of %s into its container, and grant it something: broker-cli grant %s CREDENTIAL --deliver …\n",
-                     text_of(reply, "name"), text_of(reply, "socket"), text_of(reply, "name"));
+        (void)printf("%s: added. Mount this directory into its container, and nothing else of the broker's:\n  %s\n"
+                     "Then grant it something: broker-cli grant %s CREDENTIAL --deliver DELIVERY\n",
+                     text_of(reply, "name"), directory_of(reply, dir), text_of(reply, "name"));
     return ERR_OK;
+}
+
+/* "claude,key" */
+static const char *grants_of(const json_t *c, struct buf *out)
+{
+    const json_t *grants = json_object_get(c, "grants");
+    buf_reset(out);
+    for (size_t i = 0; i < json_array_size(grants); i++)
+        buf_add_fmt(out, "%s%s", i ? "," : "", text_of(json_array_get(grants, i), "credential"));
+    return buf_text(out);
 }
 
 static err_t list(const struct consumer_options *o, const struct operands *rest, struct why *why)
 {
-    char after[80] = "";
+    static const struct admin_list pages = {"/v1/consumers", "consumers", "next", "after"};
+    static const char *const head[] = {"NAME", "GRANTS", "LEASES", "DIRECTORY", "NOTE"};
+    AUTO(auto_json) json_t *all = NULL;
+    AUTO(table_free) struct table t = table_of(COUNT(head));
+    AUTO(buf_free) struct buf grants = {0};
     if (rest->n)
-        return fail(why, ERR_USAGE, "broker-cli consumer list takes no name");
-    do {
-        AUTO(auto_json) json_t *reply = NULL;
-        AUTO(buf_free) struct buf path = {0};
-        const json_t *c;
-        size_t i;
-        buf_add_fmt(&path, "/v1/consumers%s%s", after[0] ? "?after=" : "", after);
-        TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
-        json_array_foreach(json_object_get(reply, "consumers"), i, c)
-            print_consumer(c);
-        (void)snprintf(after, sizeof(after), "%s", text_of(reply, "next"));
-    } while (after[0]);
-    return ERR_OK;
+        return fail(why, ERR_USAGE, "broker-cli consumer list takes no name; see: broker-cli consumer show NAME");
+    TRY(admin_pages(&o->common, &pages, &all, why));
+    if (!all)
+        return ERR_OK;
+    if (json_array_size(all) == 0)
+        (void)fputs("There is no consumer yet: broker-cli consumer add NAME\n", stderr);
+    table_row(&t, head);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *c = json_array_get(all, i);
+        char leases[24], dir[256];
+        (void)snprintf(leases, sizeof(leases), "%" PRId64, int_of(c, "leases"));
+        table_row(&t, (const char *const[]){text_of(c, "name"), grants_of(c, &grants), leases,
+                                            directory_of(c, dir), text_of(c, "note")});
+    }
+    return table_print(&t, "", stdout, why);
 }
 
 static err_t show(const struct consumer_options *o, const struct operands *rest, struct why *why)
@@ -156,9 +202,7 @@ static err_t show(const struct consumer_options *o, const struct operands *rest,
         return fail(why, ERR_USAGE, "which one? broker-cli consumer show NAME");
     TRY(consumer_path(&path, rest->at[0], why));
     TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
-    if (reply)
-        print_consumer(reply);
-    return ERR_OK;
+    return reply ? print_consumer(reply, why) : ERR_OK;
 }
 
 static err_t remove_one(const struct consumer_options *o, const struct operands *rest, struct why *why)
@@ -182,6 +226,9 @@ static err_t put_grant(struct buf *body, const struct consumer_options *o, const
     struct jsonw w = jsonw_to(body);
     if (o->deliver.n == 0)
         return fail(why, ERR_USAGE, "--deliver is needed: proxy, access_token, file, helper or secret");
+    TRY(check_deliveries(&o->deliver, why));
+    if (o->owner && strcmp(o->owner, "process") != 0 && strcmp(o->owner, "none") != 0)
+        return fail(why, ERR_USAGE, "--owner is process or none, not \"%.32s\"", o->owner);
     jsonw_open(&w, NULL, '{');
     jsonw_str(&w, "credential", credential);
     TRY(put_list(&w, "deliver", &o->deliver, false, why));
@@ -201,19 +248,33 @@ static err_t put_grant(struct buf *body, const struct consumer_options *o, const
     return ERR_OK;
 }
 
+/* A grant may come before its credential; a slip in the name looks the same. */
+static void warn_missing(const struct consumer_options *o, const char *credential)
+{
+    AUTO(auto_json) json_t *there = NULL;
+    AUTO(buf_free) struct buf path = {0};
+    struct why why = {0};
+    buf_add_fmt(&path, "/v1/credentials/%s", credential);
+    if (admin_get(&o->common, buf_text(&path), &there, &why) == ERR_NOT_FOUND)
+        (void)fprintf(stderr, "Nothing named %s is enrolled yet: broker-cli enroll %s --provider PROVIDER\n", credential,
+                      credential);
+}
+
 static err_t grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
 {
     AUTO(auto_json) json_t *reply = NULL;
-    AUTO(buf_free) struct buf body = {0}, path = {0};
+    AUTO(buf_free) struct buf body = {0}, path = {0}, name = {0};
     if (rest->n != 2)
-        return fail(why, ERR_USAGE, "broker-cli grant CONSUMER CREDENTIAL --deliver DELIVERY");
+        return fail(why, ERR_USAGE, "who may use what? broker-cli grant CONSUMER CREDENTIAL --deliver DELIVERY");
     TRY(consumer_path(&path, rest->at[0], why));
+    TRY(path_add(&name, rest->at[1], "credential name", why));
     buf_add_str(&path, "/grants");
     TRY(put_grant(&body, o, rest->at[1], why));
     TRY(admin_ask(&o->common, "POST", buf_text(&path), &body, &reply, why));
-    if (reply)
-        print_consumer(reply);
-    return ERR_OK;
+    if (!reply)
+        return ERR_OK;
+    warn_missing(o, rest->at[1]);
+    return print_consumer(reply, why);
 }
 
 static err_t revoke_grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
@@ -221,14 +282,12 @@ static err_t revoke_grant(const struct consumer_options *o, const struct operand
     AUTO(auto_json) json_t *reply = NULL;
     AUTO(buf_free) struct buf path = {0};
     if (rest->n != 2)
-        return fail(why, ERR_USAGE, "broker-cli revoke-grant CONSUMER CREDENTIAL");
+        return fail(why, ERR_USAGE, "which one? broker-cli revoke-grant CONSUMER CREDENTIAL");
     TRY(consumer_path(&path, rest->at[0], why));
     buf_add_str(&path, "/grants/");
     TRY(path_add(&path, rest->at[1], "credential name", why));
     TRY(admin_ask(&o->common, "DELETE", buf_text(&path), NULL, &reply, why));
-    if (reply)
-        print_consumer(reply);
-    return ERR_OK;
+    return reply ? print_consumer(reply, why) : ERR_OK;
 }
 
 typedef err_t consumer_fn(const struct consumer_options *o, const struct operands *rest, struct why *why);
@@ -245,25 +304,31 @@ static int run(const struct options *how, consumer_fn *fn, char **argv)
     return verb_end(argv[0], &o.common, e, &why);
 }
 
-#define VERB(static_, name_, options_, fn_)                                                      \
-    static_ int name_(int argc, char **argv)                                                     \
-    {                                                                                            \
-        (void)argc;                                                                              \
-        return run(&(options_), fn_, argv);                                                      \
+#define VERB(name_, options_, fn_)                                                                 \
+    int name_(int argc, char **argv)                                                               \
+    {                                                                                              \
+        (void)argc;                                                                                \
+        return run(&(options_), fn_, argv);                                                        \
     }
-VERB(static, run_add, add_options, add)
-VERB(static, run_list, plain_options, list)
-VERB(static, run_show, plain_options, show)
-VERB(static, run_remove, remove_options, remove_one)
-VERB(, verb_grant, grant_options, grant)
-VERB(, verb_revoke_grant, plain_options, revoke_grant)
+VERB(verb_grant, grant_options, grant)
+VERB(verb_revoke_grant, plain_options, revoke_grant)
+static VERB(run_add, add_options, add)
+static VERB(run_list, plain_options, list)
+static VERB(run_show, plain_options, show)
+static VERB(run_remove, remove_options, remove_one)
+
+const struct verb consumer_words[] = {
+    {"consumer add", "a new one, with its socket directory", "consumer add NAME [OPTIONS]",
+     "broker-cli consumer add gateway --uid 0,1000 --note 'the DeerFlow gateway'", run_add, NULL},
+    {"consumer list", "who there is", "consumer list [OPTIONS]", "broker-cli consumer list", run_list, NULL},
+    {"consumer show", "one of them, with its grants", "consumer show NAME [OPTIONS]", "broker-cli consumer show gateway",
+     run_show, NULL},
+    {"consumer remove", "take one away, with its socket and its leases", "consumer remove NAME [--yes] [OPTIONS]",
+     "broker-cli consumer remove gateway", run_remove, NULL},
+    {.name = NULL},
+};
 
 int verb_consumer(int argc, char **argv)
 {
-    static const struct subverb table[] = {
-        {"add", run_add}, {"list", run_list}, {"show", run_show}, {"remove", run_remove}, {NULL, NULL}};
-    return subverb_run(table,
-                       "consumer add NAME [--uid UID,…] [--gid GID,…] [--cgroup PATH] [--note TEXT]\n"
-                       "       broker-cli consumer list | show NAME | remove NAME [--yes]\n",
-                       argc, argv);
+    return subverb_run(argc, argv);
 }

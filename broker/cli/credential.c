@@ -4,6 +4,7 @@
 #include "cli/admin.h"
 
 #include "base/auto.h"
+#include "cli/ask.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,34 +20,31 @@ static const struct option_row remove_rows[] = {
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
 static const struct options remove_options = {.rows = remove_rows, .n = COUNT(remove_rows)};
 
-static void print_row(const json_t *c)
+static void add_row(struct table *t, const json_t *c)
 {
-    char expires[32];
-    (void)printf("%-20s %-10s %-12s %-8" PRId64 " %-17s %-12s %s\n", text_of(c, "name"), text_of(c, "provider"),
-                 text_of(c, "kind"), int_of(c, "version"), when_of(c, "expires_at_ms", expires), text_of(c, "state"),
-                 text_of(c, "account")[0] ? text_of(c, "account") : "-");
+    char expires[32], version[24];
+    (void)snprintf(version, sizeof(version), "%" PRId64, int_of(c, "version"));
+    table_row(t, (const char *const[]){text_of(c, "name"), text_of(c, "provider"), text_of(c, "kind"), version,
+                                       when_of(c, "expires_at_ms", expires), text_of(c, "state"), text_of(c, "account")});
 }
 
 static err_t list(const struct credential_options *o, const struct operands *rest, struct why *why)
 {
-    char after[80] = "";
+    static const struct admin_list pages = {"/v1/credentials?limit=200", "credentials", "next", "after"};
+    static const char *const head[] = {"NAME", "PROVIDER", "KIND", "VERSION", "EXPIRES", "STATE", "ACCOUNT"};
+    AUTO(auto_json) json_t *all = NULL;
+    AUTO(table_free) struct table t = table_of(COUNT(head));
     if (rest->n)
         return fail(why, ERR_USAGE, "broker-cli list takes no name; see: broker-cli show NAME");
-    if (!o->common.json)
-        (void)printf("%-20s %-10s %-12s %-8s %-17s %-12s %s\n", "NAME", "PROVIDER", "KIND", "VERSION", "EXPIRES", "STATE",
-                     "ACCOUNT");
-    do {
-        AUTO(auto_json) json_t *reply = NULL;
-        AUTO(buf_free) struct buf path = {0};
-        const json_t *c;
-        size_t i;
-        buf_add_fmt(&path, "/v1/credentials?limit=200%s%s", after[0] ? "&after=" : "", after);
-        TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
-        json_array_foreach(json_object_get(reply, "credentials"), i, c)
-            print_row(c);
-        (void)snprintf(after, sizeof(after), "%s", text_of(reply, "next"));
-    } while (after[0]);
-    return ERR_OK;
+    TRY(admin_pages(&o->common, &pages, &all, why));
+    if (!all)
+        return ERR_OK;
+    if (json_array_size(all) == 0)
+        (void)fputs("Nothing is enrolled yet: broker-cli enroll NAME --provider PROVIDER\n", stderr);
+    table_row(&t, head);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        add_row(&t, json_array_get(all, i));
+    return table_print(&t, "", stdout, why);
 }
 
 static err_t path_of(const struct operands *rest, const char *verb, struct buf *path, struct why *why)
@@ -66,20 +64,17 @@ static err_t show(const struct credential_options *o, const struct operands *res
     TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
     if (!reply)
         return ERR_OK;
-    (void)printf("name        %s\nprovider    %s\nkind        %s\nstate       %s\nversion     %" PRId64
-                 "\nenrolled    %s\nreplaced    %s\nexpires     %s\ndeliveries  %s\naccount     %s\nrecord      %s…\n",
-                 text_of(reply, "name"), text_of(reply, "provider"), text_of(reply, "kind"), text_of(reply, "state"),
-                 int_of(reply, "version"), when_of(reply, "created_at_ms", when[0]),
-                 when_of(reply, "replaced_at_ms", when[1]), when_of(reply, "expires_at_ms", when[2]),
-                 list_of(reply, "deliver", list, sizeof(list)), text_of(reply, "account"), text_of(reply, "hash"));
-    const char *key;
-    json_t *value;
-    json_object_foreach(json_object_get(reply, "detail"), key, value) {
-        if (json_is_string(value))
-            (void)printf("  %-14s %s\n", key, json_string_value(value));
-        else if (json_is_integer(value))
-            (void)printf("  %-14s %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
-    }
+    (void)printf("%s: %s\n", text_of(reply, "name"), text_of(reply, "provider"));
+    const char *const line[][2] = {{"state", text_of(reply, "state")},
+                                    {"enrolled", when_of(reply, "created_at_ms", when[0])},
+                                    {"replaced", when_of(reply, "replaced_at_ms", when[1])},
+                                    {"deliveries", list_of(reply, "deliver", list, sizeof(list))},
+                                    {"account id", text_of(reply, "account")},
+                                    {"record", text_of(reply, "hash")}};
+    (void)printf("  %-16s%" PRId64 "\n", "version", int_of(reply, "version"));
+    for (size_t i = 0; i < COUNT(line); i++)
+        (void)printf("  %-16s%s\n", line[i][0], line[i][1][0] ? line[i][1] : "-");
+    show_picture(json_object_get(reply, "detail"), stdout);
     return ERR_OK;
 }
 

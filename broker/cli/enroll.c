@@ -5,10 +5,12 @@
 #include "cli/admin.h"
 
 #include "base/auto.h"
+#include "cli/ask.h"
 #include <broker/provider.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@ static const struct option_row rows[] = {
     {"file", OPTION_TEXT, offsetof(struct enroll_options, file), "FILE", "read it from FILE; - or nothing: standard input"},
     {"from-env", OPTION_TEXT, offsetof(struct enroll_options, from_env), "NAME", "read it from this variable"},
     {"deliver", OPTION_LIST, offsetof(struct enroll_options, deliver), "DELIVERY",
-     "never deliver it in any other way than this (may be given again)"},
+     "never deliver it in any other way than this (commas, or given again)"},
     {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL", "generic: https://host the secret is for"},
     {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE", "generic: \"Authorization: Bearer {}\""},
     {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME", "the variable it goes by in a program"},
@@ -72,36 +74,43 @@ static err_t read_input(const struct enroll_options *o, struct buf *out, struct 
     return read_fd(STDIN_FILENO, "standard input", out, why);
 }
 
-static err_t find_provider(const struct enroll_options *o, const char *name, const struct provider **out, struct why *why)
+static err_t unknown_provider(const char *name, struct why *why)
 {
-    char path[96], given[40] = "";
-    AUTO(auto_json) json_t *there = NULL;
-    AUTO(buf_free) struct buf text = {0};
-    if (!o->provider) { /* replace: as it is */
-        (void)snprintf(path, sizeof(path), "/v1/credentials/%.64s", name);
-        TRY(admin_call(&o->common, "GET", path, NULL, &text, why));
-        TRY(json_parse(buf_view(&text), &there, why));
-        (void)snprintf(given, sizeof(given), "%.39s", text_of(there, "provider"));
-    }
-    *out = provider_by_name(view_str(o->provider ? o->provider : given));
-    if (!*out)
-        return fail(why, ERR_USAGE, "no provider \"%.32s\"; there are claude, codex, anthropic, openai, gemini, generic",
-                    o->provider ? o->provider : given);
-    return ERR_OK;
+    AUTO(buf_free) struct buf known = {0};
+    for (const struct provider *const *p = providers; *p; p++)
+        buf_add_fmt(&known, "%s%s", known.len ? ", " : "", (*p)->name);
+    return fail(why, ERR_USAGE, "no provider \"%.32s\"; there are %.160s", name, buf_text(&known));
 }
 
+/* `replace` without --provider: as it is. */
+static err_t find_provider(const struct enroll_options *o, const char *path, const struct provider **out, struct why *why)
+{
+    AUTO(auto_json) json_t *there = NULL;
+    if (!o->provider)
+        TRY(admin_get(&o->common, path, &there, why));
+    const char *name = o->provider ? o->provider : text_of(there, "provider");
+    *out = provider_by_name(view_str(name));
+    return *out ? ERR_OK : unknown_provider(name, why);
+}
+
+/* What was read, redacted, on standard error: standard output is for the answer. */
 static err_t show(const struct provider *p, struct view input, const struct enroll_options *o, struct why *why)
 {
-    AUTO(buf_free) struct buf canonical = {0}, picture = {0};
+    AUTO(buf_free) struct buf canonical = {0}, text = {0};
+    AUTO(auto_json) json_t *picture = NULL;
     struct provider_options po = {.origin = view_str(o->origin), .header = view_str(o->header), .env = view_str(o->env),
                                   .username = view_str(o->username)};
     struct cred cred;
     TRY(p->parse(input, &po, &canonical, why));
     TRY(cred_decode(buf_view(&canonical), &cred, why));
     TRY(p->validate(&cred, why));
-    cred_describe(p, &cred, &picture);
-    if (!o->common.json && buf_text(&picture))
-        (void)fprintf(stderr, "%s: %s\n", p->title, buf_text(&picture));
+    if (o->common.json)
+        return ERR_OK;
+    cred_describe(p, &cred, &text);
+    show_clean(&text);
+    TRY(json_parse(buf_view(&text), &picture, why));
+    (void)fprintf(stderr, "%s\n", p->title);
+    show_picture(picture, stderr);
     return ERR_OK;
 }
 
@@ -109,6 +118,17 @@ static void put_text(struct jsonw *w, const char *key, const char *value)
 {
     if (value)
         jsonw_str(w, key, value);
+}
+
+/* Given again, or with commas. */
+static void put_deliveries(struct jsonw *w, const struct option_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        for (const char *p = l->item[i]; *p;) {
+            size_t n = strcspn(p, ",");
+            jsonw_view(w, NULL, VIEW(p, n));
+            p += n + (p[n] == ',');
+        }
 }
 
 static void put_body(struct buf *body, const struct enroll_options *o, const struct provider *p, const char *name,
@@ -119,7 +139,7 @@ static void put_body(struct buf *body, const struct enroll_options *o, const str
     base64url_encode(data, &b64);
     jsonw_open(&w, NULL, '{');
     put_text(&w, "name", name);
-    jsonw_str(&w, "provider", p->name);
+    jsonw_str(&w, "provider", p->name); /* needed for a replacement too: parsing knows no credential */
     jsonw_view(&w, "data_base64", buf_view(&b64));
     put_text(&w, "origin", o->origin);
     put_text(&w, "header", o->header);
@@ -127,11 +147,36 @@ static void put_body(struct buf *body, const struct enroll_options *o, const str
     put_text(&w, "username", o->username);
     if (o->deliver.n) {
         jsonw_open(&w, "ceiling", '[');
-        for (size_t i = 0; i < o->deliver.n; i++)
-            jsonw_str(&w, NULL, o->deliver.item[i]);
+        put_deliveries(&w, &o->deliver);
         jsonw_close(&w, ']');
     }
     jsonw_close(&w, '}');
+}
+
+static bool is_stdin(const struct enroll_options *o)
+{
+    return !o->from_env && (!o->file || strcmp(o->file, "-") == 0);
+}
+
+static err_t check(const struct enroll_options *o, const struct operands *rest, bool replace, struct why *why)
+{
+    if (rest->n != 1)
+        return fail(why, ERR_USAGE, "one name is expected: broker-cli %s NAME%s", replace ? "replace" : "enroll",
+                    replace ? "" : " --provider PROVIDER");
+    if (!o->provider && !replace)
+        return fail(why, ERR_USAGE, "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
+    if (o->provider && !provider_by_name(view_str(o->provider)))
+        return unknown_provider(o->provider, why);
+    if (o->file && o->from_env)
+        return fail(why, ERR_USAGE, "--file or --from-env, not both");
+    return check_deliveries(&o->deliver, why);
+}
+
+/* Two owners of one login log each other out: refresh tokens are for one use. */
+static void warn_leftover(const struct enroll_options *o)
+{
+    (void)fprintf(stderr, "%s is still there. Remove it when nothing else reads it: two owners of one login log each other out.\n",
+                  o->file);
 }
 
 static err_t enroll(const struct enroll_options *o, const struct operands *rest, bool replace, struct why *why)
@@ -139,28 +184,22 @@ static err_t enroll(const struct enroll_options *o, const struct operands *rest,
     AUTO(buf_free) struct buf input = {.max = INPUT_MAX}, body = {0}, path = {0};
     AUTO(auto_json) json_t *reply = NULL;
     const struct provider *p = NULL;
-    if (rest->n != 1)
-        return fail(why, ERR_USAGE, "one name is expected: broker-cli %s NAME%s", replace ? "replace" : "enroll",
-                    replace ? "" : " --provider PROVIDER");
-    if (!o->provider && !replace)
-        return fail(why, ERR_USAGE, "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
-    buf_add_str(&path, replace ? "/v1/credentials/" : "/v1/credentials");
-    if (replace)
-        TRY(path_add(&path, rest->at[0], "credential name", why));
-    TRY(find_provider(o, rest->at[0], &p, why));
+    TRY(check(o, rest, replace, why));
+    buf_add_str(&path, "/v1/credentials/");
+    TRY(path_add(&path, rest->at[0], "credential name", why));
+    TRY(find_provider(o, buf_text(&path), &p, why));
     TRY(read_input(o, &input, why));
     TRY(show(p, buf_view(&input), o, why));
-    bool stdin_used = !o->from_env && (!o->file || strcmp(o->file, "-") == 0);
-    if (isatty(STDIN_FILENO) && !stdin_used)
+    if (isatty(STDIN_FILENO) && !is_stdin(o))
         TRY(ask_yes(o->yes, replace ? "Put this in the place of the old one?" : "Take it?", why));
     put_body(&body, o, p, replace ? NULL : rest->at[0], buf_view(&input));
-    TRY(admin_ask(&o->common, replace ? "PUT" : "POST", buf_text(&path), &body, &reply, why));
-    if (reply)
-        (void)printf("%s: %s, version %lld, sealed.\n", text_of(reply, "name"), replace ? "replaced" : "enrolled",
-                     (long long)int_of(reply, "version"));
-    if (reply && o->file && strcmp(o->file, "-") != 0 && !replace)
-        (void)fprintf(stderr, "The file %s is still there. Remove it when nothing else reads it: two owners of one login log each other out.\n",
-                      o->file);
+    TRY(admin_ask(&o->common, replace ? "PUT" : "POST", replace ? buf_text(&path) : "/v1/credentials", &body, &reply, why));
+    if (!reply)
+        return ERR_OK;
+    (void)printf("%s: %s, version %" PRId64 ", sealed.\n", text_of(reply, "name"), replace ? "replaced" : "enrolled",
+                 int_of(reply, "version"));
+    if (o->file && !is_stdin(o))
+        warn_leftover(o);
     return ERR_OK;
 }
 

@@ -1,10 +1,11 @@
 /*
- * broker-cli lease list|renew|end, revoke, reload: what is out there, and stopping it.
+ * broker-cli lease list|revoke, revoke, reload: what is out there, and stopping it.
  */
 #include "cli/admin.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "cli/ask.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -30,49 +31,42 @@ static const struct options list_options = {.rows = list_rows, .n = COUNT(list_r
                             revoke_options = {.rows = revoke_rows, .n = COUNT(revoke_rows)},
                             plain_options = {.rows = plain_rows, .n = COUNT(plain_rows)};
 
-static void print_lease(const json_t *l, int64_t now)
+static void add_row(struct table *t, const json_t *l)
 {
-    char left[24];
-    int64_t ms = int_of(l, "expires_at_ms") - now;
-    clock_format_duration(ms > 0 ? ms / 1000 * 1000 : 0, left);
-    (void)printf("%-32s %-16s %-16s %-12s %-7" PRId64 " %-8" PRId64 " %s%s\n", text_of(l, "id"), text_of(l, "consumer"),
-                 text_of(l, "credential"), text_of(l, "deliver"), int_of(l, "uid"), int_of(l, "pid"), left,
-                 strcmp(text_of(l, "owner"), "process") == 0 ? " (with its process)" : "");
+    char left[SPAN_ROOM], uid[24], pid[24];
+    (void)snprintf(uid, sizeof(uid), "%" PRId64, int_of(l, "uid"));
+    (void)snprintf(pid, sizeof(pid), "%" PRId64, int_of(l, "pid"));
+    table_row(t, (const char *const[]){text_of(l, "id"), text_of(l, "consumer"), text_of(l, "credential"),
+                                       text_of(l, "deliver"), uid, pid,
+                                       span_of(int_of(l, "expires_at_ms") - clock_wall_ms(), left),
+                                       text_is(l, "owner", "process") ? "process" : ""});
 }
 
-static err_t list_path(const struct lease_options *o, int64_t cursor, struct buf *path, struct why *why)
+static err_t add_filter(struct buf *path, const char *key, const char *value, struct why *why)
 {
-    buf_add_fmt(path, "/v1/leases?cursor=%" PRId64, cursor);
-    if (o->consumer) {
-        buf_add_str(path, "&consumer=");
-        TRY(path_add(path, o->consumer, "consumer name", why));
-    }
-    if (!o->credential)
+    if (!value)
         return ERR_OK;
-    buf_add_str(path, "&credential=");
-    return path_add(path, o->credential, "credential name", why);
+    buf_add_fmt(path, "%c%s=", path->len > strlen("/v1/leases") ? '&' : '?', key);
+    return path_add(path, value, "name", why);
 }
 
 static err_t list(const struct lease_options *o, const struct operands *rest, struct why *why)
 {
-    int64_t cursor = 0;
-    if (rest->n)
-        return fail(why, ERR_USAGE, "broker-cli lease list [--consumer NAME] [--credential NAME]");
-    if (!o->common.json)
-        (void)printf("%-32s %-16s %-16s %-12s %-7s %-8s %s\n", "LEASE", "CONSUMER", "CREDENTIAL", "DELIVERY", "UID", "PID",
-                     "ENDS IN");
-    do {
-        AUTO(auto_json) json_t *reply = NULL;
-        AUTO(buf_free) struct buf path = {0};
-        const json_t *l;
-        size_t i;
-        TRY(list_path(o, cursor, &path, why));
-        TRY(admin_ask(&o->common, "GET", buf_text(&path), NULL, &reply, why));
-        json_array_foreach(json_object_get(reply, "leases"), i, l)
-            print_lease(l, clock_wall_ms());
-        cursor = int_of(reply, "cursor");
-    } while (cursor);
-    return ERR_OK;
+    static const char *const head[] = {"LEASE", "CONSUMER", "CREDENTIAL", "DELIVERY", "UID", "PID", "ENDS IN", "OWNER"};
+    AUTO(buf_free) struct buf path = {0};
+    AUTO(auto_json) json_t *all = NULL;
+    AUTO(table_free) struct table t = table_of(COUNT(head));
+    TRY(no_operands(rest, why));
+    buf_add_str(&path, "/v1/leases");
+    TRY(add_filter(&path, "consumer", o->consumer, why));
+    TRY(add_filter(&path, "credential", o->credential, why));
+    TRY(admin_pages(&o->common, &(struct admin_list){buf_text(&path), "leases", "cursor", "cursor"}, &all, why));
+    if (!all)
+        return ERR_OK;
+    table_row(&t, head);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        add_row(&t, json_array_get(all, i));
+    return table_print(&t, "", stdout, why);
 }
 
 static err_t end_leases(const struct lease_options *o, const struct operands *rest, struct why *why)
@@ -80,8 +74,9 @@ static err_t end_leases(const struct lease_options *o, const struct operands *re
     AUTO(auto_json) json_t *reply = NULL;
     AUTO(buf_free) struct buf body = {0};
     struct jsonw w = jsonw_to(&body);
-    if (rest->n > 1 || (rest->n == 0 && !o->consumer && !o->credential && !o->all))
-        return fail(why, ERR_USAGE, "what? broker-cli revoke LEASE, or --consumer NAME, --credential NAME, --all");
+    bool some = o->consumer || o->credential;
+    if (rest->n > 1 || (rest->n == 1) + some + o->all != 1)
+        return fail(why, ERR_USAGE, "which leases? broker-cli revoke LEASE, or --consumer and --credential, or --all: one of the three");
     if (o->all)
         TRY(ask_yes(o->yes, "Revoke every lease of every consumer?", why));
     jsonw_open(&w, NULL, '{');
@@ -96,15 +91,14 @@ static err_t end_leases(const struct lease_options *o, const struct operands *re
     jsonw_close(&w, '}');
     TRY(admin_ask(&o->common, "POST", "/v1/revoke", &body, &reply, why));
     if (reply)
-        (void)printf("%" PRId64 " leases ended.\n", int_of(reply, "ended"));
+        (void)printf("%" PRId64 " %s ended.\n", int_of(reply, "ended"), int_of(reply, "ended") == 1 ? "lease" : "leases");
     return ERR_OK;
 }
 
 static err_t reload(const struct lease_options *o, const struct operands *rest, struct why *why)
 {
     AUTO(auto_json) json_t *reply = NULL;
-    if (rest->n)
-        return fail(why, ERR_USAGE, "broker-cli reload takes nothing");
+    TRY(no_operands(rest, why));
     TRY(admin_ask(&o->common, "POST", "/v1/reload", NULL, &reply, why));
     if (reply)
         (void)printf("The configuration was read anew: %" PRId64 " consumers.\n", int_of(reply, "consumers"));
@@ -130,11 +124,17 @@ static int run_list(int argc, char **argv)
     return run(&list_options, list, argv);
 }
 
+const struct verb lease_words[] = {
+    {"lease list", "the live ones", "lease list [OPTIONS]", "broker-cli lease list --consumer gateway", run_list, NULL},
+    {"lease revoke", "end some at once: the same as revoke",
+     "lease revoke LEASE | --consumer NAME | --credential NAME | --all", "broker-cli lease revoke --credential claude",
+     verb_revoke, NULL},
+    {.name = NULL},
+};
+
 int verb_lease(int argc, char **argv)
 {
-    static const struct subverb table[] = {{"list", run_list}, {"revoke", verb_revoke}, {NULL, NULL}};
-    return subverb_run(table, "lease list [--consumer NAME] [--credential NAME]\n       broker-cli lease revoke LEASE\n",
-                       argc, argv);
+    return subverb_run(argc, argv);
 }
 
 int verb_revoke(int argc, char **argv)

@@ -10,13 +10,16 @@
 #include <broker/client.h>
 
 struct verb {
-    const char *name;    /* one word */
+    const char *name;    /* one word, or two: "key add" */
     const char *summary; /* for the list of verbs: one line, no full stop */
     const char *usage;   /* behind "broker-cli ": "token NAME [OPTIONS]" */
-    int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+    const char *example; /* a line or two of what is typed */
+    int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
+    const struct verb *words; /* of a verb of verbs: its second words, ends with a NULL name; else NULL */
 };
 extern const struct verb verbs[];           /* sorted by name, ends with a NULL name */
-const struct verb *verb_find(const char *name);
+extern const struct verb audit_words[], consumer_words[], key_words[], lease_words[];
+const struct verb *verb_find(const char *name); /* "key", "key add" */
 const struct verb *verb_meant(const char *name); /* what a slip may stand for; NULL */
 
 int verb_attenuate(int argc, char **argv);

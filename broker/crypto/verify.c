@@ -110,6 +110,8 @@ static bool check_repeat(struct verifier *v, const struct line *l)
 {
     uint8_t hash[HASH];
     hash_line(l, hash);
+    if (!v->fresh) /* the writer repeats lines only where it begins a segment after an error */
+        return problem(v, l->seq, "line %llu stands here again, in the middle of a segment", (unsigned long long)l->seq);
     bool in_window = !v->seen.bad && l->seq >= v->first && v->chain.seq - l->seq <= VERIFY_WINDOW;
     if (in_window &&
         memcmp(hash, v->seen.p + (l->seq - v->first) % VERIFY_WINDOW * HASH, HASH) == 0)
@@ -186,6 +188,7 @@ static void check_next(struct verifier *v, const struct line *l)
 {
     uint8_t hash[HASH];
     struct view body = buf_view(&v->body);
+    v->fresh = false;
     bool hole = l->seq > v->chain.seq && !skip_hole(v, l);
     bool torn = check_torn(v, l), sig = check_signature(v, l, body),
          mac = check_mac(v, l, body, hole);
@@ -220,6 +223,7 @@ err_t verify_begin(const struct verify_keys *keys, struct verifier *out)
     if (keys->k0)
         TRY(chain_start(keys->k0, &v.chain));
     v.chain.seq = v.first;
+    v.fresh = true;
     v.verdict.macs_checked = keys->k0;
     v.verdict.signatures_checked = keys->pk;
     *out = v;
@@ -253,6 +257,7 @@ void verify_feed(struct verifier *v, struct view bytes)
  * the same. */
 void verify_segment_end(struct verifier *v)
 {
+    v->fresh = true;
     size_t common = v->line.len < v->torn.len ? v->line.len : v->torn.len;
     if (v->line.bad || (common && memcmp(v->line.p, v->torn.p, common) != 0))
         (void)problem(v, v->chain.seq, "the bytes before line %llu belong to no line",

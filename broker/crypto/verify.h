@@ -44,6 +44,7 @@ struct verifier {
     const uint8_t *pk;
     uint64_t first, skipped;    /* lines missing in all holes */
     bool begun;                 /* line `first` or a later one was seen */
+    bool fresh;                 /* no new line yet in this segment: repeats may stand here */
     uint8_t log_id[16];
     struct buf line, body, torn; /* under construction; without its mac; what a segment ended in */
     struct buf seen;            /* hashes of the last lines */

@@ -88,6 +88,8 @@ static bool note(struct audit *a, const struct audit_record *r)
         a->anchor_seq = r->manifest_seq;
         memcpy(a->anchor_hash, r->manifest_hash, sizeof(a->anchor_hash));
     }
+    if (r->key_serial)
+        a->key_serial = r->key_serial;
     bool accepted = a->suspect && r->event == AUDIT_STORE_ACCEPT && r->outcome == ERR_OK;
     if (accepted)
         a->suspect = false;
@@ -107,6 +109,11 @@ void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16])
 {
     *seq = a->anchor_seq;
     memcpy(hash, a->anchor_hash, sizeof(a->anchor_hash));
+}
+
+uint64_t audit_key_serial(const struct audit *a)
+{
+    return a->key_serial;
 }
 
 uint64_t audit_seq(const struct audit *a)

@@ -78,6 +78,7 @@ struct audit_record {
     uint64_t version;           /* credential version */
     uint64_t manifest_seq;      /* with manifest_hash: the store's head after a commit (rollback anchor) */
     const uint8_t *manifest_hash; /* 16 bytes */
+    uint64_t key_serial;        /* the key header's: the anchor against an older one, whose removed slots would open again */
     int64_t status;             /* wait status of a worker */
     bool has_status;
 };
@@ -101,6 +102,8 @@ MUST err_t audit_open(const struct audit_env *env, struct audit **out, struct wh
 void audit_close(struct audit *a); /* saves the state, gives up the segment; takes NULL. Waits for nothing. */
 /* The newest manifest head that the log knows of: seq 0 when none. For rollback detection. */
 void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16]);
+/* The same for the key header's serial. */
+uint64_t audit_key_serial(const struct audit *a);
 
 /* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. Checkpoints
  * by count and rolls by size happen here. */

@@ -40,6 +40,7 @@ const struct audit_field audit_fields[] = {
     {F("exe"), AUDIT_K_EXE, P(exe), "peer: path of its executable; recorded, never trusted"},
     {F("manifest_seq"), AUDIT_K_COUNT, R(manifest_seq), "number of the store's newest change"},
     {F("manifest_hash"), AUDIT_K_HASH, R(manifest_hash), "hash of the store's newest change"},
+    {F("key_serial"), AUDIT_K_COUNT, R(key_serial), "number of the key header's newest change"},
     {F("log"), AUDIT_K_LOG, 0, "checkpoint: id of the log"},
     {F("sig"), AUDIT_K_SIG, 0, "checkpoint: Ed25519 signature over all lines before"},
     {F("mac"), AUDIT_K_MAC, 0, "keyed BLAKE2b over the line and the mac before it"},

@@ -73,11 +73,11 @@ static void link_line(struct replay *rp, const struct audit_parsed *p)
 /* The key of the line behind a hole. */
 static void skip_to(struct replay *rp, uint64_t seq)
 {
-    uint8_t mac[CHAIN_MAC], none[CHAIN_MAC] = {0};
-    for (; rp->a->chain.seq < seq; rp->skipped++) {
-        chain_next(&rp->a->chain, VIEW(NULL, 0), mac);
+    static const uint8_t none[CHAIN_MAC];
+    rp->skipped += seq - rp->a->chain.seq;
+    for (uint64_t i = rp->a->chain.seq; i < seq; i++)
         buf_add(&rp->seen, none, sizeof(none));
-    }
+    chain_skip(&rp->a->chain, seq);
 }
 
 /* What a line that verified tells: the newest anchor, and an operator's word that what was found before is known. */
@@ -91,6 +91,8 @@ static void believe(struct replay *rp)
         a->anchor_seq = seq;
         memcpy(a->anchor_hash, hash, sizeof(hash));
     }
+    if (audit_line_count(body, "key_serial", &seq))
+        a->key_serial = seq;
     if (audit_line_is(body, AUDIT_STORE_ACCEPT) && memmem(body.p, body.n, ",\"outcome\":\"ok\"", 15)) {
         a->suspect = false;
         rp->bad = ERR_OK;
@@ -116,9 +118,7 @@ static void verify(struct replay *rp, const struct audit_parsed *p)
     }
     if (!hole) /* the line behind a hole cannot be verified: the mac before it is lost */
         suspect(rp, ERR_CORRUPT, "was changed in", p->seq);
-    memcpy(c->mac, p->mac, CHAIN_MAC);
-    memcpy(c->digest, before, CHAIN_MAC);
-    chain_digest(c->digest, p->mac, buf_view(&rp->body));
+    chain_relink(c, before, p->mac, buf_view(&rp->body));
 }
 
 static void replay_line(struct replay *rp, struct view line)

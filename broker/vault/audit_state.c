@@ -81,6 +81,7 @@ static void encode(const struct audit *a, struct buf *out)
     buf_put_u8(out, a->suspect);
     buf_put_u64(out, a->anchor_seq);
     buf_add(out, a->anchor_hash, sizeof(a->anchor_hash));
+    buf_put_u64(out, a->key_serial);
     buf_add(out, a->pk, CHAIN_PK);
     buf_add(out, secret_bytes(a->sign), SIGN_KEY);
     chain_save(&a->chain, out);
@@ -100,7 +101,9 @@ static err_t decode(struct audit *a, struct view plain, struct why *why)
     struct cursor c = cursor_of(plain);
     uint8_t format = get_u8(&c), suspect = get_u8(&c);
     uint64_t anchor_seq = get_u64(&c);
-    struct view hash = get_bytes(&c, sizeof(a->anchor_hash)), pk = get_bytes(&c, CHAIN_PK);
+    struct view hash = get_bytes(&c, sizeof(a->anchor_hash));
+    uint64_t key_serial = get_u64(&c);
+    struct view pk = get_bytes(&c, CHAIN_PK);
     struct view key = get_bytes(&c, SIGN_KEY), chain = get_bytes(&c, CHAIN_STATE);
     if (format > STATE_FORMAT)
         return fail(why, ERR_VERSION, "%s was written by a newer version", AUDIT_STATE_FILE);
@@ -113,6 +116,7 @@ static err_t decode(struct audit *a, struct view plain, struct why *why)
     a->sign = TAKE(sign);
     a->suspect = suspect;
     a->anchor_seq = anchor_seq;
+    a->key_serial = key_serial;
     memcpy(a->anchor_hash, hash.p, sizeof(a->anchor_hash));
     memcpy(a->pk, pk.p, CHAIN_PK);
     return ERR_OK;
@@ -127,8 +131,11 @@ err_t audit_state_load(struct audit *a, struct why *why)
         return fail(why, ERR_CORRUPT, "%s is damaged", AUDIT_STATE_FILE);
     if (e != ERR_OK)
         return e;
-    e = entry_open(a->env.seal_key, context, &only, buf_view(&sealed), &plain, NULL);
+    struct why own = {0};
+    e = entry_open(a->env.seal_key, context, &only, buf_view(&sealed), &plain, &own);
+    if (e == ERR_VERSION)
+        return fail(why, e, "%s: %s", AUDIT_STATE_FILE, own.text);
     if (e != ERR_OK)
-        return fail(why, e == ERR_VERSION ? e : ERR_CORRUPT, "%s does not open with this store's key", AUDIT_STATE_FILE);
+        return fail(why, ERR_CORRUPT, "%s does not open with this store's key", AUDIT_STATE_FILE);
     return decode(a, buf_view(&plain), why);
 }

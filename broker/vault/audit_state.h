@@ -1,6 +1,6 @@
 /*
  * The audit log from inside: shared by audit.c (writing) and audit_replay.c (opening). audit.state, sealed: u8 format, u8 suspect,
- * u64 anchor seq, anchor hash (16), public key (32), signing key (64), chain (CHAIN_STATE bytes).
+ * u64 anchor seq, anchor hash (16), u64 key serial, public key (32), signing key (64), chain (CHAIN_STATE bytes).
  */
 #ifndef VAULT_AUDIT_STATE_H
 #define VAULT_AUDIT_STATE_H
@@ -16,6 +16,7 @@ struct audit {
     uint8_t pk[CHAIN_PK];
     uint64_t anchor_seq;
     uint8_t anchor_hash[16];
+    uint64_t key_serial;
     bool suspect;               /* cut or changed behind our back, and no operator accepted it yet */
     uint32_t segment;           /* the number we asked for last */
     uint64_t bytes;             /* in it */

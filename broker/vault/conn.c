@@ -44,54 +44,68 @@ void conn_close_all(struct vault_worker *wk)
         drop(&wk->conns[i]);
 }
 
-/* Whose socket did it come by, and may this peer use it? The admin worker's connections come by the admin socket; nobody else's do. */
-static err_t judge(const struct vault_worker *wk, const struct peer *peer, const struct vault_listener *l, struct why *why)
+/* May this peer use this connection, as the configuration stands? */
+static err_t judge(const struct vault_worker *wk, struct vault_conn *c, struct why *why)
 {
     const struct vault *v = wk->vault;
-    bool admin = l && strcmp(l->consumer, "admin") == 0;
-    if (!l || admin != (wk->kind == WORKER_ADMIN))
-        return fail(why, ERR_DENIED, "the connection did not come by this role's socket");
-    if (admin)
-        return policy_admin(v->config, peer, why);
-    const struct config_consumer *consumer = config_consumer(v->config, view_str(l->consumer));
-    if (!consumer)
+    c->config_serial = v->config_serial;
+    if (wk->kind == WORKER_ADMIN)
+        return policy_admin(v->config, &c->peer, why);
+    c->consumer = config_consumer(v->config, view_str(c->consumer_name));
+    if (!c->consumer)
         return fail(why, ERR_DENIED, "this consumer was removed");
-    return peer_matches(peer, &consumer->peer, why);
+    return peer_matches(&c->peer, &c->consumer->peer, why);
 }
 
-static void record_refusal(const struct vault_worker *wk, const struct peer *peer, const struct vault_listener *l, err_t e)
+/* Whose socket did it come by? The admin worker's connections come by the admin socket; nobody else's do. */
+static err_t place(const struct vault_worker *wk, struct vault_conn *c, struct why *why)
+{
+    const struct vault_listener *l = listener_by_path(wk->vault, c->peer.socket);
+    if (!l || (strcmp(l->consumer, "admin") == 0) != (wk->kind == WORKER_ADMIN))
+        return fail(why, ERR_DENIED, "the connection did not come by this role's socket");
+    (void)view_copy(view_str(l->consumer), c->consumer_name, sizeof(c->consumer_name));
+    return ERR_OK;
+}
+
+static void record_refusal(const struct vault_worker *wk, const struct vault_conn *c, err_t e)
 {
     struct audit_record r = {.event = wk->kind == WORKER_ADMIN ? AUDIT_ADMIN_DENIED : AUDIT_PEER_REFUSED, .outcome = e,
-                             .peer = peer, .consumer = l ? l->consumer : NULL};
+                             .peer = c->peer.pid ? &c->peer : NULL};
+    if (wk->kind != WORKER_ADMIN && c->consumer_name[0])
+        r.consumer = c->consumer_name;
     wk->vault->count.refused_peers++;
     server_note(wk->vault, &r);
 }
 
-static err_t remember(struct vault_worker *wk, uint64_t id, const struct peer *peer, const char *consumer, struct why *why)
+err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *why)
 {
     struct vault_conn **slot = slot_of(wk, id), *c = calloc(1, sizeof(*c));
     if (!c || id == 0) {
         free(c);
         return fail(why, ERR_UNAVAILABLE, "no room for a connection");
     }
-    *c = (struct vault_conn){.id = id, .peer = *peer};
-    (void)view_copy(view_str(consumer), c->consumer_name, sizeof(c->consumer_name));
-    drop(slot);
-    *slot = c;
-    return ERR_OK;
+    *c = (struct vault_conn){.id = id, .peer = {.pidfd = -1}};
+    err_t e = peer_attest(fd, &c->peer, why);
+    if (e == ERR_OK)
+        e = place(wk, c, why);
+    if (e == ERR_OK)
+        e = judge(wk, c, why);
+    if (e != ERR_OK)
+        record_refusal(wk, c, e);
+    drop(e == ERR_OK ? slot : &c);
+    if (e == ERR_OK)
+        *slot = c;
+    return e;
 }
 
-err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *why)
+err_t conn_judge_again(struct vault_worker *wk, struct vault_conn *c, struct why *why)
 {
-    struct peer peer = {.pidfd = -1};
-    TRY(peer_attest(fd, &peer, why));
-    const struct vault_listener *l = listener_by_path(wk->vault, peer.socket);
-    err_t e = judge(wk, &peer, l, why);
-    if (e != ERR_OK)
-        record_refusal(wk, &peer, l, e);
-    else
-        e = remember(wk, id, &peer, l->consumer, why);
-    if (e != ERR_OK)
-        peer_clear(&peer);
+    if (c->config_serial == wk->vault->config_serial)
+        return ERR_OK;
+    err_t e = judge(wk, c, why);
+    if (e != ERR_OK) {
+        record_refusal(wk, c, e);
+        conn_close(wk, c->id);
+    }
     return e;
 }

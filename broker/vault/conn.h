@@ -9,9 +9,12 @@
 
 /* The connection of this id; NULL when it was never shown, was refused, or is closed. */
 struct vault_conn *conn_find(const struct vault_worker *wk, uint64_t id);
-/* Attests the peer of `fd` and remembers it under `id`. ERR_DENIED, recorded: it did not come by this role's socket, its consumer was
- * removed, or its facts do not fulfil the conditions. Takes the place of a closed connection in the same slot. */
+/* Attests the peer of `fd` and remembers it under `id`. ERR_DENIED, recorded: its facts cannot be had, it did not come by this role's
+ * socket, or they do not fulfil the conditions. Takes the place of another connection in the same slot. */
 MUST err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *why);
+/* Before each request: after a reload its peer must fulfil the new conditions. ERR_DENIED, recorded, and the connection is forgotten: it
+ * no longer does, or its consumer was removed. */
+MUST err_t conn_judge_again(struct vault_worker *wk, struct vault_conn *c, struct why *why);
 void conn_close(struct vault_worker *wk, uint64_t id);
 void conn_close_all(struct vault_worker *wk);
 

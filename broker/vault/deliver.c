@@ -175,8 +175,7 @@ static const char *env_of(const struct credential *c, const struct cred *cred, c
 {
     if (cred && cred_has(cred, CF_ENV) && view_copy(cred->f[CF_ENV], out, 129))
         return out;
-    const char *key = strcmp(c->kind, "api_key") == 0 ? c->provider->env_secret : c->provider->env_token;
-    return key ? key : c->provider->env_secret;
+    return strcmp(c->kind, "api_key") == 0 ? c->provider->env_secret : c->provider->env_token;
 }
 
 static void write_value(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key)

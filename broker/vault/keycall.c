@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/ipc.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct helper_call {
     struct vault *v;
     struct helper_call *next;
     const char *role;
+    enum keycall_op op;
     struct buf ask;           /* the packet; holds the passphrase */
     int sock;                 /* -1 until spawned */
     struct loop_fd *watch;
@@ -61,14 +63,15 @@ static void on_deadline(void *ctx)
     finish_failed(ctx, e, &why);
 }
 
-static err_t read_answer(struct view packet, struct msg *m, struct secret **key, struct why *why)
+static err_t read_answer(const struct helper_call *h, struct view packet, struct msg *m, struct secret **key,
+                         struct why *why)
 {
     TRY(msg_parse(packet, FROM_HELPER, m, why));
-    err_t e = (err_t)msg_u64(m, F_STATUS, ERR_INTERNAL);
+    uint64_t status = msg_u64(m, F_STATUS, ERR_INTERNAL);
     struct view reason = msg_view(m, F_REASON), bytes = msg_view(m, F_KEY);
-    if (e != ERR_OK)
-        return fail(why, (unsigned)e < ERR__COUNT ? e : ERR_INTERNAL, "%.*s", (int)reason.n, (const char *)reason.p);
-    if (bytes.n == 0)
+    if (status != ERR_OK)
+        return fail(why, status < ERR__COUNT ? (err_t)status : ERR_INTERNAL, "%.*s", (int)reason.n, (const char *)reason.p);
+    if (h->op == KEYCALL_REMOVE)
         return ERR_OK;
     if (bytes.n != KEYSOURCE_KEY_BYTES)
         return fail(why, ERR_INTERNAL, "the key source gave a key of %zu bytes", bytes.n);
@@ -89,7 +92,7 @@ static void on_answer(void *ctx, int fd, uint32_t events)
     if (e == ERR_UNAVAILABLE)
         return;
     if (e == ERR_OK)
-        e = read_answer(buf_view(&packet), &m, &key, &why);
+        e = read_answer(h, buf_view(&packet), &m, &key, &why);
     else
         e = fail(&why, ERR_UNAVAILABLE, "the key source's helper ended without an answer");
     if (e == ERR_OK)
@@ -98,12 +101,27 @@ static void on_answer(void *ctx, int fd, uint32_t events)
         finish_failed(h, e, &why);
 }
 
-void keycall_on_spawned(struct vault *v, const char *role, int sock)
+static struct helper_call *waiting_for(const struct vault *v, const char *role)
 {
     struct helper_call *h = v->helpers;
-    struct why why = {0};
     while (h && (h->sock >= 0 || strcmp(h->role, role) != 0))
         h = h->next;
+    return h;
+}
+
+void keycall_on_refused(struct vault *v, const char *role, const char *why_text)
+{
+    struct helper_call *h = waiting_for(v, role);
+    struct why why = {0};
+    err_t e = fail(&why, ERR_UNAVAILABLE, "the key source's helper could not be started: %s", why_text);
+    if (h)
+        finish_failed(h, e, &why);
+}
+
+void keycall_on_spawned(struct vault *v, const char *role, int sock)
+{
+    struct helper_call *h = waiting_for(v, role);
+    struct why why = {0};
     if (!h) { /* its call is over already */
         close(sock);
         return;
@@ -112,7 +130,7 @@ void keycall_on_spawned(struct vault *v, const char *role, int sock)
     err_t e = ipc_send(sock, buf_view(&h->ask), -1, &why);
     buf_free(&h->ask);
     if (e == ERR_OK)
-        e = loop_watch(v->loop, sock, EPOLLIN, on_answer, h, &h->watch, &why);
+        e = loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, on_answer, h}, &h->watch, &why);
     if (e != ERR_OK)
         finish_failed(h, e, &why);
 }
@@ -121,7 +139,7 @@ static err_t ask_supervisor(struct helper_call *h, const struct keycall *call, s
 {
     struct vault *v = h->v;
     char id[33];
-    hex_encode(v->keys.header.store_id, 16, id);
+    hex_encode(call->store_id ? call->store_id : v->keys.header.store_id, 16, id);
     h->ask.max = MSG_MAX;
     msg_begin(&h->ask, MSG_KEY_ASK, 0, 0);
     if (call->passphrase.n)
@@ -161,7 +179,7 @@ static void call_here(struct vault *v, const struct keycall *call)
     config_dir(v, dir);
     struct keysource_ask ask = {.params = call->params, .passphrase = call->passphrase, .path = call->path,
                                 .config_dir = dir};
-    memcpy(ask.store_id, v->keys.header.store_id, 16);
+    memcpy(ask.store_id, call->store_id ? call->store_id : v->keys.header.store_id, 16);
     err_t e = ERR_OK;
     if (call->op == KEYCALL_CREATE)
         e = s->create(&ask, &params, &key, &why);
@@ -172,6 +190,15 @@ static void call_here(struct vault *v, const struct keycall *call)
     call->done(call->ctx, e, buf_view(&params), key, &why);
 }
 
+/* A helper may take 256 MiB, and the supervisor ends a vault that asks for too many. */
+static bool busy(const struct vault *v)
+{
+    unsigned n = 0;
+    for (const struct helper_call *h = v->helpers; h; h = h->next)
+        n++;
+    return n >= KEYCALL_MAX;
+}
+
 void keycall_start(struct vault *v, const struct keycall *call)
 {
     struct why why = {0};
@@ -179,18 +206,35 @@ void keycall_start(struct vault *v, const struct keycall *call)
         call_here(v, call);
         return;
     }
-    struct helper_call *h = calloc(1, sizeof(*h));
+    struct helper_call *h = busy(v) ? NULL : calloc(1, sizeof(*h));
     if (!h) {
-        err_t e = fail(&why, ERR_UNAVAILABLE, "out of memory");
+        err_t e = fail(&why, ERR_LIMIT, "key sources are being asked already; try again in a moment");
         call->done(call->ctx, e, VIEW(NULL, 0), NULL, &why);
         return;
     }
-    *h = (struct helper_call){.v = v, .role = call->source->helper, .sock = -1, .done = call->done,
+    *h = (struct helper_call){.v = v, .role = call->source->helper, .op = call->op, .sock = -1, .done = call->done,
                               .ctx = call->ctx, .next = v->helpers};
     v->helpers = h;
     err_t e = ask_supervisor(h, call, &why);
     if (e != ERR_OK)
         finish_failed(h, e, &why);
+}
+
+static void log_outcome(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+{
+    (void)ctx;
+    (void)params;
+    secret_free(key);
+    if (e != ERR_OK)
+        log_event(LOG_LVL_WARN, "key.leftover", "why", why->text, NULL);
+}
+
+void keycall_forget(struct vault *v, const char *source, struct view params)
+{
+    struct keycall call = {.source = keysource_by_name(view_str(source)), .op = KEYCALL_REMOVE, .params = params,
+                           .done = log_outcome};
+    if (call.source)
+        keycall_start(v, &call);
 }
 
 void keycall_cancel_all(struct vault *v)

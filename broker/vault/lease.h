@@ -43,6 +43,9 @@ struct leases_env {
      * from lease_use; never from leases_open (what is found dead then ends in the loop's first turn). The lease is not found any
      * more, and is freed after. */
     void (*on_end)(void *ctx, const struct lease *lease, enum lease_end how);
+    /* Called when a lease with owner_process and unlimited uses comes near its end while its process lives: the callee may lease_renew()
+     * it and returns whether it did. A program that was started with a lease cannot renew it itself. May be NULL. */
+    bool (*on_due)(void *ctx, struct lease *lease);
     void *ctx;
 };
 /* Replays the journal of earlier runs; the writer of those runs must have ended. Live leases with owner_process whose process is

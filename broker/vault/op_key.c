@@ -138,13 +138,15 @@ err_t op_key_add(struct request *rq, struct pending *p, struct jsonw *w)
     return ERR_OK;
 }
 
-/* Changes the header in memory and on the disk, or neither. */
+/* Changes the header in memory and on the disk, or neither; and lets the log know. */
 static err_t commit_header(struct vault *v, const struct keyheader *before, err_t e, struct why *why)
 {
     if (e == ERR_OK)
         e = unlock_write_header(v, why);
     if (e != ERR_OK)
         v->keys.header = *before;
+    else
+        unlock_note_commit(v);
     return e;
 }
 

@@ -210,19 +210,15 @@ static err_t check_token(struct request *rq, struct lease **out, struct token_ca
 /* How long a renewal lasts: as asked, at most what the grant says today; without asking, exactly that. */
 static err_t renewal_ttl(struct request *rq, const struct lease *l, int64_t *ttl)
 {
-    const struct config_consumer *c = rq->conn->consumer;
+    const struct config_grant *g = config_grant_of(rq->conn->consumer, l->credential);
     uint64_t asked = msg_u64(rq->msg, F_TTL_MS, 0);
-    for (unsigned i = 0; c && i < c->n_grants; i++) {
-        const struct config_grant *g = &c->grants[i];
-        if (strcmp(g->credential, l->credential) != 0)
-            continue;
-        if (asked > (uint64_t)g->ttl_ms)
-            return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s", (unsigned long long)(asked / 1000),
-                        (long long)(g->ttl_ms / 1000));
-        *ttl = asked ? (int64_t)asked : g->ttl_ms;
-        return ERR_OK;
-    }
-    return fail(rq->why, ERR_DENIED, "the grant of this lease was taken back");
+    if (!g)
+        return fail(rq->why, ERR_DENIED, "the grant of this lease was taken back");
+    if (asked > (uint64_t)g->ttl_ms)
+        return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s", (unsigned long long)(asked / 1000),
+                    (long long)(g->ttl_ms / 1000));
+    *ttl = asked ? (int64_t)asked : g->ttl_ms;
+    return ERR_OK;
 }
 
 err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
@@ -252,6 +248,27 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
     memcpy(p->lease, l->id, sizeof(p->lease));
     v->count.renewed++;
     return ERR_OK;
+}
+
+/* A program that was started with a lease (broker-exec has become it) cannot renew: while its process lives and its grant stands, the vault
+ * does, up to the grant's max_ttl. The projected file is written anew with it. */
+bool op_lease_keep(void *ctx, struct lease *l)
+{
+    struct vault *v = ctx;
+    struct why why = {0};
+    const struct config_grant *g = config_grant_of(config_consumer(v->config, view_str(l->consumer)), l->credential);
+    const struct credential *c = credential_find(v->credentials, view_str(l->credential));
+    struct audit_record r = {.event = AUDIT_LEASE_RENEW, .outcome = ERR_OK, .consumer = l->consumer, .lease = l->id_hex,
+                             .credential = l->credential, .delivery = delivery_name(l->delivery)};
+    if (!g || !c || deliver_usable(c, l->delivery, clock_wall_ms(), &why) != ERR_OK)
+        return false;
+    r.ttl_ms = g->ttl_ms;
+    if (server_record(v, &r, NULL, &why) != ERR_OK || lease_renew(v->leases, l, g->ttl_ms, &why) != ERR_OK)
+        return false;
+    v->count.renewed++;
+    if (l->delivery == DELIVER_FILE)
+        deliver_refresh(v, l->credential);
+    return true;
 }
 
 err_t op_lease_end(struct request *rq, struct pending *p, struct jsonw *w)

@@ -14,6 +14,8 @@ OP_DECIDE(op_lease_issue);
 OP_FINISH(op_lease_release);
 void op_lease_undo(struct vault *v, struct pending *p);
 OP_DECIDE(op_lease_renew);
+/* leases_env.on_due */
+bool op_lease_keep(void *ctx, struct lease *l);
 OP_DECIDE(op_lease_end);
 OP_FINISH(op_ended);
 OP_DECIDE(op_lease_show);

@@ -120,6 +120,11 @@ void peer_clear(struct peer *p)
     p->pidfd = -1;
 }
 
+bool peer_has_ended(const struct peer *p)
+{
+    return p->pidfd >= 0 && has_ended(p->pidfd);
+}
+
 /* ---- /proc */
 
 /* The text of a small file, NUL-terminated; -1 when unreadable or over PROC_TEXT_MAX - 1 bytes. */

@@ -20,6 +20,8 @@ struct peer {
  * that is gone. On success peer->pidfd is the caller's. */
 MUST err_t peer_attest(int fd, struct peer *out, struct why *why);
 void peer_clear(struct peer *p); /* closes the pidfd */
+/* Has the process that connected ended? Its descriptor may live on in another. False where there is no pidfd to tell. */
+bool peer_has_ended(const struct peer *p);
 /* At start: are the kernel's overflow ids (what it reports for ids that do not exist in our user namespace) PEER_OVERFLOW_ID?
  * ERR_CONFLICT otherwise, with the sysctl that mends it. So that peer_attest need not read two files per connection. */
 MUST err_t peer_check_kernel(struct why *why);

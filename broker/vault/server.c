@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACKETS_PER_TURN = 256 };
+enum { PACKETS_PER_TURN = 256, RETRY_MS = 1000 };
 
 void pending_free(struct pending *p)
 {
@@ -28,19 +28,28 @@ void pending_free(struct pending *p)
     free(p);
 }
 
+static void build_reply(struct buf *out, const struct pending *p, err_t e, struct view text)
+{
+    msg_begin(out, MSG_REPLY, p->id, p->conn);
+    msg_put_u64(out, F_STATUS, (uint64_t)e);
+    if (text.n)
+        msg_put(out, e == ERR_OK ? F_BODY : F_REASON, text);
+    if (e == ERR_LIMIT || e == ERR_AUDIT)
+        msg_put_u64(out, F_RETRY_MS, RETRY_MS);
+}
+
 static void send_reply(struct vault *v, const struct pending *p, err_t e, const struct buf *body,
                        const struct why *why)
 {
     struct buf *out = &v->packet;
-    out->max = MSG_MAX;
-    msg_begin(out, MSG_REPLY, p->id, p->conn);
-    msg_put_u64(out, F_STATUS, (uint64_t)e);
+    struct view text = body ? buf_view(body) : VIEW(NULL, 0);
     if (e != ERR_OK)
-        msg_put_str(out, F_REASON, why && why->text[0] ? why->text : err_text(e));
-    else if (body && body->len)
-        msg_put(out, F_BODY, buf_view(body));
-    if (e == ERR_LIMIT || e == ERR_AUDIT)
-        msg_put_u64(out, F_RETRY_MS, 1000);
+        text = view_str(why && why->text[0] ? why->text : err_text(e));
+    build_reply(out, p, e, text);
+    if (out->bad) { /* too large, or a sentence that was cut inside a character: some answer must come */
+        e = e == ERR_OK ? ERR_TOO_LARGE : e;
+        build_reply(out, p, e, view_str(err_text(e)));
+    }
     worker_send(&v->workers[p->worker], out, -1);
     buf_reset(out);
 }
@@ -49,6 +58,20 @@ void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf
 {
     send_reply(v, p, e, body, why);
     pending_free(p);
+}
+
+const struct peer *server_peer(const struct vault *v, const struct pending *p)
+{
+    const struct vault_conn *c = conn_find(&v->workers[p->worker], p->conn);
+    return c ? &c->peer : NULL;
+}
+
+bool server_changing(const struct vault *v, const struct pending *p)
+{
+    for (const struct pending *q = v->queue; q; q = q->next)
+        if (q->op->finish == p->op->finish && strcmp(q->name, p->name) == 0)
+            return true;
+    return false;
 }
 
 /* ---- records */
@@ -181,21 +204,43 @@ static const struct op *op_of(enum msg_type type)
     return NULL;
 }
 
-static void record_refusal(struct request *rq, const struct op *op, err_t e, const struct pending *p)
+/* A refused name is somebody's bytes: it is recorded only if it could be a name. */
+static const char *name_in(const struct msg *m, enum msg_field f, char out[65])
 {
-    struct vault *v = rq->v;
-    char credential[65];
-    if (op->event == AUDIT__COUNT || !v->audit)
+    struct view name = msg_view(m, f);
+    return name_check(name, "name", NULL) == ERR_OK && view_copy(name, out, 65) ? out : NULL;
+}
+
+static void record_refusal(struct request *rq, const struct op *op, err_t e)
+{
+    char credential[65], consumer[65];
+    if (op->event == AUDIT__COUNT)
         return;
-    struct audit_record r = {.event = op->event, .outcome = e, .peer = &rq->conn->peer};
-    r.consumer = rq->conn->consumer_name;
-    /* a refused name is somebody's bytes: it is recorded only if it could be a name */
-    struct view name = msg_view(rq->msg, F_CREDENTIAL);
-    if (name_check(name, "credential", NULL) == ERR_OK && view_copy(name, credential, sizeof(credential)))
-        r.credential = credential;
-    (void)p;
-    v->count.denied++;
-    server_note(v, &r);
+    struct audit_record r = {.event = op->event, .outcome = e, .peer = &rq->conn->peer,
+                             .credential = name_in(rq->msg, F_CREDENTIAL, credential)};
+    r.consumer = rq->worker->kind == WORKER_ADMIN ? name_in(rq->msg, F_CONSUMER, consumer) : rq->conn->consumer_name;
+    rq->v->count.denied++;
+    server_note(rq->v, &r);
+}
+
+void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why)
+{
+    struct audit_record r = {.event = p->op->event, .outcome = e, .peer = server_peer(v, p),
+                             .source = p->name[0] ? p->name : NULL};
+    if (r.event != AUDIT__COUNT) {
+        v->count.denied++;
+        server_note(v, &r);
+    }
+    server_answer(v, p, e, NULL, why);
+}
+
+/* Is the store in a state for this? */
+static err_t check_state(const struct vault *v, const struct op *op, struct why *why)
+{
+    static const err_t code[] = {ERR_UNINIT, ERR_LOCKED, ERR_ROLLBACK, ERR_OK}; /* of each enum vault_state */
+    if (!op->needs_ready || v->state == VAULT_READY)
+        return ERR_OK;
+    return fail(why, code[v->state], "%s", v->state_why);
 }
 
 static void run(struct request *rq, const struct op *op)
@@ -206,20 +251,16 @@ static void run(struct request *rq, const struct op *op)
         return; /* the worker's own deadline answers */
     *p = (struct pending){.op = op, .worker = rq->worker->kind, .conn = rq->msg->conn, .id = rq->msg->id};
     struct jsonw w = jsonw_to(&v->reply);
-    err_t e = ERR_OK;
-    if (op->needs_ready && v->state != VAULT_READY)
-        e = fail(rq->why, v->state == VAULT_UNINITIALISED ? ERR_UNINIT
-                          : v->state == VAULT_ROLLBACK    ? ERR_ROLLBACK
-                                                          : ERR_LOCKED,
-                 "%s", v->state_why);
+    err_t e = check_state(v, op, rq->why);
     if (e == ERR_OK)
         e = op->decide(rq, p, &w);
+    buf_reset(&v->scratch);
+    if (rq->deferred) /* `p` has gone with the call to a key source, and may be answered already */
+        return;
     if (e == ERR_OK && v->reply.bad)
         e = fail(rq->why, ERR_TOO_LARGE, "the answer does not fit");
     if (e != ERR_OK)
-        record_refusal(rq, op, e, p);
-    if (rq->deferred) /* `p` has gone with the call to a key source, and may be answered already */
-        return;
+        record_refusal(rq, op, e);
     if (e != ERR_OK || !op->finish)
         server_answer(v, p, e, &v->reply, rq->why);
     else
@@ -242,38 +283,45 @@ static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
     struct vault_conn *c = e == ERR_OK ? conn_find(wk, m->conn) : NULL;
     if (e == ERR_OK && !c)
         e = fail(&why, ERR_DENIED, "this connection is not known");
+    /* a descriptor that was passed on, or inherited, ends with the process it was attested for */
+    if (e == ERR_OK && fd < 0 && peer_has_ended(&c->peer))
+        e = fail(&why, ERR_DENIED, "the process that connected has ended: connect anew");
+    if (e == ERR_OK)
+        e = conn_judge_again(wk, c, &why);
     if (e != ERR_OK) {
         send_reply(v, &p, e, NULL, &why);
         return;
     }
-    if (wk->kind == WORKER_API)
-        c->consumer = config_consumer(v->config, view_str(c->consumer_name));
     struct request rq = {.v = v, .worker = wk, .conn = c, .msg = m, .why = &why};
     run(&rq, op);
 }
 
-/* False: the worker broke the protocol or is gone. */
-static bool on_packet(struct vault_worker *wk, struct view packet, int fd)
+/* An error: the worker broke the protocol. */
+static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, struct why *why)
 {
-    struct why why = {0};
     struct msg m;
-    uint32_t from = wk->kind == WORKER_ADMIN ? FROM_ADMIN : FROM_API;
-    err_t e = msg_parse(packet, from, &m, &why);
-    if (e == ERR_OK && fd >= 0 && !(msg_rule(m.type)->flags & M_FD))
-        e = fail(&why, ERR_INVALID, "an unexpected descriptor");
-    if (e != ERR_OK) {
-        log_event(LOG_LVL_ERROR, "worker.protocol", "role", worker_role(wk->kind), "why", why.text, NULL);
-        struct audit_record r = {.event = AUDIT_PROTOCOL, .outcome = e, .role = worker_role(wk->kind)};
-        server_note(wk->vault, &r);
-        return false;
-    }
+    TRY(msg_parse(packet, wk->kind == WORKER_ADMIN ? FROM_ADMIN : FROM_API, &m, why));
+    if (fd >= 0 && !(msg_rule(m.type)->flags & M_FD))
+        return fail(why, ERR_INVALID, "%s with a descriptor", msg_rule(m.type)->name);
+    if (m.type == MSG_READY && wk->ready)
+        return fail(why, ERR_INVALID, "READY came twice");
     if (m.type == MSG_READY)
-        worker_on_ready(wk);
+        worker_on_ready(wk, msg_view(&m, F_REASON));
     else if (m.type == MSG_CLOSED)
         conn_close(wk, m.conn);
     else
         on_request(wk, &m, fd);
-    return true;
+    return ERR_OK;
+}
+
+static void give_up(struct vault_worker *wk, err_t e, const struct why *why)
+{
+    if (e != ERR_NO_BROKER) {
+        struct audit_record r = {.event = AUDIT_PROTOCOL, .outcome = e, .role = worker_role(wk->kind)};
+        log_event(LOG_LVL_ERROR, "worker.protocol", "role", worker_role(wk->kind), "why", why->text, NULL);
+        server_note(wk->vault, &r);
+    }
+    worker_lost(wk, why->text);
 }
 
 void server_on_worker(void *ctx, int fd, uint32_t events)
@@ -288,11 +336,10 @@ void server_on_worker(void *ctx, int fd, uint32_t events)
         err_t e = ipc_recv(fd, &v->inbox, &got, &why);
         if (e == ERR_UNAVAILABLE)
             return;
-        bool good = e == ERR_OK && on_packet(wk, buf_view(&v->inbox), got);
+        if (e == ERR_OK)
+            e = on_packet(wk, buf_view(&v->inbox), got, &why);
         buf_reset(&v->inbox);
-        if (!good) {
-            worker_lost(wk, e == ERR_NO_BROKER ? "the worker closed its channel" : why.text);
-            return;
-        }
+        if (e != ERR_OK)
+            give_up(wk, e, &why);
     }
 }

@@ -9,6 +9,8 @@
 #include "base/jsonw.h"
 #include "vault/vault.h"
 
+enum { SERVER_BODY_MAX = 126976 }; /* of a reply: the field BODY of base/msg.h */
+
 /* What survives between the two steps. */
 struct pending {
     const struct op *op;
@@ -39,11 +41,17 @@ void server_on_worker(void *ctx, int fd, uint32_t events);
 /* Answers everything in the queue whose record is durable, and refuses what waited too long. */
 void server_on_progress(void *ctx);
 void server_turn_end(void *ctx);
-/* An answer given later than its request (by a helper). */
+/* An answer given later than its request (by a helper). Takes p. */
 void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body, const struct why *why);
+/* A refusal given later than its request: recorded like one given at once. Takes p. */
+void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why);
 /* Goes on to `finish` when p->pos is durable, now or later. Takes p. */
 void server_wait(struct vault *v, struct pending *p);
 void pending_free(struct pending *p);
+/* Who asked, for the record; NULL when the connection has ended meanwhile. */
+const struct peer *server_peer(const struct vault *v, const struct pending *p);
+/* Is a change of the same kind and `name` decided, but not made yet? A second one would be decided on what is about to change. */
+bool server_changing(const struct vault *v, const struct pending *p);
 
 /* Records and remembers in p->pos what to wait for. */
 MUST err_t server_record(struct vault *v, const struct audit_record *r, struct pending *p, struct why *why);

@@ -313,7 +313,7 @@ static err_t attach(struct sink *s, int sock, struct why *why)
     TRY(send_fd(sock, "wake", s->wake, why));
     TRY(send_fd(sock, "done", s->done, why));
     struct loop_fd *watch;
-    TRY(loop_watch(s->loop, sock, EPOLLIN, on_sock, s, &watch, why));
+    TRY(loop_watch(s->loop, &(struct loop_source){sock, EPOLLIN, on_sock, s}, &watch, why));
     s->sock_watch = watch;
     s->sock = sock;
     s->gone = false;
@@ -349,7 +349,7 @@ err_t sink_new(struct loop *l, int writer_sock, void (*on_progress)(void *ctx), 
     TRY(ring_create(&s->ring, why));
     if (loop_timer_new(l, on_timer, s, &s->timer) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
-    TRY(loop_watch(l, s->done, EPOLLIN, on_done, s, &s->done_watch, why));
+    TRY(loop_watch(l, &(struct loop_source){s->done, EPOLLIN, on_done, s}, &s->done_watch, why));
     TRY(attach(s, writer_sock, why));
     *out = TAKE(s);
     return ERR_OK;

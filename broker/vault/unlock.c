@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "vault/deliver.h"
+#include "vault/ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ void unlock_note_commit(struct vault *v)
     uint8_t hash[16];
     struct audit_record r = {.event = AUDIT_STORE_COMMIT, .outcome = ERR_OK, .manifest_hash = hash};
     credentials_head(v->credentials, &r.manifest_seq, hash);
+    r.key_serial = v->keys.header.serial;
     server_note(v, &r);
 }
 
@@ -87,6 +89,18 @@ static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
     deliver_end(v, l);
 }
 
+/* Is the key header at least as new as what the log remembers of it? */
+static err_t check_header(const struct vault *v, struct why *why)
+{
+    uint64_t seen = audit_key_serial(v->audit), now = v->keys.header.serial;
+    if (now < seen)
+        return fail(why, ERR_ROLLBACK,
+                    "the key header is at change %llu but the audit log has seen change %llu: an older one was put back, with "
+                    "its key slots; look at them with: broker-cli key list, then accept it with: broker-cli store accept",
+                    (unsigned long long)now, (unsigned long long)seen);
+    return ERR_OK;
+}
+
 static err_t open_parts(struct vault *v, bool fresh, struct why *why)
 {
     struct vault_keys *k = &v->keys;
@@ -98,10 +112,11 @@ static err_t open_parts(struct vault *v, bool fresh, struct why *why)
                                  .previous = k->previous, .redact_key = k->redact};
     struct why own = {0};
     err_t e = credentials_open(&ce, &v->credentials, &own);
-    if (e != ERR_OK)
-        return fail(why, e, "%s", own.text);
+    v->swept = false;
+    if (e != ERR_OK) /* of an older header's epoch: that is the reason then */
+        return check_header(v, why) == ERR_OK ? fail(why, e, "%s", own.text) : ERR_ROLLBACK;
     struct leases_env le = {.loop = v->loop, .sink = v->sink, .dirfd = v->log_fd, .journal_key = k->journal,
-                            .on_end = on_lease_end, .ctx = v};
+                            .on_end = on_lease_end, .on_due = op_lease_keep, .ctx = v};
     e = leases_open(&le, &v->leases, &own);
     if (!v->leases)
         return fail(why, e, "%s", own.text);
@@ -128,6 +143,8 @@ static err_t check_anchor(struct vault *v, struct why *why)
 static void settle(struct vault *v, err_t e, const struct why *why)
 {
     struct why own = *why;
+    if (e == ERR_OK)
+        e = check_header(v, &own);
     if (e == ERR_OK)
         e = check_anchor(v, &own);
     else if (e != ERR_CORRUPT && e != ERR_ROLLBACK)

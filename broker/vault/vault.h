@@ -36,7 +36,8 @@ enum { CONN_MAX = 4096 };
 struct vault_conn {
     uint64_t id;              /* never 0 */
     struct peer peer;
-    const struct config_consumer *consumer; /* looked up anew with each request; NULL on the admin socket */
+    uint64_t config_serial;   /* of the configuration that the peer was judged by */
+    const struct config_consumer *consumer; /* of that configuration; NULL on the admin socket */
     char consumer_name[65];
 };
 struct vault_worker {
@@ -46,10 +47,12 @@ struct vault_worker {
     int32_t pid;
     struct loop_fd *watch;
     struct vault_conn *conns[CONN_MAX]; /* by slot; of the api workers (vault/conn.h) */
-    unsigned restarts;
-    int64_t restart_at_ms;
+    unsigned restarts, failures; /* failures: in a row, each soon after its start; they set the back-off */
+    int64_t restart_at_ms;    /* 0: none is due */
+    int64_t attached_ms;
     bool ready;
-    struct out_packet *out;   /* packets that did not fit the socket */
+    char sandbox_report[64];  /* as it said in READY */
+    struct out_packet *out, **out_tail; /* packets that did not fit the socket */
     size_t out_bytes;
 };
 
@@ -82,6 +85,7 @@ struct vault {
     struct loop_fd *supervisor_watch;
     int64_t started_ms;
     struct config *config;
+    uint64_t config_serial;              /* grows with each reload */
     const struct store_ops *store_ops;
     struct store *store;
     struct vault_keys keys;
@@ -103,6 +107,8 @@ struct vault {
     } count;
     char sandbox_report[64];
     bool stopping, announced;
+    bool start_recorded;      /* broker.start is in the log: once for each run, when the store is opened first */
+    bool swept;               /* records without an entry were looked for since the store was opened */
 };
 
 /* One request on its way through the vault. */

@@ -1,6 +1,6 @@
 /*
- * The vault's workers. The socketpair is the life line: when it closes, the worker is gone, whoever says what. Restarts back off
- * from 0 to 2 s, so that a worker that dies at once costs little; everything a worker knew of can be told to the next one.
+ * The vault's workers. The socketpair is the life line: when it closes, the worker is gone, whoever says what. Restarts of a worker
+ * that dies soon after each start back off from 0 to 2 s; everything a worker knew of can be told to the next one.
  */
 #include "vault/worker.h"
 
@@ -11,11 +11,13 @@
 #include "vault/conn.h"
 #include "vault/server.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
-enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100 };
+enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100, SOON_MS = 10000 };
 enum { ADMIN_CONNS = 32, CONSUMER_CONNS = 256 }; /* connections at once, of one socket */
 
 struct out_packet {
@@ -41,8 +43,11 @@ err_t worker_spawn(struct vault *v, unsigned kind, struct why *why)
     return ipc_send(v->supervisor, buf_view(&b), -1, why);
 }
 
-static err_t attach_audit(struct vault *v, int sock, struct why *why)
+static err_t attach(struct vault_worker *wk, int sock, struct why *why)
 {
+    struct vault *v = wk->vault;
+    if (wk->kind != WORKER_AUDIT)
+        return loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, server_on_worker, wk}, &wk->watch, why);
     if (v->sink)
         return sink_reattach(v->sink, sock, why);
     return sink_new(v->loop, sock, server_on_progress, v, &v->sink, why);
@@ -51,12 +56,16 @@ static err_t attach_audit(struct vault *v, int sock, struct why *why)
 err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struct why *why)
 {
     struct vault_worker *wk = &v->workers[kind];
+    worker_free(wk); /* of the one before, should its end not have been seen yet */
     wk->pid = pid;
     wk->ready = false;
-    wk->sock = sock;
-    if (kind == WORKER_AUDIT)
-        return attach_audit(v, sock, why);
-    return loop_watch(v->loop, sock, EPOLLIN, server_on_worker, wk, &wk->watch, why);
+    wk->attached_ms = clock_boot_ms();
+    err_t e = attach(wk, sock, why);
+    if (e == ERR_OK)
+        wk->sock = sock;
+    else
+        close(sock);
+    return e;
 }
 
 err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, struct why *why)
@@ -78,10 +87,11 @@ void worker_unlisten(struct vault_worker *wk, const struct vault_listener *l)
     worker_send(wk, &b, -1);
 }
 
-void worker_on_ready(struct vault_worker *wk)
+void worker_on_ready(struct vault_worker *wk, struct view sandbox_report)
 {
     struct vault *v = wk->vault;
     wk->ready = true;
+    (void)view_copy(sandbox_report, wk->sandbox_report, sizeof(wk->sandbox_report));
     for (unsigned i = 0; i < v->n_listeners; i++) {
         struct vault_listener *l = &v->listeners[i];
         bool admin = strcmp(l->consumer, "admin") == 0;
@@ -109,15 +119,21 @@ static void free_queue(struct vault_worker *wk)
 
 static bool queue_packet(struct vault_worker *wk, struct view packet, int fd)
 {
-    struct out_packet **at = &wk->out, *p;
-    if (wk->out_bytes + packet.n > OUT_MAX || (p = malloc(sizeof(*p) + packet.n)) == NULL)
+    size_t n = sizeof(struct out_packet) + packet.n;
+    int own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    bool fits = wk->out_bytes + n <= OUT_MAX && (fd < 0 || own >= 0);
+    struct out_packet *p = fits ? malloc(n) : NULL;
+    if (!p) {
+        auto_close(&own);
         return false;
-    *p = (struct out_packet){.n = packet.n, .fd = fd >= 0 ? dup(fd) : -1};
+    }
+    *p = (struct out_packet){.n = packet.n, .fd = own};
     memcpy(p->bytes, packet.p, packet.n);
-    while (*at)
-        at = &(*at)->next;
-    *at = p;
-    wk->out_bytes += packet.n;
+    if (!wk->out)
+        wk->out_tail = &wk->out;
+    *wk->out_tail = p;
+    wk->out_tail = &p->next;
+    wk->out_bytes += n;
     return loop_rewatch(wk->watch, EPOLLIN | EPOLLOUT) == ERR_OK;
 }
 
@@ -131,10 +147,11 @@ void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
         return;
     }
     err_t e = wk->out ? ERR_UNAVAILABLE : ipc_send(wk->sock, buf_view(packet), fd, &why);
-    if (e == ERR_UNAVAILABLE && queue_packet(wk, buf_view(packet), fd))
+    if (e == ERR_OK || e == ERR_NO_BROKER || (e == ERR_UNAVAILABLE && queue_packet(wk, buf_view(packet), fd)))
         return;
-    if (e != ERR_OK && e != ERR_NO_BROKER) /* the reader sees a broken channel itself */
-        log_event(LOG_LVL_ERROR, "worker.send", "role", roles[wk->kind], "why", why.text, NULL);
+    log_event(LOG_LVL_ERROR, "worker.send", "role", roles[wk->kind], "why",
+              e == ERR_UNAVAILABLE ? "it does not read what it is sent" : why.text, NULL);
+    (void)shutdown(wk->sock, SHUT_RDWR); /* an answer is lost: better none of its connections than one that waits for ever */
 }
 
 void worker_send_queued(struct vault_worker *wk)
@@ -146,7 +163,7 @@ void worker_send_queued(struct vault_worker *wk)
         if (ipc_send(wk->sock, VIEW(p->bytes, p->n), p->fd, &why) == ERR_UNAVAILABLE)
             return;
         wk->out = p->next;
-        wk->out_bytes -= p->n;
+        wk->out_bytes -= sizeof(*p) + p->n;
         if (p->fd >= 0)
             close(p->fd);
         wipe(p->bytes, p->n);
@@ -171,11 +188,20 @@ void worker_free(struct vault_worker *wk)
 
 static void schedule(struct vault_worker *wk)
 {
-    struct vault *v = wk->vault;
-    int64_t wait = (int64_t)wk->restarts * BACKOFF_STEP_MS;
+    int64_t now = clock_boot_ms();
+    if (now - wk->attached_ms >= SOON_MS)
+        wk->failures = 0;
+    int64_t wait = (int64_t)wk->failures * BACKOFF_STEP_MS;
+    wk->failures++;
     wk->restarts++;
-    wk->restart_at_ms = clock_boot_ms() + (wait > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait);
-    worker_tick(v);
+    wk->restart_at_ms = now + (wait > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait);
+    worker_tick(wk->vault);
+}
+
+void worker_refused(struct vault_worker *wk, const char *why)
+{
+    log_event(LOG_LVL_ERROR, "worker.refused", "role", roles[wk->kind], "why", why, NULL);
+    schedule(wk);
 }
 
 void worker_lost(struct vault_worker *wk, const char *why)
@@ -192,12 +218,13 @@ void worker_on_exit(struct vault *v, const char *role, int32_t pid, int status)
 {
     for (unsigned k = 0; k < WORKER__COUNT; k++) {
         struct vault_worker *wk = &v->workers[k];
-        if (strcmp(roles[k], role) != 0 || wk->pid != pid)
+        if (strcmp(roles[k], role) != 0)
             continue;
         struct audit_record r = {.event = AUDIT_WORKER_EXIT, .outcome = ERR_OK, .role = roles[k],
                                  .status = status, .has_status = true};
         server_note(v, &r);
-        worker_lost(wk, "the process ended");
+        if (wk->pid == pid) /* else its successor is there already */
+            worker_lost(wk, "the process ended");
     }
 }
 
@@ -210,7 +237,9 @@ void worker_tick(struct vault *v)
         if (wk->restart_at_ms == 0 || wk->restart_at_ms > now)
             continue;
         wk->restart_at_ms = 0;
-        if (worker_spawn(v, k, &why) != ERR_OK)
-            log_event(LOG_LVL_ERROR, "worker.spawn", "role", roles[k], "why", why.text, NULL);
+        if (worker_spawn(v, k, &why) == ERR_OK)
+            continue;
+        wk->restart_at_ms = now + BACKOFF_MAX_MS;
+        log_event(LOG_LVL_ERROR, "worker.spawn", "role", roles[k], "why", why.text, NULL);
     }
 }

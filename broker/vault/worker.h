@@ -10,16 +10,20 @@
 const char *worker_role(unsigned kind); /* "api" "admin" "audit" */
 /* Asks the supervisor for the worker; worker_attach() follows when its socket has come. */
 MUST err_t worker_spawn(struct vault *v, unsigned kind, struct why *why);
+/* Takes `sock`, also when it fails. */
 MUST err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struct why *why);
 /* It is set up: hands it every listening socket that is its own. */
-void worker_on_ready(struct vault_worker *wk);
+void worker_on_ready(struct vault_worker *wk, struct view sandbox_report);
 MUST err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, struct why *why);
 void worker_unlisten(struct vault_worker *wk, const struct vault_listener *l);
-/* Sends or queues; a worker that lets more than 8 MiB pile up is given up. Packets to a dead worker are dropped. */
+/* Sends or queues; the channel to a worker that lets more than 8 MiB pile up is shut, and its end is then seen by the loop: nothing is
+ * freed in here. Packets to a dead worker are dropped. */
 void worker_send(struct vault_worker *wk, struct buf *packet, int fd);
 void worker_send_queued(struct vault_worker *wk);
-/* It died or broke the protocol: recorded, its connections forgotten, a new one asked for. */
+/* It died or broke the protocol: its connections are forgotten and a new one is asked for. */
 void worker_lost(struct vault_worker *wk, const char *why);
+/* The supervisor could not start one: asked again after the back-off. */
+void worker_refused(struct vault_worker *wk, const char *why);
 /* From the supervisor: a child ended. */
 void worker_on_exit(struct vault *v, const char *role, int32_t pid, int status);
 /* Restarts what is due. */

@@ -1,10 +1,12 @@
 /*
- * Load on an HTTP/1.1 server behind a Unix socket, from one process: N connections, each with one
- * request in flight, for S seconds; either kept alive or a new connection per request. Prints one
- * line: requests, req/s, p50 and p99 in µs, failures (anything but the expected status), and with
- * -p the server's CPU time per request. libc only, so that it can run anywhere. http_bench -s
- * broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}'] [-e 200] [-p
- * PID]
+ * Load on a server behind a Unix socket, from one process: N connections, each with one request in
+ * flight, for some seconds; kept alive, or a new connection per request. Prints one line: requests,
+ * per second, p50 and p99, failures (anything but the expected status), and with -p the CPU time of
+ * the server's processes per request. libc only, so that it can run anywhere.
+ *     http_bench -s broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}']
+ *                [-e 200] [-p PID]... [-n 10 -k 10000]
+ * -j: no HTTP, the body is the request and a JSON object with "status":"success" the reply (as of oidc-agent).
+ * -n N -k K: #### in the body becomes 0, K, 2K … N times and from the start again, of the same width.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -19,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CONNS = 4096, ROOM = 8192, BUCKETS = 65536, NS_PER_BUCKET = 1000 };
+enum { MAX_CONNS = 4096, MAX_PIDS = 16, ROOM = 8192, BUCKETS = 1 << 20, NS_PER_BUCKET = 100 };
 
 struct client {
     int fd;
@@ -29,12 +31,17 @@ struct client {
 };
 struct bench {
     struct sockaddr_un addr;
-    int conns, seconds, status, pid, epoll;
-    bool each; /* a connection per request */
+    int conns, status, epoll;
+    double seconds;
+    int pids, pid[MAX_PIDS];
+    bool each, json; /* a connection per request; bare JSON */
     char request[4096];
     size_t request_n;
+    char *number; /* the #### in the request; NULL: none */
+    int width;
+    unsigned names, step, turn;
     uint64_t done, failed;
-    uint32_t histogram[BUCKETS]; /* µs */
+    uint32_t histogram[BUCKETS];
     struct client *client;
 };
 
@@ -51,22 +58,18 @@ static void die(const char *what)
     exit(1);
 }
 
-/* User and system time of a process in µs, from /proc/PID/stat (clock ticks: coarse, hence runs of
- * seconds). */
-static double cpu_us(int pid)
+/* CPU time of the server's processes, all their threads, in µs. */
+static double cpu_us(const struct bench *b)
 {
-    char path[64], line[1024];
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (!f || !fgets(line, sizeof(line), f))
-        die(path);
-    fclose(f);
-    unsigned long user = 0, kernel = 0;
-    char *p = strrchr(line, ')');
-    if (!p ||
-        sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-        die(path);
-    return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    double sum = 0;
+    for (int i = 0; i < b->pids; i++) {
+        clockid_t clock;
+        struct timespec t;
+        if ((errno = clock_getcpuclockid(b->pid[i], &clock)) != 0 || clock_gettime(clock, &t) < 0)
+            die("the CPU time of a server");
+        sum += (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+    }
+    return sum;
 }
 
 static void client_open(struct bench *b, struct client *c)
@@ -79,8 +82,19 @@ static void client_open(struct bench *b, struct client *c)
         die("epoll_ctl");
 }
 
+static void next_name(struct bench *b)
+{
+    char digits[16];
+    if (!b->number)
+        return;
+    snprintf(digits, sizeof(digits), "%0*u", b->width, b->turn * b->step);
+    memcpy(b->number, digits, (size_t)b->width);
+    b->turn = (b->turn + 1) % b->names;
+}
+
 static void client_ask(struct bench *b, struct client *c)
 {
+    next_name(b);
     c->began = now_ns();
     c->have = c->want = 0;
     if (c->fd < 0)
@@ -96,20 +110,28 @@ static void client_close(struct client *c)
 }
 
 /* Bytes of the whole response once its head is there; 0 before. */
-static size_t response_size(const char *text)
+static size_t response_size(const struct bench *b, const struct client *c)
 {
-    const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\ncontent-length:");
+    if (b->json)
+        return c->text[c->have - 1] == '}' ? c->have : 0;
+    const char *end = strstr(c->text, "\r\n\r\n"), *length = strcasestr(c->text, "\r\ncontent-length:");
     if (!end)
         return 0;
-    return (size_t)(end + 4 - text) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+    return (size_t)(end + 4 - c->text) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+}
+
+static bool is_good(const struct bench *b, const struct client *c)
+{
+    return b->json ? strstr(c->text, "\"status\":\"success\"") != NULL : atoi(c->text + 9) == b->status;
 }
 
 static void client_done(struct bench *b, struct client *c, bool good)
 {
-    uint64_t us = (uint64_t)(now_ns() - c->began) / NS_PER_BUCKET;
-    b->histogram[us < BUCKETS ? us : BUCKETS - 1]++;
+    uint64_t n = (uint64_t)(now_ns() - c->began) / NS_PER_BUCKET;
+    b->histogram[n < BUCKETS ? n : BUCKETS - 1]++;
     b->done++;
-    b->failed += !good;
+    if (!good && b->failed++ == 0)
+        fprintf(stderr, "http_bench: the first failure: %s\n", c->have ? c->text : "the connection was closed");
     if (b->each || !good)
         client_close(c);
     client_ask(b, c);
@@ -127,25 +149,25 @@ static void client_read(struct bench *b, struct client *c)
     c->have += (size_t)n;
     c->text[c->have] = '\0';
     if (c->want == 0)
-        c->want = response_size(c->text);
+        c->want = response_size(b, c);
     if (c->want > 0 && c->have >= c->want)
-        client_done(b, c, atoi(c->text + 9) == b->status);
+        client_done(b, c, is_good(b, c));
 }
 
-static uint64_t percentile(const struct bench *b, double p)
+static double percentile_us(const struct bench *b, double p)
 {
     uint64_t sum = 0, want = (uint64_t)((double)b->done * p);
-    for (uint64_t us = 0; us < BUCKETS; us++)
-        if ((sum += b->histogram[us]) > want)
-            return us;
-    return BUCKETS;
+    for (uint64_t i = 0; i < BUCKETS; i++)
+        if ((sum += b->histogram[i]) > want)
+            return (double)i * NS_PER_BUCKET / 1e3;
+    return (double)BUCKETS * NS_PER_BUCKET / 1e3;
 }
 
 static void run(struct bench *b)
 {
     struct epoll_event ev[256];
-    double cpu = b->pid ? cpu_us(b->pid) : 0;
-    int64_t start = now_ns(), end = start + b->seconds * 1000000000LL;
+    double cpu = cpu_us(b);
+    int64_t start = now_ns(), end = start + (int64_t)(b->seconds * 1e9);
     for (int i = 0; i < b->conns; i++) {
         b->client[i].fd = -1;
         client_ask(b, &b->client[i]);
@@ -156,75 +178,68 @@ static void run(struct bench *b)
             client_read(b, ev[i].data.ptr);
     }
     double s = (double)(now_ns() - start) / 1e9;
-    printf("%s c=%d requests=%llu req/s=%.0f p50_us=%llu p99_us=%llu failed=%llu",
-           b->each ? "connect" : "keepalive", b->conns, (unsigned long long)b->done,
-           (double)b->done / s, (unsigned long long)percentile(b, 0.5),
-           (unsigned long long)percentile(b, 0.99), (unsigned long long)b->failed);
-    if (b->pid)
-        printf(" cpu_us=%.1f", (cpu_us(b->pid) - cpu) / (double)(b->done ? b->done : 1));
+    printf("%s c=%d requests=%llu rps=%.0f p50_us=%.1f p99_us=%.1f failed=%llu", b->each ? "connect" : "keepalive",
+           b->conns, (unsigned long long)b->done, (double)b->done / s, percentile_us(b, 0.5), percentile_us(b, 0.99),
+           (unsigned long long)b->failed);
+    if (b->pids)
+        printf(" cpu_us=%.2f", (cpu_us(b) - cpu) / (double)(b->done ? b->done : 1));
     printf("\n");
 }
 
 static void build_request(struct bench *b, const char *method, const char *target, const char *body)
 {
     size_t n = strlen(body);
-    int k = n ? snprintf(b->request, sizeof(b->request),
-                         "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: "
-                         "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                         method, target, n, body)
-              : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n",
-                         method, target);
+    int k = b->json ? snprintf(b->request, sizeof(b->request), "%s", body)
+            : n     ? snprintf(b->request, sizeof(b->request),
+                               "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                               method, target, n, body)
+                    : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n", method, target);
     b->request_n = (size_t)k;
     if (k < 0 || b->request_n >= sizeof(b->request)) {
         fprintf(stderr, "http_bench: the request is too long\n");
         exit(2);
     }
+    b->number = b->names ? strchr(b->request, '#') : NULL;
+    b->width = b->number ? (int)strspn(b->number, "#") : 0;
+}
+
+struct ask {
+    const char *path, *method, *target, *body;
+};
+
+static bool option(struct bench *b, struct ask *a, int o)
+{
+    switch (o) {
+    case 's': a->path = optarg; return strlen(optarg) < sizeof(b->addr.sun_path);
+    case 'm': a->method = optarg; return true;
+    case 'u': a->target = optarg; return true;
+    case 'b': a->body = optarg; return true;
+    case 'c': b->conns = atoi(optarg); return b->conns >= 1 && b->conns <= MAX_CONNS;
+    case 't': b->seconds = strtod(optarg, NULL); return b->seconds > 0;
+    case 'x': b->each = true; return true;
+    case 'j': b->json = true; return true;
+    case 'e': b->status = atoi(optarg); return true;
+    case 'n': b->names = (unsigned)atoi(optarg); return b->names > 0;
+    case 'k': b->step = (unsigned)atoi(optarg); return true;
+    case 'p': return b->pids < MAX_PIDS && (b->pid[b->pids++] = atoi(optarg)) > 0;
+    default: return false;
+    }
 }
 
 int main(int argc, char **argv)
 {
-    static struct bench b = {.conns = 16, .seconds = 5, .status = 200, .addr.sun_family = AF_UNIX};
-    const char *path = NULL, *method = "GET", *target = "/v1/whoami", *body = "";
-    for (int o; (o = getopt(argc, argv, "s:c:t:xm:u:b:e:p:")) != -1;) {
-        switch (o) {
-        case 's':
-            path = optarg;
-            break;
-        case 'c':
-            b.conns = atoi(optarg);
-            break;
-        case 't':
-            b.seconds = atoi(optarg);
-            break;
-        case 'x':
-            b.each = true;
-            break;
-        case 'm':
-            method = optarg;
-            break;
-        case 'u':
-            target = optarg;
-            break;
-        case 'b':
-            body = optarg;
-            break;
-        case 'e':
-            b.status = atoi(optarg);
-            break;
-        case 'p':
-            b.pid = atoi(optarg);
-            break;
-        default:
-            return 2;
-        }
-    }
-    if (!path || strlen(path) >= sizeof(b.addr.sun_path) || b.conns < 1 || b.conns > MAX_CONNS) {
-        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-m METHOD] [-u TARGET] "
-                        "[-b BODY] [-e STATUS] [-p PID]\n");
+    static struct bench b = {.conns = 16, .seconds = 5, .status = 200, .step = 1, .addr.sun_family = AF_UNIX};
+    struct ask a = {NULL, "GET", "/v1/whoami", ""};
+    bool good = true;
+    for (int o; good && (o = getopt(argc, argv, "s:c:t:xjm:u:b:e:p:n:k:")) != -1;)
+        good = option(&b, &a, o);
+    if (!good || !a.path) {
+        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-j] [-m METHOD] [-u TARGET] [-b BODY] [-e STATUS] "
+                        "[-p PID]... [-n N -k K]\n");
         return 2;
     }
-    memcpy(b.addr.sun_path, path, strlen(path) + 1);
-    build_request(&b, method, target, body);
+    memcpy(b.addr.sun_path, a.path, strlen(a.path) + 1);
+    build_request(&b, a.method, a.target, a.body);
     b.epoll = epoll_create1(EPOLL_CLOEXEC);
     b.client = calloc((size_t)b.conns, sizeof(*b.client));
     if (b.epoll < 0 || !b.client)

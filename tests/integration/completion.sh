@@ -64,15 +64,16 @@ for command in "${all[@]}"; do
 done
 for profile in $("$EXEC" --list-profiles | awk '{print $1}'); do
     bash_offers broker-exec --profile "$profile" | has "$profile" || miss "profile $profile in bash"
-    grep -q "[( ]$profile[ )]" "$C/_broker-cli" || miss "profile $profile in zsh"
-    grep -q "[' ]$profile[' ]" "$C/broker-cli.fish" || miss "profile $profile in fish"
+    grep -q "[( ]${profile}[ )]" "$C/_broker-cli" || miss "profile $profile in zsh"
+    grep -q "[' ]${profile}[' ]" "$C/broker-cli.fish" || miss "profile $profile in fish"
     grep -qx ".It Cm $profile" "$M/broker-exec.1" || miss "profile $profile in broker-exec.1"
 done
 if command -v fish >/dev/null; then
     fish --no-execute "$C/broker-cli.fish" || miss "fish cannot read its completion"
     for command in "${all[@]}"; do
         offered=$(fish_offers "broker-cli $command --")
-        for option in $(options $command); do has "$option" <<<"$offered" || miss "broker-cli $command $option, asked of fish"; done
+        read -ra part <<<"$command"
+        for option in $(options "${part[@]}"); do has "$option" <<<"$offered" || miss "broker-cli $command $option, asked of fish"; done
     done
     fish_offers "broker-cli " | has enroll || miss "verbs, asked of fish"
     fish_offers "broker-exec --pro" | has --profile || miss "broker-exec, asked of fish"

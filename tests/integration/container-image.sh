@@ -56,7 +56,7 @@ build exec localhost/broker-exec
 build broker localhost/broker
 podman_() { podman --tmpdir "$W/tmp" --runtime runc --cgroup-manager=cgroupfs --log-level=error "$@"; }
 run_() { # podman run as it works everywhere, with nothing that a broker does not need
-    podman_ run --quiet --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --ulimit memlock=8388608:8388608 --network=none --cap-drop=all --read-only \
+    podman_ run --quiet --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --ulimit memlock=8388608:8388608 --network=none --cap-drop=all --read-only --no-healthcheck \
         "$@"
 }
 mounted=$(buildah mount "$(buildah from --pull-never localhost/broker-exec)")
@@ -111,3 +111,4 @@ start
 code=0
 as_consumer 1000 gateway env >"$T/err" 2>&1 || code=$?
 [[ $code == 125 ]] || die "a peer of an unseen pid namespace ended with $code: $(cat "$T/err")"
+grep -q '\[denied\]' "$T/err" || die "a peer of an unseen pid namespace was told: $(cat "$T/err")"

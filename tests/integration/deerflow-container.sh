@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# DeerFlow's gateway in a container with no network, no ~/.claude and no ~/.codex, given one socket directory and broker-exec: it finds
-# Claude's and Codex's login where it looks for them, as root and as uid 1000, and nothing long-lived is within its reach.
+# DeerFlow's gateway in a container with no network, no ~/.claude and no ~/.codex, given socket directories and broker-exec: it finds
+# Claude's and Codex's login where it looks for them, as root and as uid 1000, and nothing long-lived is within its reach. Its ACP agents
+# find theirs. Set up by contrib/deerflow/setup.sh, started as the overlay and acp_agents.yaml say.
 . "$(dirname "$0")/lib.bash" || exit 1
 need_root
 for tool in podman runc; do command -v "$tool" >/dev/null || skip "needs $tool"; done
@@ -33,6 +34,7 @@ make_rootfs() {
     mkdir -p "$R"/{tmp,root,home/agent,etc,proc,sys,dev,run/broker,usr/local/bin,usr/lib64} "$R${stdlib%/*}" "$R${python%/*}"
     for file in bin lib; do ln -sfn "usr/$file" "$R/$file"; done
     ln -sfn usr/lib64 "$R/lib64"
+    chmod 1777 "$R/tmp"
     chown 1000:1000 "$R/home/agent"
     printf 'root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n' >"$R/etc/passwd"
     cp "$python" "$R$python"
@@ -43,10 +45,23 @@ make_rootfs() {
         mkdir -p "$R$(dirname "$file")"
         cp -L "$file" "$R$file"
     done
-    cp "$READER" "$R/usr/local/bin/reader.py"
     PYTHON=$python
+    cp "$READER" "$R/usr/local/bin/reader.py"
+    # an ACP agent: says what it finds where it looks for its login
+    printf '#!%s\n%s\n' "$PYTHON" 'import json, os, sys
+found = {}
+for home, name in (("CLAUDE_CONFIG_DIR", ".credentials.json"), ("CODEX_HOME", "auth.json")):
+    path = os.path.join(os.environ.get(home, "/nonexistent"), name)
+    found[name] = open(path).read() if os.path.exists(path) else None
+print(json.dumps({"jsonrpc": "2.0", "found": found, "environment": dict(os.environ)}))' >"$R/usr/local/bin/claude-agent-acp"
+    chmod 755 "$R/usr/local/bin/claude-agent-acp"
+    cp "$R/usr/local/bin/claude-agent-acp" "$R/usr/local/bin/codex-acp"
 }
 make_rootfs
+OVERLAY=$ROOT/contrib/deerflow/compose.broker.yaml
+mapfile -t ENTRYPOINT < <("$PYTHON" -c 'import json, re, sys
+print("\n".join(json.loads(re.search(r"entrypoint: (\[.*\])", open(sys.argv[1]).read())[1])))' "$OVERLAY")
+((${#ENTRYPOINT[@]} > 3)) || die "the overlay has no entrypoint"
 printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$T/podman" "$T/podman-run" >"$T/storage.conf"
 export CONTAINERS_STORAGE_CONF=$T/storage.conf
 in_container() { # UID HOME MOUNT… -- COMMAND…
@@ -62,13 +77,33 @@ in_container() { # UID HOME MOUNT… -- COMMAND…
 init_broker
 "$CLI" enroll claude --provider claude <"$LOGINS/claude.json" 2>/dev/null >/dev/null
 "$CLI" enroll codex --provider codex <"$LOGINS/codex.json" 2>/dev/null >/dev/null
-"$CLI" consumer add gateway --uid 0,1000 >/dev/null
-"$CLI" grant gateway claude --deliver access_token,file --ttl 15m >/dev/null
-"$CLI" grant gateway codex --deliver file --ttl 15m >/dev/null
-mounts=("$RUN/gateway:/run/broker:ro" "$EXEC:/usr/local/bin/broker-exec:ro")
+for _ in 1 2; do PATH=$BUILD:$PATH "$ROOT/contrib/deerflow/setup.sh" >"$T/said" || die "setup.sh: $(cat "$T/said")"; done
+grep -q 'Still to do' "$T/said" && die "setup.sh does not see the logins"
+"$CLI" consumer list --json | "$PYTHON" -c 'import json, sys
+for c in json.load(sys.stdin)["consumers"]:
+    for g in c["grants"]: # nobody renews: a shorter one would take the file away from under a running gateway
+        assert g["ttl_ms"] >= 86400000 and g["owner"] == "process", (c["name"], g)' || die "setup.sh grants leases that end while the gateway runs"
+mounts=("$EXEC:/usr/local/bin/broker-exec:ro")
+for name in gateway acp-claude acp-codex; do
+    grep -q "source: .*/$name\$" "$OVERLAY" && grep -q "target: /run/broker/$name\$" "$OVERLAY" || die "the overlay does not mount $name"
+    mounts+=("$RUN/$name:/run/broker/$name:ro")
+done
 as_gateway() { # UID HOME
-    in_container "$1" "$2" "${mounts[@]}" -- broker-exec --socket /run/broker --profile deerflow-gateway -- \
-        "$PYTHON" /usr/local/bin/reader.py --dump /run/broker "$2" /tmp
+    in_container "$1" "$2" "${mounts[@]}" -- "${ENTRYPOINT[@]}" "$PYTHON" /usr/local/bin/reader.py --dump /run/broker "$2" /tmp
+}
+as_agent() { # UID NAME: as acp_agents.yaml says, with the few variables that an agent inherits
+    local line
+    mapfile -t line < <("$PYTHON" - "$ROOT/contrib/deerflow/acp_agents.yaml" "$2" <<'PY'
+import re, sys
+block = re.search(r"^  %s:\n((?:    .*\n)+)" % sys.argv[2], open(sys.argv[1]).read(), re.M)[1]
+command = re.search(r"command: (\S+)", block)[1]
+args = [a.strip() for a in re.search(r"args: \[(.*)\]", block)[1].split(",")]
+variables = ["%s=%s" % m for m in re.findall(r"^      ([A-Z_]+): (\S+)", block, re.M)]
+code = "import os,sys; n=sys.argv.index('--run'); os.environ.update(v.split('=',1) for v in sys.argv[1:n]); os.execvp(sys.argv[n+1], sys.argv[n+1:])"
+print("\n".join(["-c", code.replace("\n", ";"), *variables, "--run", command, *args]))
+PY
+    )
+    in_container "$1" /tmp "${mounts[@]}" -- "$PYTHON" "${line[@]}"
 }
 check() { # UID: reads what the stand-in said
     python3 - "$1" "$LOGINS" "$T/said" <<'PY'
@@ -90,7 +125,7 @@ for name, secret in (("Claude's", oauth["refreshToken"]), ("Codex's", tokens["re
     for at in range(12, len(secret) - 12):
         assert secret[at:at + 12] not in said, name + " refresh token is within reach"
 files = {p: t for p, t in r["files"].items()}
-assert sorted(files) == ["/run/broker/files/claude/.credentials.json", "/run/broker/files/codex/auth.json"], sorted(files)
+assert sorted(files) == ["/run/broker/gateway/files/claude/.credentials.json", "/run/broker/gateway/files/codex/auth.json"], sorted(files)
 assert claude["mcpOAuth"]["fake-server|0000"]["accessToken"] not in said, "another login's token came along"
 print(f"uid {uid}: both logins found, no refresh token in {len(files)} files and {len(r['environment'])} variables")
 PY
@@ -104,14 +139,36 @@ for who in "0 /root" "1000 /home/agent"; do
     [[ $("$CLI" lease list --json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["leases"]))') == 0 ]] || die "a lease outlived the gateway"
 done
 
+# ---- ACP agents
+for who in "claude 0" "claude 1000" "codex 0" "codex 1000"; do
+    read -r name uid <<<"$who"
+    as_agent "$uid" "$name" >"$T/said" 2>"$T/err" || die "agent $name as uid $uid: $(cat "$T/err")"
+    "$PYTHON" - "$name" "$LOGINS" "$T/said" <<'PY' || die "agent $name as uid $uid"
+import json, sys
+name, logins, said = sys.argv[1], sys.argv[2], open(sys.argv[3]).read()
+assert said.count("\n") == 1, "something else was printed on standard output"
+found = json.loads(said)["found"]
+login = json.load(open(f"{logins}/{name}.json"))
+if name == "claude":
+    mine, other, long_lived = json.loads(found[".credentials.json"]), found["auth.json"], login["claudeAiOauth"]["refreshToken"]
+    assert mine["claudeAiOauth"]["accessToken"] == login["claudeAiOauth"]["accessToken"]
+    assert mine["claudeAiOauth"]["scopes"] == ["user:inference"], mine["claudeAiOauth"]["scopes"]
+else:
+    mine, other, long_lived = json.loads(found["auth.json"]), found[".credentials.json"], login["tokens"]["refresh_token"]
+    assert mine["tokens"]["access_token"] == login["tokens"]["access_token"]
+    assert mine["last_refresh"], "codex would refresh at once"
+assert other is None and long_lived not in said
+PY
+done
+
 # ---- controls
 in_container 0 /root "${mounts[@]}" -- "$PYTHON" /usr/local/bin/reader.py >"$T/said" 2>"$T/err" || die "$(cat "$T/err")"
 grep -q '"claude": {"token": null' "$T/said" || die "without broker-exec it found a login: $(cat "$T/said")"
 code=0
-in_container 1234 /tmp "${mounts[@]}" -- broker-exec --socket /run/broker --profile deerflow-gateway -- "$PYTHON" -c 1 >"$T/said" 2>&1 || code=$?
+in_container 1234 /tmp "${mounts[@]}" -- broker-exec --socket /run/broker/gateway --profile deerflow-gateway -- "$PYTHON" -c 1 >"$T/said" 2>&1 || code=$?
 [[ $code == 125 ]] || die "uid 1234, which the consumer does not name, ended with $code: $(cat "$T/said")"
 "$CLI" consumer add other --uid 0 >/dev/null
 code=0
-in_container 0 /root "$RUN/other:/run/broker:ro" "${mounts[1]}" -- broker-exec --socket /run/broker --profile deerflow-gateway -- "$PYTHON" -c 1 \
+in_container 0 /root "$RUN/other:/run/broker:ro" "${mounts[0]}" -- broker-exec --socket /run/broker --profile deerflow-gateway -- "$PYTHON" -c 1 \
     >"$T/said" 2>&1 || code=$?
 [[ $code == 125 ]] || die "a consumer without grants ended with $code: $(cat "$T/said")"

@@ -2,7 +2,7 @@
 # The manual pages are formatted without a warning by groff (and mandoc where it is installed), and say what the programs do: the table
 # of exit codes, the keys of the configuration, the options of brokerd and the environment.
 . "$(dirname "$0")/lib.bash" || exit 1
-command -v man >/dev/null && command -v groff >/dev/null || skip "needs man and groff (man-db, groff-base)"
+for tool in man groff; do command -v "$tool" >/dev/null || skip "needs $tool (man-db, groff-base)"; done
 M=$ROOT/contrib/man
 bad=0
 miss() { echo "$*" >&2; bad=$((bad + 1)); }

@@ -17,7 +17,9 @@ ctags -f - --fields=+neS --kinds-C=f broker/*.c broker/*/*.c | awk -F'\t' '
           if ($i ~ /^signature:/) sig = substr($i, 11)
       }
       print end - start + 1, gsub(/,/, ",", sig) + 1, $2 ":" start ": " $1 }' | sort -n >"$list"
-awk '$1 > 60 { print $3, $4, "has", $1, "lines"; bad = 1 } $2 > 6 { print $3, $4, "has", $2, "parameters"; bad = 1 }
+# callbacks whose parameters a library fixes: NAME FILE
+fixed="on_request broker/api/http.c"
+awk -v fixed="$fixed" '$1 > 60 { print $3, $4, "has", $1, "lines"; bad = 1 } $2 > 6 && index(fixed, $4 " " substr($3, 1, index($3, ":") - 1)) == 0 { print $3, $4, "has", $2, "parameters"; bad = 1 }
     { size[n++] = $1 }
     END { printf "%d functions, median %d lines, 95 %% under %d\n", n, size[int(n / 2)], size[int(n * .95)]; exit bad }' "$list" || bad=1
 exit $bad

@@ -68,6 +68,33 @@ TEST(reading_is_bounded_and_careful)
     done(d);
 }
 
+TEST(a_file_fits_a_buffer_of_just_its_size)
+{
+    int d = open_temp();
+    struct why w = {0};
+    struct buf b = {.max = 5};
+    CHECK_OK(file_write_atomic_at(d, "x", view_str("12345"), 0600, &w), w);
+    CHECK_OK(file_read_at(d, "x", 100, &b, &w), w);
+    CHECK(view_is(buf_view(&b), "12345"));
+    CHECK_INT(file_read_at(d, "x", 100, &b, &w), ERR_TOO_LARGE);
+    CHECK(!b.bad);
+    buf_free(&b);
+    b.max = 4;
+    CHECK_INT(file_read_at(d, "x", 100, &b, &w), ERR_TOO_LARGE);
+    CHECK_INT(b.len, 0);
+    CHECK(!b.bad);
+    buf_free(&b);
+    b.max = 0;
+    CHECK_OK(file_read_at(d, "x", 5, &b, &w), w);
+    CHECK_INT(file_read_at(AT_FDCWD, "/proc/self/status", 100, &b, &w), ERR_TOO_LARGE);
+    CHECK(view_is(buf_view(&b), "12345"));
+    CHECK_OK(file_write_atomic_at(d, "empty", view_str(""), 0600, &w), w);
+    CHECK_OK(file_read_at(d, "empty", 0, &b, &w), w);
+    CHECK_INT(b.len, 5);
+    buf_free(&b);
+    done(d);
+}
+
 TEST(a_proc_file_of_unknown_size_is_read)
 {
     struct why w = {0};

@@ -206,6 +206,21 @@ TEST(exact_repeats_are_dropped_and_others_are_not)
     CHECK_STR(v.problem, "line 5 stands here again, and is not the same");
 }
 
+TEST(a_repeat_in_the_middle_of_a_segment_is_refused)
+{
+    AUTO(log_free) struct log l;
+    make(&l, 12);
+    struct view two[] = {lines(&l, 1, 8), lines(&l, 7, 12)};
+    CHECK_INT(run(&l, two, 2).bad, 0);
+    AUTO(buf_free) struct buf one = {0};
+    buf_add_view(&one, two[0]);
+    buf_add_view(&one, two[1]);
+    struct view joined[] = {buf_view(&one)};
+    struct verify_verdict v = run(&l, joined, 1);
+    CHECK(v.bad == 2 && v.first_bad_seq == 7);
+    CHECK_STR(v.problem, "line 7 stands here again, in the middle of a segment");
+}
+
 /* more lines than the window: a repeat inside it is known, one from before it is refused */
 TEST(the_window_of_repeats_goes_round)
 {
@@ -223,6 +238,7 @@ TEST(the_window_of_repeats_goes_round)
         if (l.chain.seq == VERIFY_WINDOW + 10)
             buf_add_view(&last, buf_view(&l.text));
     }
+    verify_segment_end(&v);
     verify_feed(&v, buf_view(&last));
     CHECK(v.verdict.lines == VERIFY_WINDOW + 20 && v.verdict.bad == 0);
     verify_feed(&v, buf_view(&first));

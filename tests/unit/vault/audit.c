@@ -151,6 +151,7 @@ TEST(the_anchor_is_the_newest_manifest_head_across_a_crash)
     CHECK_OK(audit_checkpoint(l.a, true, &l.why), l.why);
     hash[0] = 8;
     r.manifest_seq = 42;
+    r.key_serial = 6;
     CHECK_OK(audit_append(l.a, &r, &l.r.pos, &l.why), l.why);
     log_lines(&l, 3);
     log_crash(&l);
@@ -158,6 +159,7 @@ TEST(the_anchor_is_the_newest_manifest_head_across_a_crash)
     audit_anchor(l.a, &seq, got);
     CHECK_INT(seq, 42);
     CHECK(memcmp(got, hash, 16) == 0);
+    CHECK_INT(audit_key_serial(l.a), 6);
     log_end(&l);
 }
 

@@ -116,14 +116,14 @@ TEST(a_record_says_what_it_holds_and_nothing_else)
         .event = AUDIT_LEASE_DENIED, .outcome = ERR_DENIED, .consumer = "gateway", .credential = "claude", .provider = "claude",
         .delivery = "file", .lease = "00112233445566778899aabbccddeeff", .account = "r:0011223344556677", .token = "r:8899aabbccddeeff",
         .source = "keyfile", .role = "api", .peer = &peer, .ttl_ms = 900000, .uses = 3, .count = 4, .version = 5, .manifest_seq = 6,
-        .manifest_hash = hash, .status = -1, .has_status = true};
+        .manifest_hash = hash, .key_serial = 8, .status = -1, .has_status = true};
     CHECK_STR(body_of(&r, &st, &b),
               "{\"seq\":7,\"time\":\"2026-11-29T22:08:37.123Z\",\"event\":\"lease.denied\",\"outcome\":\"denied\",\"reason\":\"denied\","
               "\"consumer\":\"gateway\",\"credential\":\"claude\",\"provider\":\"claude\",\"delivery\":\"file\","
               "\"lease\":\"00112233445566778899aabbccddeeff\",\"account\":\"r:0011223344556677\",\"token\":\"r:8899aabbccddeeff\","
               "\"source\":\"keyfile\",\"role\":\"api\",\"ttl_ms\":900000,\"uses\":3,\"count\":4,\"version\":5,\"status\":-1,"
               "\"uid\":0,\"gid\":100,\"pid\":4711,\"exe\":\"/usr/bin/x\",\"manifest_seq\":6,"
-              "\"manifest_hash\":\"dead0000000000000000000000000001\"}");
+              "\"manifest_hash\":\"dead0000000000000000000000000001\",\"key_serial\":8}");
 }
 
 TEST(outcomes_are_three_with_the_wire_code_as_reason)
@@ -176,7 +176,7 @@ TEST(the_longest_record_fits_a_line)
     struct audit_record r = {.event = AUDIT_CONSUMER_REMOVE, .outcome = ERR_UNINIT, .consumer = name, .credential = name,
         .provider = name, .delivery = name, .lease = name, .account = name, .token = name, .source = name, .role = name,
         .peer = &peer, .ttl_ms = INT64_MAX, .uses = INT64_MAX, .count = INT64_MAX, .version = INT64_MAX,
-        .manifest_seq = INT64_MAX, .manifest_hash = hash, .status = INT64_MIN, .has_status = true};
+        .manifest_seq = INT64_MAX, .manifest_hash = hash, .key_serial = INT64_MAX, .status = INT64_MIN, .has_status = true};
     const struct audit_stamp st = {.seq = INT64_MAX, .wall_ms = INT64_MAX, .log_id = hash, .sig = sig};
     audit_line_body(&r, &st, &b);
     audit_line_finish(&b, mac);
@@ -203,7 +203,7 @@ TEST(no_line_has_a_field_that_the_table_does_not_have)
     static const uint8_t sig[CHAIN_SIG], mac[CHAIN_MAC];
     struct audit_record r = {.event = AUDIT_CHECKPOINT, .outcome = ERR_IO, .consumer = "a", .credential = "a", .provider = "a",
         .delivery = "a", .lease = "a", .account = "a", .token = "a", .source = "a", .role = "a", .peer = &peer, .ttl_ms = 1,
-        .uses = 1, .count = 1, .version = 1, .manifest_seq = 1, .manifest_hash = hash, .has_status = true};
+        .uses = 1, .count = 1, .version = 1, .manifest_seq = 1, .manifest_hash = hash, .key_serial = 1, .has_status = true};
     const struct audit_stamp st = {.seq = 1, .log_id = hash, .sig = sig};
     audit_line_body(&r, &st, &b);
     audit_line_finish(&b, mac);

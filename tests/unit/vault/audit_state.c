@@ -6,7 +6,7 @@ TEST(the_state_comes_back_as_it_was)
     struct log l;
     uint8_t hash[16] = {5, 6};
     log_begin(&l);
-    struct audit_record r = {.event = AUDIT_STORE_COMMIT, .manifest_seq = 77, .manifest_hash = hash};
+    struct audit_record r = {.event = AUDIT_STORE_COMMIT, .manifest_seq = 77, .manifest_hash = hash, .key_serial = 9};
     CHECK_OK(audit_append(l.a, &r, &l.r.pos, &l.why), l.why);
     l.a->suspect = true;
     AUTO(buf_free) struct buf sealed = {0}, one = {0}, two = {0};
@@ -18,6 +18,7 @@ TEST(the_state_comes_back_as_it_was)
     CHECK_OK(audit_state_load(b, &l.why), l.why);
     CHECK(b->suspect);
     CHECK_INT(b->anchor_seq, 77);
+    CHECK_INT(b->key_serial, 9);
     CHECK(memcmp(b->anchor_hash, hash, 16) == 0);
     CHECK(memcmp(b->pk, l.a->pk, CHAIN_PK) == 0);
     CHECK(secret_equal(b->sign, l.a->sign));

@@ -243,7 +243,7 @@ static inline void rig_up(void)
     CHECK_OK(loop_new(&rig.loop, &why), why);
     loop_on_turn_end(rig.loop, on_turn, NULL);
     rig.spin_fd = eventfd(0, EFD_CLOEXEC);
-    CHECK_OK(loop_watch(rig.loop, rig.spin_fd, EPOLLIN, on_spin, NULL, &rig.spin, &why), why);
+    CHECK_OK(loop_watch(rig.loop, &(struct loop_source){rig.spin_fd, EPOLLIN, on_spin, NULL}, &rig.spin, &why), why);
 }
 
 static inline void rig_start(void)

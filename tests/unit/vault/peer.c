@@ -204,8 +204,11 @@ TEST(attest_names_the_one_who_connected)
     int fd = take();
     CHECK_OK(peer_attest(fd, &p, &why), why);
     CHECK_INT(p.pid, child);
-    peer_clear(&p);
+    CHECK(!peer_has_ended(&p));
     end_child(child);
+    CHECK(peer_has_ended(&p) == have_pidfd()); /* though the descriptor is still open */
+    peer_clear(&p);
+    CHECK(!peer_has_ended(&p));
     close(fd);
     down();
 }

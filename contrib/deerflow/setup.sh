@@ -1,0 +1,30 @@
+#!/bin/sh
+# Consumers and grants for a DeerFlow gateway and its two ACP agents. Needs a broker that is running and initialised, and the right to operate
+# it (root, or a uid in `admin:`). Running it again changes nothing. UIDS: who the gateway runs as; Compose 0, Helm 1000.
+set -eu
+uids=${UIDS:-0,1000}
+# Leases end with the program that was started (owner process), so their time only has to be longer than a gateway runs. What they release is
+# the provider's short-lived token; when the login is replaced or renewed, the projected file is replaced in place.
+life=${LIFE:-30d}
+
+consumer() { # NAME NOTE
+    broker-cli consumer show "$1" >/dev/null 2>&1 || broker-cli consumer add "$1" --uid "$uids" --note "$2" >/dev/null
+}
+grant() { # CONSUMER CREDENTIAL DELIVERIES
+    broker-cli grant "$1" "$2" --deliver "$3" --ttl "$life" --max-ttl "$life" --owner process >/dev/null
+}
+broker-cli status >/dev/null || exit # says itself how to start one
+consumer gateway "DeerFlow's gateway"
+consumer acp-claude "DeerFlow's ACP agent claude"
+consumer acp-codex "DeerFlow's ACP agent codex"
+grant gateway claude access_token,file
+grant gateway codex file
+grant acp-claude claude access_token,file
+grant acp-codex codex file
+broker-cli consumer list
+
+missing() { # NAME PROVIDER FILE
+    broker-cli show "$1" >/dev/null 2>&1 || printf 'Still to do:  broker-cli enroll %s --provider %s --file %s\n' "$1" "$2" "$3"
+}
+missing claude claude "$HOME/.claude/.credentials.json"
+missing codex codex "$HOME/.codex/auth.json"
