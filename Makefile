@@ -168,7 +168,7 @@ deps-bench:
 .PHONY: sanitize fuzz crash bench
 sanitize:
 	@$(MAKE) --no-print-directory $(SAN) $(SAN_UNIT)
-	@ASAN_OPTIONS=detect_leaks=1 tests/run.sh $(SAN_UNIT)
+	@ASAN_OPTIONS=$$(tests/leaks.sh) tests/run.sh $(SAN_UNIT)
 SAN_B    := $(B)/asan
 SAN      := B=$(SAN_B) HARD="-O1 -g -fno-omit-frame-pointer -DBROKER_NO_SANDBOX -fPIE" LINK=-pie CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
 SAN_UNIT := $(patsubst $(B)/%,$(SAN_B)/%,$(UNIT))
@@ -181,7 +181,7 @@ fuzz:
 	@$(MAKE) --no-print-directory B=$(FUZZ_B) CC=clang HARD="-O1 -g -DBROKER_NO_SANDBOX -fPIE" LINK=-pie \
 	    CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-format-nonliteral" \
 	    $(addprefix $(FUZZ_B)/bin/,$(FUZZ))
-	@T=$(T) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
+	@T=$(T) ASAN_OPTIONS=$$(CC=clang tests/leaks.sh) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
 define fuzz_rule
 $(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api cli client base)
 	@mkdir -p $$(@D)
@@ -196,6 +196,40 @@ crash: all $(TOOLS)
 bench: deps-bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@tests/bench/run.sh
+
+# ---- install
+.PHONY: install uninstall
+INSTALL  := install -D
+LIBEXEC   = $(DESTDIR)$(PREFIX)/libexec/credential-broker
+MAN       = $(DESTDIR)$(PREFIX)/share/man
+install: all
+	@$(INSTALL) -m 0755 $(B)/brokerd $(DESTDIR)$(PREFIX)/bin/brokerd
+	@$(INSTALL) -m 0755 $(B)/broker-cli $(DESTDIR)$(PREFIX)/bin/broker-cli
+	@$(INSTALL) -m 0755 $(B)/broker-exec $(DESTDIR)$(PREFIX)/bin/broker-exec
+	@$(INSTALL) -m 0755 -t $(LIBEXEC) $(B)/brokerd-api $(B)/brokerd-keyring
+	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/git-credential-broker
+	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/docker-credential-broker
+	@$(INSTALL) -m 0644 $(B)/libbroker-client.a $(DESTDIR)$(PREFIX)/lib/libbroker-client.a
+	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/include/broker include/broker/client.h include/broker/err.h
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	@sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' contrib/credential-broker-client.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/credential-broker-client.pc
+	@for page in contrib/man/*.[1-8]; do $(INSTALL) -m 0644 $$page $(MAN)/man$${page##*.}/$${page##*/}; done
+	@$(INSTALL) -m 0644 contrib/completion/broker-cli.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/broker-cli
+	@$(INSTALL) -m 0644 contrib/completion/_broker-cli $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_broker-cli
+	@$(INSTALL) -m 0644 contrib/completion/broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-cli.fish
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
+	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/credential-broker.service
+	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/user/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/user/credential-broker.service
+	@$(INSTALL) -m 0644 contrib/systemd/credential-broker.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/credential-broker.conf
+	@$(INSTALL) -m 0644 contrib/systemd/credential-broker.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/credential-broker.conf
+	@echo "installed below $(DESTDIR)$(PREFIX)"
+uninstall:
+	@rm -rf $(LIBEXEC) $(DESTDIR)$(PREFIX)/include/broker
+	@cd $(DESTDIR)$(PREFIX) && rm -f bin/brokerd bin/broker-cli bin/broker-exec bin/git-credential-broker bin/docker-credential-broker \
+	    lib/libbroker-client.a lib/pkgconfig/credential-broker-client.pc share/man/man*/broker* share/man/man7/credential-broker.7 \
+	    share/bash-completion/completions/broker-cli share/zsh/site-functions/_broker-cli share/fish/vendor_completions.d/broker-cli.fish \
+	    lib/systemd/system/credential-broker.service lib/systemd/user/credential-broker.service \
+	    lib/sysusers.d/credential-broker.conf lib/tmpfiles.d/credential-broker.conf
 
 .PHONY: clean
 clean:

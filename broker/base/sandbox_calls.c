@@ -35,7 +35,8 @@ enum {
     THREADS = 1 << 9,
     SPAWN = 1 << 10,   /* starts, signals and awaits programs */
     CONFINE = 1 << 11, /* gives up rights of its own */
-    EVERYTHING = (1 << 12) - 1,
+    PEERS = 1 << 12,   /* holds on to a process that it did not start: whether the owner of a lease still lives */
+    EVERYTHING = (1 << 13) - 1,
 };
 
 static const struct {
@@ -43,7 +44,7 @@ static const struct {
     uint32_t otherwise;
 } roles[SANDBOX__COUNT] = {
     [SANDBOX_SUPERVISOR] = {EVERYTHING, SCMP_ACT_ERRNO(ENOSYS)},
-    [SANDBOX_VAULT] = {CORE | PACKETS | READ | WRITE | SYNC | LISTEN, SCMP_ACT_KILL_PROCESS},
+    [SANDBOX_VAULT] = {CORE | PACKETS | READ | WRITE | SYNC | LISTEN | PEERS, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_AUDIT] = {CORE | PACKETS | READ | WRITE | SYNC, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_API] = {CORE | PACKETS | ACCEPT, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_KDF] = {CORE | PACKETS, SCMP_ACT_KILL_PROCESS},
@@ -87,6 +88,7 @@ static const struct {
     {SYNC,
      CALLS(NR(fsync), NR(fdatasync), NR(sync_file_range), NR(sync_file_range2), NR(pwritev2))},
     {LISTEN, CALLS(NR(bind), NR(listen))},
+    {PEERS, CALLS(NR(pidfd_open))},
     {ACCEPT, CALLS(NR(accept4))},
     {CONNECT, CALLS(NR(connect))},
     {CODE, CALLS(NR(mmap), NR(mprotect), NR(arch_prctl), NR(set_tid_address), NR(prlimit64),
@@ -94,7 +96,7 @@ static const struct {
     {THREADS, CALLS(NR(sched_getscheduler), NR(sched_getparam), NR(sched_setattr),
                     NR(sched_getattr), NR(tgkill), NR(getresuid), NR(getresgid), NR(inotify_init1),
                     NR(inotify_add_watch), NR(inotify_rm_watch))},
-    {SPAWN, CALLS(NR(execve), NR(execveat), NR(wait4), NR(waitid), NR(kill), NR(pidfd_open),
+    {SPAWN, CALLS(NR(execve), NR(execveat), NR(wait4), NR(waitid), NR(kill),
                   NR(pidfd_send_signal), NR(setsid), NR(setpgid), NR(setrlimit))},
     {CONFINE,
      CALLS(NR(seccomp), NR(capget), NR(capset), NR(landlock_create_ruleset), NR(landlock_add_rule),

@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include <broker/provider.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,14 +48,18 @@ static err_t no_broker(const char *dir, struct why *why)
     char path[DIR_MAX + 16];
     (void)snprintf(path, sizeof(path), "%.*s/broker.sock", DIR_MAX - 1, dir);
     if (access(path, W_OK) != 0 && errno == EACCES)
-        return fail(why, ERR_NO_BROKER,
-                    "%.100s is for root and the broker's own user: use sudo, or list uid %u under admin: in broker.yaml", path,
-                    (unsigned)geteuid());
-    return fail(why, ERR_NO_BROKER, "no broker answers at %.100s: start one with `brokerd &` (or: systemctl start credential-broker)",
+        return fail(why, ERR_DENIED,
+                    "%.100s is for root and the broker's own user: use sudo, or list uid %u under "
+                    "admin: in broker.yaml",
+                    path, (unsigned)geteuid());
+    return fail(why, ERR_NO_BROKER,
+                "no broker answers at %.100s: start one with `brokerd &` (or: systemctl start "
+                "credential-broker)",
                 path);
 }
 
-static err_t admin_connect(const struct verb_common *common, int timeout_ms, struct broker_client **out, struct why *why)
+static err_t admin_connect(const struct verb_common *common, int timeout_ms,
+                           struct broker_client **out, struct why *why)
 {
     char dir[DIR_MAX];
     if (common->socket)
@@ -66,8 +71,8 @@ static err_t admin_connect(const struct verb_common *common, int timeout_ms, str
 
 /* ---- exchanges */
 
-err_t admin_call(const struct verb_common *common, const char *method, const char *path, const struct buf *body,
-                 struct buf *text, struct why *why)
+err_t admin_call(const struct verb_common *common, const char *method, const char *path,
+                 const struct buf *body, struct buf *text, struct why *why)
 {
     struct broker_client *c = NULL;
     const char *reply = NULL;
@@ -77,7 +82,9 @@ err_t admin_call(const struct verb_common *common, const char *method, const cha
     if (body)
         TRY(buf_ok(body, why));
     TRY(admin_connect(common, timeout_ms, &c, why));
-    struct broker_request rq = {.method = method, .path = path, .body = body ? body->p : NULL,
+    struct broker_request rq = {.method = method,
+                                .path = path,
+                                .body = body ? body->p : NULL,
                                 .body_len = body ? body->len : 0};
     err_t e = broker_call_ok(c, &rq, &reply, &n, why);
     if (e == ERR_OK)
@@ -108,8 +115,8 @@ err_t admin_get(const struct verb_common *common, const char *path, json_t **out
     return parse_answer(&text, out, why);
 }
 
-err_t admin_ask(const struct verb_common *common, const char *method, const char *path, const struct buf *body,
-                json_t **out, struct why *why)
+err_t admin_ask(const struct verb_common *common, const char *method, const char *path,
+                const struct buf *body, json_t **out, struct why *why)
 {
     AUTO(buf_free) struct buf text = {0}, as_it_came = {0};
     AUTO(auto_json) json_t *tree = NULL;
@@ -126,8 +133,8 @@ err_t admin_ask(const struct verb_common *common, const char *method, const char
 
 /* ---- lists */
 
-static err_t read_page(const struct verb_common *common, const struct admin_list *l, const char *from, json_t **out,
-                       struct why *why)
+static err_t read_page(const struct verb_common *common, const struct admin_list *l,
+                       const char *from, json_t **out, struct why *why)
 {
     AUTO(buf_free) struct buf path = {0};
     AUTO(auto_json) json_t *page = NULL;
@@ -174,7 +181,8 @@ static err_t print_whole(const struct admin_list *l, json_t *items, struct why *
     return verb_write(&out, why);
 }
 
-err_t admin_pages(const struct verb_common *common, const struct admin_list *l, json_t **out, struct why *why)
+err_t admin_pages(const struct verb_common *common, const struct admin_list *l, json_t **out,
+                  struct why *why)
 {
     AUTO(auto_json) json_t *items = json_array();
     char from[80] = "", last[80] = "";
@@ -201,7 +209,8 @@ err_t path_add(struct buf *path, const char *word, const char *what, struct why 
 {
     size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
     if (n == 0 || word[n] != '\0')
-        return fail(why, ERR_USAGE, "\"%.64s\" is no %s: letters, digits and . _ - only", word, what);
+        return fail(why, ERR_USAGE, "\"%.64s\" is no %s: letters, digits and . _ - only", word,
+                    what);
     buf_add_str(path, word);
     return ERR_OK;
 }
@@ -213,8 +222,10 @@ err_t check_deliveries(const struct option_list *given, struct why *why)
             enum delivery d;
             size_t n = strcspn(p, ",");
             if (!delivery_from_name(VIEW(p, n), &d))
-                return fail(why, ERR_USAGE, "--deliver is proxy, access_token, file, helper or secret, not \"%.*s\"",
-                            (int)(n < 40 ? n : 40), p);
+                return fail(
+                    why, ERR_USAGE,
+                    "--deliver is proxy, access_token, file, helper or secret, not \"%.*s\"",
+                    (int)(n < 40 ? n : 40), p);
             p += n + (p[n] == ',');
         }
     return ERR_OK;
@@ -222,7 +233,9 @@ err_t check_deliveries(const struct option_list *given, struct why *why)
 
 err_t no_operands(const struct operands *rest, struct why *why)
 {
-    return rest->n ? fail(why, ERR_USAGE, "\"%.40s\" is not expected here: --help says what is", rest->at[0]) : ERR_OK;
+    return rest->n ? fail(why, ERR_USAGE, "\"%.40s\" is not expected here: --help says what is",
+                          rest->at[0])
+                   : ERR_OK;
 }
 
 /* ---- verbs of verbs */
@@ -231,7 +244,8 @@ static void print_words(const struct verb *v, FILE *out)
 {
     for (const struct verb *w = v->words; w->name; w++)
         (void)fprintf(out, "%s broker-cli %s\n", w == v->words ? "Usage:" : "      ", w->usage);
-    (void)fprintf(out, "\n%s. --help behind a word says more about it.\n\nExamples:\n  %s\n", v->summary, v->example);
+    (void)fprintf(out, "\n%c%s. --help behind a word says more about it.\n\nExamples:\n  %s\n",
+                  toupper((unsigned char)v->summary[0]), v->summary + 1, v->example);
 }
 
 static const struct verb *near_word(const struct verb *v, const char *word)
@@ -257,7 +271,8 @@ int subverb_run(int argc, char **argv)
     }
     const struct verb *meant = word ? near_word(v, word) : NULL;
     if (meant)
-        (void)fprintf(stderr, "broker-cli %s: there is no %s %.40s: did you mean %s?\n", v->name, v->name, word, meant->name);
+        (void)fprintf(stderr, "broker-cli %s: there is no \"%s %.40s\": did you mean %s?\n",
+                      v->name, v->name, word, meant->name);
     else
         print_words(v, stderr);
     return err_exit(ERR_USAGE);

@@ -69,7 +69,8 @@ static err_t read_line(int fd, int signals, const char *name, struct buf *out, s
 static err_t from_file(const char *file, struct buf *out, struct why *why)
 {
     bool standard = strcmp(file, "-") == 0;
-    AUTO(auto_close) int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
+    AUTO(auto_close)
+    int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(why, errno, "%s", file);
     return read_line(fd, -1, standard ? "standard input" : file, out, why);
@@ -91,9 +92,9 @@ static err_t type_once(FILE *tty, const char *prompt, struct buf *out, struct wh
     AUTO(auto_close) int signals = signalfd(-1, &stop, SFD_CLOEXEC);
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    (void)tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
     (void)fprintf(tty, "%s: ", prompt);
     (void)fflush(tty);
-    (void)tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
     err_t e = read_line(fileno(tty), signals, "the terminal", out, why);
     (void)tcsetattr(fileno(tty), TCSAFLUSH, &was);
     (void)fputc('\n', tty);
@@ -111,7 +112,8 @@ err_t ask_passphrase(const char *file, bool twice, struct buf *out, struct why *
     AUTO(auto_fclose) FILE *tty = fopen("/dev/tty", "r+e");
     if (!tty)
         return fail(why, ERR_USAGE,
-                    "a passphrase is needed and there is no terminal: give --passphrase-file FILE (or - for standard input)");
+                    "a passphrase is needed and there is no terminal: give --passphrase-file FILE "
+                    "(or - for standard input)");
     TRY(type_once(tty, "Passphrase", out, why));
     if (!twice)
         return ERR_OK;

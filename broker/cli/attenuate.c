@@ -23,8 +23,10 @@ struct attenuate_options {
 #define AT(member) offsetof(struct attenuate_options, member)
 static const struct option_row rows[] = {
     {"ttl", OPTION_TIME, AT(ttl_ms), "TIME", "it ends this long from now, at the latest"},
-    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY", "only these deliveries (commas, or given again)"},
-    {"allow", OPTION_LIST, AT(allow), "\"METHOD PATH\"", "proxy: only this request (each must hold)"},
+    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY",
+     "only these deliveries (commas, or given again)"},
+    {"allow", OPTION_LIST, AT(allow), "\"METHOD PATH\"",
+     "proxy: only this request (each must hold)"},
     {"model", OPTION_LIST, AT(model), "GLOB", "proxy: only these models (each must hold)"},
     {"uid", OPTION_TEXT, AT(uid), "UID", "only a peer of this uid"},
     VERB_ROWS(struct attenuate_options)};
@@ -39,7 +41,8 @@ static err_t narrow(struct buf *token, enum token_caveat type, struct view value
     return buf_ok(token, why);
 }
 
-static err_t narrow_number(struct buf *token, enum token_caveat type, uint64_t v, bool wide, struct why *why)
+static err_t narrow_number(struct buf *token, enum token_caveat type, uint64_t v, bool wide,
+                           struct why *why)
 {
     AUTO(buf_free) struct buf b = {0};
     if (wide)
@@ -64,7 +67,8 @@ static err_t narrow_deliver(struct buf *token, const struct option_list *l, stru
     return mask ? narrow_number(token, CAVEAT_DELIVER, mask, false, why) : ERR_OK;
 }
 
-static err_t narrow_list(struct buf *token, enum token_caveat type, const struct option_list *l, struct why *why)
+static err_t narrow_list(struct buf *token, enum token_caveat type, const struct option_list *l,
+                         struct why *why)
 {
     for (size_t i = 0; i < l->n; i++)
         TRY(narrow(token, type, view_str(l->item[i]), why));
@@ -89,22 +93,27 @@ static err_t read_token(struct buf *out, struct why *why)
     ssize_t n;
     if (isatty(STDIN_FILENO))
         (void)fputs("Paste the token, then press Enter:\n", stderr);
-    while (out->len <= TOKEN_MAX_TEXT && ((n = read(STDIN_FILENO, &c, 1)) == 1 || (n < 0 && errno == EINTR)) && c != '\n')
+    while (out->len <= TOKEN_MAX_TEXT &&
+           ((n = read(STDIN_FILENO, &c, 1)) == 1 || (n < 0 && errno == EINTR)) && c != '\n')
         if (n == 1)
             buf_put_u8(out, c);
     wipe(&c, 1);
     if (out->len && out->p[out->len - 1] == '\r')
         out->len--;
-    return out->len ? ERR_OK : fail(why, ERR_USAGE, "the token is read from standard input, and nothing came");
+    return out->len
+               ? ERR_OK
+               : fail(why, ERR_USAGE, "the token is read from standard input, and nothing came");
 }
 
 static err_t attenuate(const struct attenuate_options *o, struct buf *token, struct why *why)
 {
     if (!o->ttl_ms && !o->deliver.n && !o->allow.n && !o->model.n && !o->uid)
-        return fail(why, ERR_USAGE, "say how to narrow it: --ttl, --deliver, --allow, --model or --uid");
+        return fail(why, ERR_USAGE,
+                    "say how to narrow it: --ttl, --deliver, --allow, --model or --uid");
     TRY(read_token(token, why));
     if (o->ttl_ms)
-        TRY(narrow_number(token, CAVEAT_EXPIRES, (uint64_t)(clock_wall_ms() + o->ttl_ms), true, why));
+        TRY(narrow_number(token, CAVEAT_EXPIRES, (uint64_t)(clock_wall_ms() + o->ttl_ms), true,
+                          why));
     TRY(narrow_deliver(token, &o->deliver, why));
     TRY(narrow_list(token, CAVEAT_METHOD_PATH, &o->allow, why));
     TRY(narrow_list(token, CAVEAT_MODEL, &o->model, why));
@@ -136,7 +145,9 @@ int verb_attenuate(int argc, char **argv)
     int done = verb_begin(&options, argv, &o, &o.common, &rest);
     if (done != VERB_GO_ON)
         return done;
-    err_t e = rest.n ? fail(&why, ERR_USAGE, "the token is read from standard input, never from the command line") : ERR_OK;
+    err_t e = rest.n ? fail(&why, ERR_USAGE,
+                            "the token is read from standard input, never from the command line")
+                     : ERR_OK;
     if (e == ERR_OK)
         e = attenuate(&o, &token, &why);
     if (e == ERR_OK)

@@ -26,18 +26,25 @@ struct audit_options {
 #define FILTER_ROWS                                                                                \
     {"consumer", OPTION_TEXT, AT(consumer), "NAME", "only this consumer's"},                       \
         {"credential", OPTION_TEXT, AT(credential), "NAME", "only about this credential"},         \
-        {"event", OPTION_TEXT, AT(event), "EVENT", "only this event, for example lease.issue"}
+    {                                                                                              \
+        "event", OPTION_TEXT, AT(event), "EVENT", "only this event, for example lease.issue"       \
+    }
 static const struct option_row tail_rows[] = {
     {"lines", OPTION_NUMBER, AT(count), "N", "how many; 20 when not given"},
     {"follow", OPTION_FLAG, AT(follow), NULL, "go on with what comes, until interrupted"},
-    FILTER_ROWS, VERB_ROWS(struct audit_options)};
+    FILTER_ROWS,
+    VERB_ROWS(struct audit_options)};
 static const struct option_row show_rows[] = {
     {"after", OPTION_NUMBER, AT(after), "SEQ", "only lines behind this number"},
-    FILTER_ROWS, VERB_ROWS(struct audit_options)};
+    FILTER_ROWS,
+    VERB_ROWS(struct audit_options)};
 static const struct option_row verify_rows[] = {
-    {"dir", OPTION_TEXT, AT(verify.dir), "DIR", "the log directory (or a copy of it); no broker is needed"},
-    {"key", OPTION_TEXT, AT(verify.key), "FILE", "the auditor's key (auditor.key): every line is checked"},
-    {"public-key", OPTION_TEXT, AT(verify.public_key), "FILE", "the public key (audit.pub): signed checkpoints are checked"},
+    {"dir", OPTION_TEXT, AT(verify.dir), "DIR",
+     "the log directory (or a copy of it); no broker is needed"},
+    {"key", OPTION_TEXT, AT(verify.key), "FILE",
+     "the auditor's key (auditor.key): every line is checked"},
+    {"public-key", OPTION_TEXT, AT(verify.public_key), "FILE",
+     "the public key (audit.pub): signed checkpoints are checked"},
     VERB_ROWS(struct audit_options)};
 static const struct options tail_options = {.rows = tail_rows, .n = COUNT(tail_rows)},
                             show_options = {.rows = show_rows, .n = COUNT(show_rows)},
@@ -73,11 +80,11 @@ static void print_line(const json_t *line)
     const char *key;
     json_t *value;
     bool good = text_is(line, "outcome", "ok");
-    (void)printf("%6" PRId64 "  %s  %s%-16s%s  %s%s%s", int_of(line, "seq"), text_of(line, "time"), shade(SHADE_BOLD),
-                 text_of(line, "event"), shade(SHADE_NONE), good ? "" : shade(SHADE_BAD), text_of(line, "outcome"),
+    (void)printf("%6" PRId64 "  %s  %s%-16s%s  %s%s%s", int_of(line, "seq"), text_of(line, "time"),
+                 shade(SHADE_BOLD), text_of(line, "event"), shade(SHADE_NONE),
+                 good ? "" : shade(SHADE_BAD), text_of(line, "outcome"),
                  good ? "" : shade(SHADE_NONE));
-    json_object_foreach((json_t *)(uintptr_t)line, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)line, key, value) {
         if (!is_head(key) && json_is_string(value))
             (void)printf(" %s=%s", key, json_string_value(value));
         else if (!is_head(key) && json_is_integer(value))
@@ -97,11 +104,11 @@ static err_t parse_line(struct view text, json_t **line, struct why *why)
     return ERR_OK;
 }
 
-/* A page's lines that match are printed (`print`) or only counted; *after becomes the last line's number. */
+/* Lines that match are counted, and printed but for the first `skip` of them. `after` is the last line's number so far. */
 struct walk {
     const struct audit_options *o;
     bool print;
-    uint64_t after, matched;
+    uint64_t after, skip, matched;
 };
 
 static err_t walk_line(struct walk *w, struct view text, struct why *why)
@@ -114,7 +121,8 @@ static err_t walk_line(struct walk *w, struct view text, struct why *why)
     w->after = seq;
     if (!matches(w->o, line))
         return ERR_OK;
-    w->matched++;
+    if (w->matched++ < w->skip)
+        return ERR_OK;
     if (w->print && w->o->common.json)
         (void)printf("%.*s\n", (int)text.n, (const char *)text.p);
     else if (w->print)
@@ -139,7 +147,9 @@ static err_t walk_to(struct walk *w, uint64_t until, struct why *why)
     while (w->after < until) {
         AUTO(buf_free) struct buf page = {0};
         char path[96];
-        (void)snprintf(path, sizeof(path), "/v1/audit?after=%" PRIu64 "&limit=%d", w->after, PAGE);
+        uint64_t left = until - w->after;
+        (void)snprintf(path, sizeof(path), "/v1/audit?after=%" PRIu64 "&limit=%" PRIu64, w->after,
+                       left < PAGE ? left : PAGE);
         TRY(admin_call(&w->o->common, "GET", path, NULL, &page, why));
         if (page.len == 0)
             return ERR_OK;
@@ -150,34 +160,126 @@ static err_t walk_to(struct walk *w, uint64_t until, struct why *why)
 
 /* ---- tail */
 
-/* Where the last `count` matching lines begin: looks back a page at a time. */
-static err_t find_begin(const struct audit_options *o, uint64_t count, uint64_t *after, struct why *why)
+/* Where the last `count` matching lines begin, looking back a page at a time. */
+static err_t find_begin(const struct audit_options *o, struct walk *out, struct why *why)
 {
     AUTO(auto_json) json_t *status = NULL;
     TRY(admin_get(&o->common, "/v1/status", &status, why));
-    uint64_t end = (uint64_t)int_of(json_object_get(status, "audit"), "seq"), found = 0;
-    bool filtered = o->consumer || o->credential || o->event;
-    *after = end > count ? end - count : 0;
-    while (filtered && end > 0 && found < count) {
-        struct walk w = {.o = o, .after = end > PAGE ? end - PAGE : 0};
-        *after = w.after;
-        TRY(walk_to(&w, end, why));
-        found += w.matched;
-        end = *after;
+    uint64_t end = (uint64_t)int_of(json_object_get(status, "audit"), "seq"),
+             count = o->count ? o->count : LINES, found = 0;
+    out->after = end > count ? end - count : 0;
+    if (!o->consumer && !o->credential && !o->event)
+        return ERR_OK;
+    while (end > 0 && found < count) {
+        struct walk back = {.o = o, .after = end > PAGE ? end - PAGE : 0};
+        out->after = back.after;
+        TRY(walk_to(&back, end, why));
+        found += back.matched;
+        end = out->after;
     }
+    out->skip = found > count ? found - count : 0;
     return ERR_OK;
 }
 
-/* The last `count` matching lines behind `w->after`. */
-static err_t print_last(struct walk *w, uint64_t count, struct why *why)
+/* Goes on with what comes. Ends well when it is interrupted, and when nobody reads any more. */
+static err_t follow(struct walk *w, struct why *why)
 {
-    struct walk all = {.o = w->o, .after = w->after};
-    TRY(walk_to(&all, UINT64_MAX, why));
-    for (uint64_t skip = all.matched > count ? all.matched - count : 0; skip > 0;) {
-        struct walk one = {.o = w->o, .after = w->after};
-        TRY(walk_to(&one, w->after + 1, why));
-        skip -= one.matched;
-        w->after = one.after;
+    sigset_t stop;
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    AUTO(auto_close) int signals = signalfd(-1, &stop, SFD_CLOEXEC);
+    if (signals < 0)
+        return fail_errno(why, errno, "signalfd");
+    for (;;) {
+        struct pollfd p[] = {{.fd = signals, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+        bool unread = fflush(stdout) != 0 && errno == EPIPE;
+        (void)poll(p, COUNT(p), unread ? 0 : PAUSE_MS);
+        if (unread || p[1].revents)
+            return freopen("/dev/null", "we", stdout) ? ERR_OK
+                                                      : fail_errno(why, errno, "/dev/null");
+        if (p[0].revents)
+            return ERR_OK;
+        TRY(walk_to(w, UINT64_MAX, why));
     }
-    return walk_to(w, UINT64_MAX, why);
+}
+
+static err_t tail(const struct audit_options *o, const struct operands *rest, struct why *why)
+{
+    struct walk w = {.o = o, .print = true};
+    TRY(no_operands(rest, why));
+    TRY(find_begin(o, &w, why));
+    TRY(walk_to(&w, UINT64_MAX, why));
+    return o->follow ? follow(&w, why) : ERR_OK;
+}
+
+static err_t show(const struct audit_options *o, const struct operands *rest, struct why *why)
+{
+    struct walk w = {.o = o, .print = true, .after = o->after};
+    TRY(no_operands(rest, why));
+    return walk_to(&w, UINT64_MAX, why);
+}
+
+static err_t export(const struct audit_options *o, const struct operands *rest, struct why *why)
+{
+    struct audit_options raw = *o;
+    raw.common.json = true;
+    return show(&raw, rest, why);
+}
+
+/* ---- the verbs */
+
+typedef err_t audit_fn(const struct audit_options *o, const struct operands *rest, struct why *why);
+
+static int run(const struct options *how, audit_fn *fn, char **argv)
+{
+    struct audit_options o = {0};
+    struct operands rest = {0};
+    struct why why = {0};
+    int done = verb_begin(how, argv, &o, &o.common, &rest);
+    if (done != VERB_GO_ON)
+        return done;
+    err_t e = fn(&o, &rest, &why);
+    if (fflush(stdout) != 0 && e == ERR_OK)
+        e = fail(&why, ERR_IO, "standard output cannot be written");
+    return verb_end(argv[0], &o.common, e, &why);
+}
+
+static err_t verify(const struct audit_options *o, const struct operands *rest, struct why *why)
+{
+    TRY(no_operands(rest, why));
+    return verdict_give(&o->verify, o->common.json, why);
+}
+
+#define VERB(name_, options_, fn_)                                                                 \
+    static int name_(int argc, char **argv)                                                        \
+    {                                                                                              \
+        (void)argc;                                                                                \
+        return run(&(options_), fn_, argv);                                                        \
+    }
+VERB(run_tail, tail_options, tail)
+VERB(run_show, show_options, show)
+VERB(run_export, show_options, export)
+VERB(run_verify, verify_options, verify)
+
+const struct verb audit_words[] = {
+    {"audit tail", "the last lines", "audit tail [OPTIONS]",
+     "broker-cli audit tail --follow\n  broker-cli audit tail --consumer gateway --lines 5",
+     run_tail, NULL},
+    {"audit show", "all lines, or those behind a number", "audit show [OPTIONS]",
+     "broker-cli audit show --event lease.issue", run_show, NULL},
+    {"audit export", "the same in JSON Lines, byte for byte", "audit export [OPTIONS]",
+     "broker-cli audit export --after 1000 >since.jsonl", run_export, NULL},
+    {"audit verify", "check a log directory, or a copy of one, offline",
+     "audit verify --dir DIR [OPTIONS]",
+     "broker-cli audit verify --dir /var/lib/credential-broker/log --key auditor.key", run_verify,
+     NULL},
+    {.name = NULL},
+};
+
+int verb_audit(int argc, char **argv)
+{
+    return subverb_run(argc, argv);
 }

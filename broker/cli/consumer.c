@@ -20,30 +20,38 @@ struct consumer_options {
 };
 #define AT(member) offsetof(struct consumer_options, member)
 static const struct option_row add_rows[] = {
-    {"uid", OPTION_LIST, AT(uid), "UID[,UID]", "only peers of these uids (default: the broker's own)"},
+    {"uid", OPTION_LIST, AT(uid), "UID[,UID]",
+     "only peers of these uids (default: the broker's own)"},
     {"gid", OPTION_LIST, AT(gid), "GID[,GID]", "only peers of these gids"},
     {"cgroup", OPTION_TEXT, AT(cgroup), "PATH", "only peers in a cgroup that begins with this"},
     {"note", OPTION_TEXT, AT(note), "TEXT", "for people"},
     VERB_ROWS(struct consumer_options)};
-static const struct option_row remove_rows[] = {
-    {"yes", OPTION_FLAG, AT(yes), NULL, "do not ask"}, VERB_ROWS(struct consumer_options)};
+static const struct option_row remove_rows[] = {{"yes", OPTION_FLAG, AT(yes), NULL, "do not ask"},
+                                                VERB_ROWS(struct consumer_options)};
 static const struct option_row grant_rows[] = {
-    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY[,DELIVERY]", "proxy, access_token, file, helper or secret"},
+    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY[,DELIVERY]",
+     "proxy, access_token, file, helper or secret"},
     {"ttl", OPTION_TIME, AT(ttl_ms), "TIME", "life of a lease; 15m when not given"},
     {"max-ttl", OPTION_TIME, AT(max_ttl_ms), "TIME", "over all renewals; 24h when not given"},
     {"uses", OPTION_NUMBER, AT(uses), "N", "how often a lease releases; unlimited when not given"},
-    {"owner", OPTION_TEXT, AT(owner), "process|none", "process: leases end with the process that asked"},
+    {"owner", OPTION_TEXT, AT(owner), "process|none",
+     "process: leases end with the process that asked"},
     {"allow", OPTION_LIST, AT(allow), "\"METHOD PATH\"", "proxy: allowed requests"},
     {"model", OPTION_LIST, AT(models), "GLOB", "proxy: allowed models"},
     {"budget", OPTION_TEXT, AT(budget), "TEXT", "proxy: for example \"requests: 600/h\""},
     VERB_ROWS(struct consumer_options)};
 static const struct option_row plain_rows[] = {VERB_ROWS(struct consumer_options)};
-#define OPTIONS(rows_) {.rows = (rows_), .n = COUNT(rows_)}
+#define OPTIONS(rows_)                                                                             \
+    {                                                                                              \
+        .rows = (rows_), .n = COUNT(rows_)                                                         \
+    }
 static const struct options add_options = OPTIONS(add_rows), remove_options = OPTIONS(remove_rows),
-                            grant_options = OPTIONS(grant_rows), plain_options = OPTIONS(plain_rows);
+                            grant_options = OPTIONS(grant_rows),
+                            plain_options = OPTIONS(plain_rows);
 
 /* Writes an array from options that may be given again and may hold commas; numbers unquoted. */
-static err_t put_list(struct jsonw *w, const char *key, const struct option_list *l, bool numbers, struct why *why)
+static err_t put_list(struct jsonw *w, const char *key, const struct option_list *l, bool numbers,
+                      struct why *why)
 {
     if (l->n == 0)
         return ERR_OK;
@@ -53,7 +61,8 @@ static err_t put_list(struct jsonw *w, const char *key, const struct option_list
         while (*p) {
             size_t n = strcspn(p, ",");
             if (n == 0 || (numbers && strspn(p, "0123456789") != n) || n > 256)
-                return fail(why, ERR_USAGE, "--%s wants %s, not \"%.64s\"", key, numbers ? "numbers" : "words", l->item[i]);
+                return fail(why, ERR_USAGE, "--%s wants %s, not \"%.64s\"", key,
+                            numbers ? "numbers" : "words", l->item[i]);
             if (numbers)
                 jsonw_raw(w, NULL, VIEW(p, n));
             else
@@ -92,7 +101,8 @@ static const char *directory_of(const json_t *c, char out[256])
 
 static err_t print_grants(const json_t *grants, struct why *why)
 {
-    static const char *const head[] = {"CREDENTIAL", "DELIVERIES", "TTL", "AT MOST", "USES", "OWNER", "REQUESTS", "MODELS"};
+    static const char *const head[] = {"CREDENTIAL", "DELIVERIES", "TTL",      "AT MOST",
+                                       "USES",       "OWNER",      "REQUESTS", "MODELS"};
     AUTO(table_free) struct table t = table_of(COUNT(head));
     table_row(&t, head);
     for (size_t i = 0; i < json_array_size(grants); i++) {
@@ -100,11 +110,12 @@ static err_t print_grants(const json_t *grants, struct why *why)
         char deliver[128], ttl[24], max[24], uses[24] = "", allow[256], models[256];
         if (int_of(g, "uses"))
             (void)snprintf(uses, sizeof(uses), "%" PRId64, int_of(g, "uses"));
-        table_row(&t, (const char *const[]){text_of(g, "credential"), list_of(g, "deliver", deliver, sizeof(deliver)),
-                                            span(int_of(g, "ttl_ms"), ttl), span(int_of(g, "max_ttl_ms"), max), uses,
-                                            text_is(g, "owner", "process") ? "process" : "",
-                                            list_of(g, "allow", allow, sizeof(allow)),
-                                            list_of(g, "models", models, sizeof(models))});
+        table_row(&t, (const char *const[]){
+                          text_of(g, "credential"), list_of(g, "deliver", deliver, sizeof(deliver)),
+                          span(int_of(g, "ttl_ms"), ttl), span(int_of(g, "max_ttl_ms"), max), uses,
+                          text_is(g, "owner", "process") ? "process" : "",
+                          list_of(g, "allow", allow, sizeof(allow)),
+                          list_of(g, "models", models, sizeof(models))});
     }
     return table_print(&t, "  ", stdout, why);
 }
@@ -118,13 +129,15 @@ static err_t print_consumer(const json_t *c, struct why *why)
                                    {"gids", list_of(c, "gids", gids, sizeof(gids))},
                                    {"cgroup", text_of(c, "cgroup")},
                                    {"note", text_of(c, "note")}};
-    (void)printf("%s%s\n", text_of(c, "name"), json_is_true(json_object_get(c, "managed")) ? "" : " (in broker.yaml)");
+    (void)printf("%s%s\n", text_of(c, "name"),
+                 json_is_true(json_object_get(c, "managed")) ? "" : " (in broker.yaml)");
     for (size_t i = 0; i < COUNT(line); i++)
         if (line[i][1][0])
             (void)printf("  %-12s%s\n", line[i][0], line[i][1]);
     (void)printf("  %-12s%" PRId64 "\n", "leases", int_of(c, "leases"));
     if (json_array_size(grants) == 0)
-        (void)printf("  no grants yet: broker-cli grant %s CREDENTIAL --deliver DELIVERY\n", text_of(c, "name"));
+        (void)printf("  no grants yet: broker-cli grant %s CREDENTIAL --deliver DELIVERY\n",
+                     text_of(c, "name"));
     return json_array_size(grants) ? print_grants(grants, why) : ERR_OK;
 }
 
@@ -153,7 +166,8 @@ static err_t add(const struct consumer_options *o, const struct operands *rest, 
     TRY(admin_ask(&o->common, "POST", "/v1/consumers", &body, &reply, why));
     char dir[256];
     if (reply)
-        (void)printf("%s: added. Mount this directory into its container, and nothing else of the broker's:\n  %s\n"
+        (void)printf("%s: added. Mount this directory into its container, and nothing else of the "
+                     "broker's:\n  %s\n"
                      "Then grant it something: broker-cli grant %s CREDENTIAL --deliver DELIVERY\n",
                      text_of(reply, "name"), directory_of(reply, dir), text_of(reply, "name"));
     return ERR_OK;
@@ -177,7 +191,8 @@ static err_t list(const struct consumer_options *o, const struct operands *rest,
     AUTO(table_free) struct table t = table_of(COUNT(head));
     AUTO(buf_free) struct buf grants = {0};
     if (rest->n)
-        return fail(why, ERR_USAGE, "broker-cli consumer list takes no name; see: broker-cli consumer show NAME");
+        return fail(why, ERR_USAGE,
+                    "broker-cli consumer list takes no name; see: broker-cli consumer show NAME");
     TRY(admin_pages(&o->common, &pages, &all, why));
     if (!all)
         return ERR_OK;
@@ -205,7 +220,8 @@ static err_t show(const struct consumer_options *o, const struct operands *rest,
     return reply ? print_consumer(reply, why) : ERR_OK;
 }
 
-static err_t remove_one(const struct consumer_options *o, const struct operands *rest, struct why *why)
+static err_t remove_one(const struct consumer_options *o, const struct operands *rest,
+                        struct why *why)
 {
     AUTO(auto_json) json_t *reply = NULL;
     AUTO(buf_free) struct buf path = {0};
@@ -213,7 +229,8 @@ static err_t remove_one(const struct consumer_options *o, const struct operands 
     if (rest->n != 1)
         return fail(why, ERR_USAGE, "which one? broker-cli consumer remove NAME");
     TRY(consumer_path(&path, rest->at[0], why));
-    (void)snprintf(question, sizeof(question), "Remove consumer \"%.64s\", its socket and its leases?", rest->at[0]);
+    (void)snprintf(question, sizeof(question),
+                   "Remove consumer \"%.64s\", its socket and its leases?", rest->at[0]);
     TRY(ask_yes(o->yes, question, why));
     TRY(admin_ask(&o->common, "DELETE", buf_text(&path), NULL, &reply, why));
     if (reply)
@@ -221,11 +238,13 @@ static err_t remove_one(const struct consumer_options *o, const struct operands 
     return ERR_OK;
 }
 
-static err_t put_grant(struct buf *body, const struct consumer_options *o, const char *credential, struct why *why)
+static err_t put_grant(struct buf *body, const struct consumer_options *o, const char *credential,
+                       struct why *why)
 {
     struct jsonw w = jsonw_to(body);
     if (o->deliver.n == 0)
-        return fail(why, ERR_USAGE, "--deliver is needed: proxy, access_token, file, helper or secret");
+        return fail(why, ERR_USAGE,
+                    "--deliver is needed: proxy, access_token, file, helper or secret");
     TRY(check_deliveries(&o->deliver, why));
     if (o->owner && strcmp(o->owner, "process") != 0 && strcmp(o->owner, "none") != 0)
         return fail(why, ERR_USAGE, "--owner is process or none, not \"%.32s\"", o->owner);
@@ -256,8 +275,9 @@ static void warn_missing(const struct consumer_options *o, const char *credentia
     struct why why = {0};
     buf_add_fmt(&path, "/v1/credentials/%s", credential);
     if (admin_get(&o->common, buf_text(&path), &there, &why) == ERR_NOT_FOUND)
-        (void)fprintf(stderr, "Nothing named %s is enrolled yet: broker-cli enroll %s --provider PROVIDER\n", credential,
-                      credential);
+        (void)fprintf(
+            stderr, "Nothing named %s is enrolled yet: broker-cli enroll %s --provider PROVIDER\n",
+            credential, credential);
 }
 
 static err_t grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
@@ -265,7 +285,8 @@ static err_t grant(const struct consumer_options *o, const struct operands *rest
     AUTO(auto_json) json_t *reply = NULL;
     AUTO(buf_free) struct buf body = {0}, path = {0}, name = {0};
     if (rest->n != 2)
-        return fail(why, ERR_USAGE, "who may use what? broker-cli grant CONSUMER CREDENTIAL --deliver DELIVERY");
+        return fail(why, ERR_USAGE,
+                    "who may use what? broker-cli grant CONSUMER CREDENTIAL --deliver DELIVERY");
     TRY(consumer_path(&path, rest->at[0], why));
     TRY(path_add(&name, rest->at[1], "credential name", why));
     buf_add_str(&path, "/grants");
@@ -277,7 +298,8 @@ static err_t grant(const struct consumer_options *o, const struct operands *rest
     return print_consumer(reply, why);
 }
 
-static err_t revoke_grant(const struct consumer_options *o, const struct operands *rest, struct why *why)
+static err_t revoke_grant(const struct consumer_options *o, const struct operands *rest,
+                          struct why *why)
 {
     AUTO(auto_json) json_t *reply = NULL;
     AUTO(buf_free) struct buf path = {0};
@@ -290,7 +312,8 @@ static err_t revoke_grant(const struct consumer_options *o, const struct operand
     return reply ? print_consumer(reply, why) : ERR_OK;
 }
 
-typedef err_t consumer_fn(const struct consumer_options *o, const struct operands *rest, struct why *why);
+typedef err_t consumer_fn(const struct consumer_options *o, const struct operands *rest,
+                          struct why *why);
 
 static int run(const struct options *how, consumer_fn *fn, char **argv)
 {
@@ -312,20 +335,21 @@ static int run(const struct options *how, consumer_fn *fn, char **argv)
     }
 VERB(verb_grant, grant_options, grant)
 VERB(verb_revoke_grant, plain_options, revoke_grant)
-static VERB(run_add, add_options, add)
-static VERB(run_list, plain_options, list)
-static VERB(run_show, plain_options, show)
-static VERB(run_remove, remove_options, remove_one)
+static VERB(run_add, add_options, add) static VERB(run_list, plain_options, list) static VERB(
+    run_show, plain_options, show) static VERB(run_remove, remove_options, remove_one)
 
-const struct verb consumer_words[] = {
-    {"consumer add", "a new one, with its socket directory", "consumer add NAME [OPTIONS]",
-     "broker-cli consumer add gateway --uid 0,1000 --note 'the DeerFlow gateway'", run_add, NULL},
-    {"consumer list", "who there is", "consumer list [OPTIONS]", "broker-cli consumer list", run_list, NULL},
-    {"consumer show", "one of them, with its grants", "consumer show NAME [OPTIONS]", "broker-cli consumer show gateway",
-     run_show, NULL},
-    {"consumer remove", "take one away, with its socket and its leases", "consumer remove NAME [--yes] [OPTIONS]",
-     "broker-cli consumer remove gateway", run_remove, NULL},
-    {.name = NULL},
+    const struct verb consumer_words[] = {
+        {"consumer add", "a new one, with its socket directory", "consumer add NAME [OPTIONS]",
+         "broker-cli consumer add gateway --uid 0,1000 --note 'the DeerFlow gateway'", run_add,
+         NULL},
+        {"consumer list", "who there is", "consumer list [OPTIONS]", "broker-cli consumer list",
+         run_list, NULL},
+        {"consumer show", "one of them, with its grants", "consumer show NAME [OPTIONS]",
+         "broker-cli consumer show gateway", run_show, NULL},
+        {"consumer remove", "take one away, with its socket and its leases",
+         "consumer remove NAME [--yes] [OPTIONS]", "broker-cli consumer remove gateway", run_remove,
+         NULL},
+        {.name = NULL},
 };
 
 int verb_consumer(int argc, char **argv)

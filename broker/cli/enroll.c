@@ -25,14 +25,20 @@ struct enroll_options {
 static const struct option_row rows[] = {
     {"provider", OPTION_TEXT, offsetof(struct enroll_options, provider), "PROVIDER",
      "claude, codex, anthropic, openai, gemini or generic"},
-    {"file", OPTION_TEXT, offsetof(struct enroll_options, file), "FILE", "read it from FILE; - or nothing: standard input"},
-    {"from-env", OPTION_TEXT, offsetof(struct enroll_options, from_env), "NAME", "read it from this variable"},
+    {"file", OPTION_TEXT, offsetof(struct enroll_options, file), "FILE",
+     "read it from FILE; - or nothing: standard input"},
+    {"from-env", OPTION_TEXT, offsetof(struct enroll_options, from_env), "NAME",
+     "read it from this variable"},
     {"deliver", OPTION_LIST, offsetof(struct enroll_options, deliver), "DELIVERY",
      "never deliver it in any other way than this (commas, or given again)"},
-    {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL", "generic: https://host the secret is for"},
-    {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE", "generic: \"Authorization: Bearer {}\""},
-    {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME", "the variable it goes by in a program"},
-    {"username", OPTION_TEXT, offsetof(struct enroll_options, username), "NAME", "for git, docker and aws"},
+    {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL",
+     "generic: https://host the secret is for"},
+    {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE",
+     "generic: \"Authorization: Bearer {}\""},
+    {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME",
+     "the variable it goes by in a program"},
+    {"username", OPTION_TEXT, offsetof(struct enroll_options, username), "NAME",
+     "for git, docker and aws"},
     {"yes", OPTION_FLAG, offsetof(struct enroll_options, yes), NULL, "do not ask"},
     VERB_ROWS(struct enroll_options)};
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
@@ -42,7 +48,8 @@ static err_t read_fd(int fd, const char *name, struct buf *out, struct why *why)
     out->max = INPUT_MAX;
     for (;;) {
         if (!buf_reserve(out, 4096))
-            return fail(why, ERR_TOO_LARGE, "%s is over %d bytes: no login is that large", name, INPUT_MAX);
+            return fail(why, ERR_TOO_LARGE, "%s is over %d bytes: no login is that large", name,
+                        INPUT_MAX);
         ssize_t n = read(fd, out->p + out->len, 4096);
         if (n < 0 && errno == EINTR)
             continue;
@@ -83,7 +90,8 @@ static err_t unknown_provider(const char *name, struct why *why)
 }
 
 /* `replace` without --provider: as it is. */
-static err_t find_provider(const struct enroll_options *o, const char *path, const struct provider **out, struct why *why)
+static err_t find_provider(const struct enroll_options *o, const char *path,
+                           const struct provider **out, struct why *why)
 {
     AUTO(auto_json) json_t *there = NULL;
     if (!o->provider)
@@ -94,11 +102,14 @@ static err_t find_provider(const struct enroll_options *o, const char *path, con
 }
 
 /* What was read, redacted, on standard error: standard output is for the answer. */
-static err_t show(const struct provider *p, struct view input, const struct enroll_options *o, struct why *why)
+static err_t show(const struct provider *p, struct view input, const struct enroll_options *o,
+                  struct why *why)
 {
     AUTO(buf_free) struct buf canonical = {0}, text = {0};
     AUTO(auto_json) json_t *picture = NULL;
-    struct provider_options po = {.origin = view_str(o->origin), .header = view_str(o->header), .env = view_str(o->env),
+    struct provider_options po = {.origin = view_str(o->origin),
+                                  .header = view_str(o->header),
+                                  .env = view_str(o->env),
                                   .username = view_str(o->username)};
     struct cred cred;
     TRY(p->parse(input, &po, &canonical, why));
@@ -131,15 +142,16 @@ static void put_deliveries(struct jsonw *w, const struct option_list *l)
         }
 }
 
-static void put_body(struct buf *body, const struct enroll_options *o, const struct provider *p, const char *name,
-                     struct view data)
+static void put_body(struct buf *body, const struct enroll_options *o, const struct provider *p,
+                     const char *name, struct view data)
 {
     AUTO(buf_free) struct buf b64 = {0};
     struct jsonw w = jsonw_to(body);
     base64url_encode(data, &b64);
     jsonw_open(&w, NULL, '{');
     put_text(&w, "name", name);
-    jsonw_str(&w, "provider", p->name); /* needed for a replacement too: parsing knows no credential */
+    jsonw_str(&w, "provider",
+              p->name); /* needed for a replacement too: parsing knows no credential */
     jsonw_view(&w, "data_base64", buf_view(&b64));
     put_text(&w, "origin", o->origin);
     put_text(&w, "header", o->header);
@@ -158,13 +170,15 @@ static bool is_stdin(const struct enroll_options *o)
     return !o->from_env && (!o->file || strcmp(o->file, "-") == 0);
 }
 
-static err_t check(const struct enroll_options *o, const struct operands *rest, bool replace, struct why *why)
+static err_t check(const struct enroll_options *o, const struct operands *rest, bool replace,
+                   struct why *why)
 {
     if (rest->n != 1)
-        return fail(why, ERR_USAGE, "one name is expected: broker-cli %s NAME%s", replace ? "replace" : "enroll",
-                    replace ? "" : " --provider PROVIDER");
+        return fail(why, ERR_USAGE, "one name is expected: broker-cli %s NAME%s",
+                    replace ? "replace" : "enroll", replace ? "" : " --provider PROVIDER");
     if (!o->provider && !replace)
-        return fail(why, ERR_USAGE, "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
+        return fail(why, ERR_USAGE,
+                    "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
     if (o->provider && !provider_by_name(view_str(o->provider)))
         return unknown_provider(o->provider, why);
     if (o->file && o->from_env)
@@ -175,11 +189,14 @@ static err_t check(const struct enroll_options *o, const struct operands *rest, 
 /* Two owners of one login log each other out: refresh tokens are for one use. */
 static void warn_leftover(const struct enroll_options *o)
 {
-    (void)fprintf(stderr, "%s is still there. Remove it when nothing else reads it: two owners of one login log each other out.\n",
+    (void)fprintf(stderr,
+                  "%s is still there. Remove it when nothing else reads it: two owners of one "
+                  "login log each other out.\n",
                   o->file);
 }
 
-static err_t enroll(const struct enroll_options *o, const struct operands *rest, bool replace, struct why *why)
+static err_t enroll(const struct enroll_options *o, const struct operands *rest, bool replace,
+                    struct why *why)
 {
     AUTO(buf_free) struct buf input = {.max = INPUT_MAX}, body = {0}, path = {0};
     AUTO(auto_json) json_t *reply = NULL;
@@ -193,11 +210,12 @@ static err_t enroll(const struct enroll_options *o, const struct operands *rest,
     if (isatty(STDIN_FILENO) && !is_stdin(o))
         TRY(ask_yes(o->yes, replace ? "Put this in the place of the old one?" : "Take it?", why));
     put_body(&body, o, p, replace ? NULL : rest->at[0], buf_view(&input));
-    TRY(admin_ask(&o->common, replace ? "PUT" : "POST", replace ? buf_text(&path) : "/v1/credentials", &body, &reply, why));
+    TRY(admin_ask(&o->common, replace ? "PUT" : "POST",
+                  replace ? buf_text(&path) : "/v1/credentials", &body, &reply, why));
     if (!reply)
         return ERR_OK;
-    (void)printf("%s: %s, version %" PRId64 ", sealed.\n", text_of(reply, "name"), replace ? "replaced" : "enrolled",
-                 int_of(reply, "version"));
+    (void)printf("%s: %s, version %" PRId64 ", sealed.\n", text_of(reply, "name"),
+                 replace ? "replaced" : "enrolled", int_of(reply, "version"));
     if (o->file && !is_stdin(o))
         warn_leftover(o);
     return ERR_OK;

@@ -36,8 +36,8 @@ static void add_row(struct table *t, const json_t *l)
     char left[SPAN_ROOM], uid[24], pid[24];
     (void)snprintf(uid, sizeof(uid), "%" PRId64, int_of(l, "uid"));
     (void)snprintf(pid, sizeof(pid), "%" PRId64, int_of(l, "pid"));
-    table_row(t, (const char *const[]){text_of(l, "id"), text_of(l, "consumer"), text_of(l, "credential"),
-                                       text_of(l, "deliver"), uid, pid,
+    table_row(t, (const char *const[]){text_of(l, "id"), text_of(l, "consumer"),
+                                       text_of(l, "credential"), text_of(l, "deliver"), uid, pid,
                                        span_of(int_of(l, "expires_at_ms") - clock_wall_ms(), left),
                                        text_is(l, "owner", "process") ? "process" : ""});
 }
@@ -52,7 +52,8 @@ static err_t add_filter(struct buf *path, const char *key, const char *value, st
 
 static err_t list(const struct lease_options *o, const struct operands *rest, struct why *why)
 {
-    static const char *const head[] = {"LEASE", "CONSUMER", "CREDENTIAL", "DELIVERY", "UID", "PID", "ENDS IN", "OWNER"};
+    static const char *const head[] = {"LEASE", "CONSUMER", "CREDENTIAL", "DELIVERY",
+                                       "UID",   "PID",      "ENDS IN",    "OWNER"};
     AUTO(buf_free) struct buf path = {0};
     AUTO(auto_json) json_t *all = NULL;
     AUTO(table_free) struct table t = table_of(COUNT(head));
@@ -60,7 +61,8 @@ static err_t list(const struct lease_options *o, const struct operands *rest, st
     buf_add_str(&path, "/v1/leases");
     TRY(add_filter(&path, "consumer", o->consumer, why));
     TRY(add_filter(&path, "credential", o->credential, why));
-    TRY(admin_pages(&o->common, &(struct admin_list){buf_text(&path), "leases", "cursor", "cursor"}, &all, why));
+    TRY(admin_pages(&o->common, &(struct admin_list){buf_text(&path), "leases", "cursor", "cursor"},
+                    &all, why));
     if (!all)
         return ERR_OK;
     table_row(&t, head);
@@ -76,7 +78,9 @@ static err_t end_leases(const struct lease_options *o, const struct operands *re
     struct jsonw w = jsonw_to(&body);
     bool some = o->consumer || o->credential;
     if (rest->n > 1 || (rest->n == 1) + some + o->all != 1)
-        return fail(why, ERR_USAGE, "which leases? broker-cli revoke LEASE, or --consumer and --credential, or --all: one of the three");
+        return fail(why, ERR_USAGE,
+                    "which leases? broker-cli revoke LEASE, or --consumer and --credential, or "
+                    "--all: one of the three");
     if (o->all)
         TRY(ask_yes(o->yes, "Revoke every lease of every consumer?", why));
     jsonw_open(&w, NULL, '{');
@@ -91,7 +95,8 @@ static err_t end_leases(const struct lease_options *o, const struct operands *re
     jsonw_close(&w, '}');
     TRY(admin_ask(&o->common, "POST", "/v1/revoke", &body, &reply, why));
     if (reply)
-        (void)printf("%" PRId64 " %s ended.\n", int_of(reply, "ended"), int_of(reply, "ended") == 1 ? "lease" : "leases");
+        (void)printf("%" PRId64 " %s ended.\n", int_of(reply, "ended"),
+                     int_of(reply, "ended") == 1 ? "lease" : "leases");
     return ERR_OK;
 }
 
@@ -101,11 +106,13 @@ static err_t reload(const struct lease_options *o, const struct operands *rest, 
     TRY(no_operands(rest, why));
     TRY(admin_ask(&o->common, "POST", "/v1/reload", NULL, &reply, why));
     if (reply)
-        (void)printf("The configuration was read anew: %" PRId64 " consumers.\n", int_of(reply, "consumers"));
+        (void)printf("The configuration was read anew: %" PRId64 " consumers.\n",
+                     int_of(reply, "consumers"));
     return ERR_OK;
 }
 
-static int run(const struct options *how, err_t (*fn)(const struct lease_options *, const struct operands *, struct why *),
+static int run(const struct options *how,
+               err_t (*fn)(const struct lease_options *, const struct operands *, struct why *),
                char **argv)
 {
     struct lease_options o = {0};
@@ -125,10 +132,11 @@ static int run_list(int argc, char **argv)
 }
 
 const struct verb lease_words[] = {
-    {"lease list", "the live ones", "lease list [OPTIONS]", "broker-cli lease list --consumer gateway", run_list, NULL},
+    {"lease list", "the live ones", "lease list [OPTIONS]",
+     "broker-cli lease list --consumer gateway", run_list, NULL},
     {"lease revoke", "end some at once: the same as revoke",
-     "lease revoke LEASE | --consumer NAME | --credential NAME | --all", "broker-cli lease revoke --credential claude",
-     verb_revoke, NULL},
+     "lease revoke LEASE | --consumer NAME | --credential NAME | --all",
+     "broker-cli lease revoke --credential claude", verb_revoke, NULL},
     {.name = NULL},
 };
 

@@ -98,7 +98,8 @@ const char *list_of(const json_t *obj, const char *key, char *out, size_t room)
         const json_t *item = json_array_get(list, i);
         const char *s = json_string_value(item), *comma = at ? "," : "";
         int n = s ? snprintf(out + at, room - at, "%s%s", comma, s)
-                  : snprintf(out + at, room - at, "%s%" JSON_INTEGER_FORMAT, comma, json_integer_value(item));
+                  : snprintf(out + at, room - at, "%s%" JSON_INTEGER_FORMAT, comma,
+                             json_integer_value(item));
         if (n < 0 || (size_t)n >= room - at) {
             out[at] = '\0';
             break;
@@ -219,8 +220,7 @@ void show_picture(const json_t *picture, FILE *out)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)picture, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)picture, key, value) {
         char label[32];
         if (strcmp(key, "provider") == 0)
             continue; /* stands above */

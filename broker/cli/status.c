@@ -26,7 +26,8 @@ static err_t print_consumers(const json_t *list, struct why *why)
         char grants[24], leases[24];
         (void)snprintf(grants, sizeof(grants), "%" PRId64, int_of(c, "grants"));
         (void)snprintf(leases, sizeof(leases), "%" PRId64, int_of(c, "leases"));
-        table_row(&t, (const char *const[]){text_of(c, "name"), grants, leases, text_of(c, "socket")});
+        table_row(&t,
+                  (const char *const[]){text_of(c, "name"), grants, leases, text_of(c, "socket")});
     }
     return table_print(&t, "  ", stdout, why);
 }
@@ -35,8 +36,8 @@ static void print_keys(const json_t *keys)
 {
     for (size_t i = 0; i < json_array_size(keys); i++) {
         const json_t *k = json_array_get(keys, i);
-        (void)printf("  %-12s%" PRId64 " %s %s\n", i ? "" : "key slots", int_of(k, "slot"), text_of(k, "source"),
-                     text_of(k, "detail"));
+        (void)printf("  %-12s%" PRId64 " %s %s\n", i ? "" : "key slots", int_of(k, "slot"),
+                     text_of(k, "source"), text_of(k, "detail"));
     }
 }
 
@@ -44,7 +45,8 @@ static void print_workers(const json_t *workers)
 {
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *w = json_array_get(workers, i);
-        (void)printf("  %-12s%s, pid %" PRId64, i ? "" : "workers", text_of(w, "role"), int_of(w, "pid"));
+        (void)printf("  %-12s%s, pid %" PRId64, i ? "" : "workers", text_of(w, "role"),
+                     int_of(w, "pid"));
         if (int_of(w, "restarts"))
             (void)printf(", restarted %" PRId64 " times", int_of(w, "restarts"));
         (void)putchar('\n');
@@ -56,18 +58,20 @@ static err_t print_status(const json_t *s, struct why *why)
     const json_t *audit = json_object_get(s, "audit");
     bool ready = text_is(s, "state", "ready");
     char up[SPAN_ROOM];
-    (void)printf("%s%s%s%s%s\n", shade(ready ? SHADE_GOOD : SHADE_BAD), text_of(s, "state"), shade(SHADE_NONE),
-                 text_of(s, "reason")[0] ? ": " : "", text_of(s, "reason"));
-    (void)printf("  %-12s%s, %s mode, pid %" PRId64 ", up %s\n", "broker", text_of(s, "version"), text_of(s, "mode"),
-                 int_of(s, "pid"), span_of(int_of(s, "uptime_ms"), up));
-    (void)printf("  %-12s%s (%s, epoch %" PRId64 ")\n", "state", text_of(s, "state_dir"), text_of(s, "store"),
-                 int_of(s, "epoch"));
-    (void)printf("  %-12s%s\n  %-12s%s\n", "sockets", text_of(s, "run_dir"), "config", text_of(s, "config"));
-    (void)printf("  %-12s%" PRId64 " credentials, %" PRId64 " live leases\n", "holds", int_of(s, "credentials"),
-                 int_of(s, "leases"));
-    (void)printf("  %-12s%s, %" PRId64 " lines, sync %s\n", "audit", text_of(audit, "health"), int_of(audit, "seq"),
-                 text_of(audit, "sync"));
-    (void)printf("  %-12ssecrets in %s; %s\n", "protection", text_of(s, "memory_lock"), text_of(s, "sandbox"));
+    (void)printf("%s%s%s%s%s\n", shade(ready ? SHADE_GOOD : SHADE_BAD), text_of(s, "state"),
+                 shade(SHADE_NONE), text_of(s, "reason")[0] ? ": " : "", text_of(s, "reason"));
+    (void)printf("  %-12s%s, %s mode, pid %" PRId64 ", up %s\n", "broker", text_of(s, "version"),
+                 text_of(s, "mode"), int_of(s, "pid"), span_of(int_of(s, "uptime_ms"), up));
+    (void)printf("  %-12s%s (%s, epoch %" PRId64 ")\n", "state", text_of(s, "state_dir"),
+                 text_of(s, "store"), int_of(s, "epoch"));
+    (void)printf("  %-12s%s\n  %-12s%s\n", "sockets", text_of(s, "run_dir"), "config",
+                 text_of(s, "config"));
+    (void)printf("  %-12s%" PRId64 " credentials, %" PRId64 " live leases\n", "holds",
+                 int_of(s, "credentials"), int_of(s, "leases"));
+    (void)printf("  %-12s%s, %" PRId64 " lines, sync %s\n", "audit", text_of(audit, "health"),
+                 int_of(audit, "seq"), text_of(audit, "sync"));
+    (void)printf("  %-12ssecrets in %s; %s\n", "protection", text_of(s, "memory_lock"),
+                 text_of(s, "sandbox"));
     print_keys(json_object_get(s, "keys"));
     print_workers(json_object_get(s, "workers"));
     return print_consumers(json_object_get(s, "consumers"), why);
@@ -89,7 +93,8 @@ static err_t metrics(const struct status_options *o, const struct operands *rest
     return verb_write(&text, why);
 }
 
-static int run(const struct options *how, err_t (*fn)(const struct status_options *, const struct operands *, struct why *),
+static int run(const struct options *how,
+               err_t (*fn)(const struct status_options *, const struct operands *, struct why *),
                char **argv)
 {
     struct status_options o = {0};

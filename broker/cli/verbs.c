@@ -6,36 +6,70 @@
 #include "base/auto.h"
 #include "base/jsonw.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 const struct verb verbs[] = {
-    {"attenuate", "narrow a token offline", "attenuate [OPTIONS] <TOKEN-ON-STDIN", "broker-cli attenuate --ttl 5m --deliver proxy <token >narrower", verb_attenuate, NULL},
-    {"audit", "read, export or verify the record of releases", "audit tail|show|export|verify [OPTIONS]", "broker-cli audit tail --follow\n  broker-cli audit verify --dir log --key auditor.key", verb_audit, audit_words},
-    {"consumer", "who may ask: one socket directory each", "consumer add|list|show|remove [NAME] [OPTIONS]", "broker-cli consumer add gateway --uid 0,1000", verb_consumer, consumer_words},
-    {"doctor", "look for what is wrong, with the command that mends it", "doctor [OPTIONS]", "broker-cli doctor", verb_doctor, NULL},
-    {"enroll", "take a login, an API key or any secret", "enroll NAME --provider PROVIDER [OPTIONS]", "broker-cli enroll claude --provider claude --file ~/.claude/.credentials.json\n  broker-cli enroll key --provider anthropic --from-env ANTHROPIC_API_KEY", verb_enroll, NULL},
-    {"exec", "become a program that has its credentials", "exec [OPTIONS] -- COMMAND [ARGUMENTS]", "broker-cli exec --profile claude-code -- claude", verb_exec, NULL},
-    {"grant", "let a consumer use a credential", "grant CONSUMER CREDENTIAL --deliver DELIVERY [OPTIONS]", "broker-cli grant gateway claude --deliver access_token,file --ttl 15m", verb_grant, NULL},
-    {"helper", "answer git, docker or aws in their own protocol", "helper git|docker|aws [OPTIONS] [NAME…] [OPERATION]", "git config credential.helper '!broker-cli helper git forge'", verb_helper, NULL},
-    {"init", "make the store, with its first key", "init [--key SOURCE] [OPTIONS]", "broker-cli init\n  broker-cli init --key passphrase --passphrase-file - <passphrase", verb_init, NULL},
-    {"key", "the keys that open the store", "key add|list|remove [OPTIONS]", "broker-cli key add passphrase", verb_key, key_words},
-    {"lease", "the live leases", "lease list|revoke [OPTIONS]", "broker-cli lease list --consumer gateway", verb_lease, lease_words},
+    {"attenuate", "narrow a token offline", "attenuate [OPTIONS] <TOKEN-ON-STDIN",
+     "broker-cli attenuate --ttl 5m --deliver proxy <token >narrower", verb_attenuate, NULL},
+    {"audit", "read, export or verify the record of releases",
+     "audit tail|show|export|verify [OPTIONS]",
+     "broker-cli audit tail --follow\n  broker-cli audit verify --dir log --key auditor.key",
+     verb_audit, audit_words},
+    {"consumer", "who may ask: one socket directory each",
+     "consumer add|list|show|remove [NAME] [OPTIONS]",
+     "broker-cli consumer add gateway --uid 0,1000", verb_consumer, consumer_words},
+    {"doctor", "look for what is wrong, with the command that mends it", "doctor [OPTIONS]",
+     "broker-cli doctor", verb_doctor, NULL},
+    {"enroll", "take a login, an API key or any secret",
+     "enroll NAME --provider PROVIDER [OPTIONS]",
+     "broker-cli enroll claude --provider claude --file ~/.claude/.credentials.json\n  broker-cli "
+     "enroll key --provider anthropic --from-env ANTHROPIC_API_KEY",
+     verb_enroll, NULL},
+    {"exec", "become a program that has its credentials", "exec [OPTIONS] -- COMMAND [ARGUMENTS]",
+     "broker-cli exec --profile claude-code -- claude", verb_exec, NULL},
+    {"grant", "let a consumer use a credential",
+     "grant CONSUMER CREDENTIAL --deliver DELIVERY [OPTIONS]",
+     "broker-cli grant gateway claude --deliver access_token,file --ttl 15m", verb_grant, NULL},
+    {"helper", "answer git, docker or aws in their own protocol",
+     "helper git|docker|aws [OPTIONS] [NAME…] [OPERATION]",
+     "git config credential.helper '!broker-cli helper git forge'", verb_helper, NULL},
+    {"init", "make the store, with its first key", "init [--key SOURCE] [OPTIONS]",
+     "broker-cli init\n  broker-cli init --key passphrase --passphrase-file - <passphrase",
+     verb_init, NULL},
+    {"key", "the keys that open the store", "key add|list|remove [OPTIONS]",
+     "broker-cli key add passphrase", verb_key, key_words},
+    {"lease", "the live leases", "lease list|revoke [OPTIONS]",
+     "broker-cli lease list --consumer gateway", verb_lease, lease_words},
     {"list", "the credentials, redacted", "list [OPTIONS]", "broker-cli list", verb_list, NULL},
     {"lock", "forget the keys until unlock", "lock [OPTIONS]", "broker-cli lock", verb_lock, NULL},
-    {"metrics", "figures for Prometheus", "metrics [OPTIONS]", "broker-cli metrics >/var/lib/node_exporter/credential-broker.prom", verb_metrics, NULL},
-    {"rekey", "seal everything anew under a fresh master key", "rekey [--yes] [--wait] [OPTIONS]", "broker-cli rekey --wait", verb_rekey, NULL},
-    {"reload", "read the configuration anew", "reload [OPTIONS]", "broker-cli reload", verb_reload, NULL},
-    {"remove", "remove a credential for good", "remove NAME [--yes] [OPTIONS]", "broker-cli remove claude", verb_remove, NULL},
-    {"replace", "put a new login in the place of an old one", "replace NAME [OPTIONS]", "broker-cli replace claude --file ~/.claude/.credentials.json", verb_replace, NULL},
-    {"revoke", "end leases at once", "revoke LEASE | --consumer NAME | --credential NAME | --all", "broker-cli revoke --consumer gateway\n  broker-cli revoke --all --yes", verb_revoke, NULL},
-    {"revoke-grant", "take a grant back; its leases end", "revoke-grant CONSUMER CREDENTIAL [OPTIONS]", "broker-cli revoke-grant gateway claude", verb_revoke_grant, NULL},
-    {"show", "one credential, redacted", "show NAME [OPTIONS]", "broker-cli show claude", verb_show, NULL},
-    {"status", "one look at everything", "status [OPTIONS]", "broker-cli status\n  broker-cli status --json | jq .audit.health", verb_status, NULL},
-    {"store", "accept a store that is older than its log", "store accept [--yes] [OPTIONS]", "broker-cli store accept", verb_store, NULL},
-    {"token", "print the short-lived value of a credential", "token NAME [OPTIONS]", "broker-cli token claude --deliver access_token", verb_token, NULL},
-    {"unlock", "open the store", "unlock [--key SOURCE] [OPTIONS]", "broker-cli unlock\n  broker-cli unlock --passphrase-file - <passphrase", verb_unlock, NULL},
+    {"metrics", "figures for Prometheus", "metrics [OPTIONS]",
+     "broker-cli metrics >/var/lib/node_exporter/credential-broker.prom", verb_metrics, NULL},
+    {"rekey", "seal everything anew under a fresh master key", "rekey [--yes] [--wait] [OPTIONS]",
+     "broker-cli rekey --wait", verb_rekey, NULL},
+    {"reload", "read the configuration anew", "reload [OPTIONS]", "broker-cli reload", verb_reload,
+     NULL},
+    {"remove", "remove a credential for good", "remove NAME [--yes] [OPTIONS]",
+     "broker-cli remove claude", verb_remove, NULL},
+    {"replace", "put a new login in the place of an old one", "replace NAME [OPTIONS]",
+     "broker-cli replace claude --file ~/.claude/.credentials.json", verb_replace, NULL},
+    {"revoke", "end leases at once", "revoke LEASE | --consumer NAME | --credential NAME | --all",
+     "broker-cli revoke --consumer gateway\n  broker-cli revoke --all --yes", verb_revoke, NULL},
+    {"revoke-grant", "take a grant back; its leases end",
+     "revoke-grant CONSUMER CREDENTIAL [OPTIONS]", "broker-cli revoke-grant gateway claude",
+     verb_revoke_grant, NULL},
+    {"show", "one credential, redacted", "show NAME [OPTIONS]", "broker-cli show claude", verb_show,
+     NULL},
+    {"status", "one look at everything", "status [OPTIONS]",
+     "broker-cli status\n  broker-cli status --json | jq .audit.health", verb_status, NULL},
+    {"store", "accept a store that is older than its log", "store accept [--yes] [OPTIONS]",
+     "broker-cli store accept", verb_store, NULL},
+    {"token", "print the short-lived value of a credential", "token NAME [OPTIONS]",
+     "broker-cli token claude --deliver access_token", verb_token, NULL},
+    {"unlock", "open the store", "unlock [--key SOURCE] [OPTIONS]",
+     "broker-cli unlock\n  broker-cli unlock --passphrase-file - <passphrase", verb_unlock, NULL},
     {.name = NULL},
 };
 
@@ -65,7 +99,8 @@ const struct verb *verb_meant(const char *name)
 
 static void print_help(const struct verb *v, const struct options *o)
 {
-    (void)printf("Usage: broker-cli %s\n\n%s.\n\n", v->usage, v->summary);
+    (void)printf("Usage: broker-cli %s\n\n%c%s.\n\n", v->usage,
+                 toupper((unsigned char)v->summary[0]), v->summary + 1);
     options_help(o, stdout);
     (void)printf("\nExamples:\n  %s\n", v->example);
 }

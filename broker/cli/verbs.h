@@ -10,16 +10,17 @@
 #include <broker/client.h>
 
 struct verb {
-    const char *name;    /* one word, or two: "key add" */
-    const char *summary; /* for the list of verbs: one line, no full stop */
-    const char *usage;   /* behind "broker-cli ": "token NAME [OPTIONS]" */
-    const char *example; /* a line or two of what is typed */
+    const char *name;                  /* one word, or two: "key add" */
+    const char *summary;               /* for the list of verbs: one line, no full stop */
+    const char *usage;                 /* behind "broker-cli ": "token NAME [OPTIONS]" */
+    const char *example;               /* a line or two of what is typed */
     int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
-    const struct verb *words; /* of a verb of verbs: its second words, ends with a NULL name; else NULL */
+    const struct verb
+        *words; /* of a verb of verbs: its second words, ends with a NULL name; else NULL */
 };
-extern const struct verb verbs[];           /* sorted by name, ends with a NULL name */
+extern const struct verb verbs[]; /* sorted by name, ends with a NULL name */
 extern const struct verb audit_words[], consumer_words[], key_words[], lease_words[];
-const struct verb *verb_find(const char *name); /* "key", "key add" */
+const struct verb *verb_find(const char *name);  /* "key", "key add" */
 const struct verb *verb_meant(const char *name); /* what a slip may stand for; NULL */
 
 int verb_attenuate(int argc, char **argv);
@@ -53,13 +54,17 @@ struct verb_common {
     const char *socket;
     bool json, help;
 };
-#define VERB_ROWS_PLAIN(type)                                                                    \
-    {"socket", OPTION_TEXT, offsetof(type, common.socket), "PATH",                               \
-     "the broker's socket, or its directory"},                                                   \
-    {"help", OPTION_FLAG, offsetof(type, common.help), NULL, "show this"}
-#define VERB_ROWS(type)                                                                          \
-    VERB_ROWS_PLAIN(type),                                                                       \
-    {"json", OPTION_FLAG, offsetof(type, common.json), NULL, "print JSON"}
+#define VERB_ROWS_PLAIN(type)                                                                      \
+    {"socket", OPTION_TEXT, offsetof(type, common.socket), "PATH",                                 \
+     "the broker's socket, or its directory"},                                                     \
+    {                                                                                              \
+        "help", OPTION_FLAG, offsetof(type, common.help), NULL, "show this"                        \
+    }
+#define VERB_ROWS(type)                                                                            \
+    VERB_ROWS_PLAIN(type),                                                                         \
+    {                                                                                              \
+        "json", OPTION_FLAG, offsetof(type, common.json), NULL, "print JSON"                       \
+    }
 
 enum { VERB_GO_ON = -1 };
 /* Reads the line of a verb (argv[0] is its name). VERB_GO_ON; else the exit status, when help was asked for and printed, or the line is not

@@ -130,7 +130,7 @@ static const struct option_row {
     {"--help", NULL, set_help, "print this and end"},
     {"--role", "NAME", set_role, NULL},
     {"--fd", "N", set_fd, NULL},
-    {"--system", NULL, set_system, NULL},
+    {"--system", NULL, set_system, "the places of a service, though not started as root"},
 };
 
 void options_help(FILE *out)

@@ -1,7 +1,7 @@
 /*
  * Listening sockets follow the configuration. Invariant: a listener exists exactly for `admin` and each configured consumer, bound below
- * a directory that nobody but the broker and the consumer's own uids can pass. Bound through the directory's descriptor, so that no
- * path component can be swapped between the check and the bind.
+ * a directory that nobody but the broker and the consumer's own uids can pass. Bound by its path, because that is what the kernel
+ * tells of a connection later (peer.h); the run directory was checked to be writable by nobody else, so no component can be swapped.
  */
 #include "vault/listen.h"
 
@@ -44,47 +44,55 @@ int listen_dir(const struct vault *v, const char *consumer)
     return l ? l->dirfd : -1;
 }
 
-/* Uids other than our own that must get through: those of the consumer (or of the administrators). */
-static unsigned other_uids(const struct config_ids *ids, uint32_t out[ACL_UIDS_MAX])
+/* Do uids other than our own have to get through? */
+static bool has_others(const struct config_ids *ids)
 {
-    unsigned n = 0;
-    for (unsigned i = 0; i < ids->n && n < ACL_UIDS_MAX; i++)
-        if (ids->id[i] != geteuid())
-            out[n++] = ids->id[i];
-    return n;
+    bool others = false;
+    for (unsigned i = 0; i < ids->n && !others; i++)
+        others = ids->id[i] != geteuid();
+    return others;
 }
 
-/* Opens `path` to the uids; where the file system has no ACLs the mode is opened and SO_PEERCRED alone decides. */
-static err_t open_to(const char *path, const struct config_ids *ids, unsigned perm, mode_t fallback, struct why *why)
+struct door { /* what opens one path, and how */
+    unsigned owner, user; /* ACL_R | ACL_W | ACL_X */
+    mode_t closed, fallback;
+};
+static const struct door dir_door = {ACL_R | ACL_W | ACL_X, ACL_X, 0700, 0711};
+static const struct door socket_door = {ACL_R | ACL_W, ACL_R | ACL_W, 0600, 0666};
+
+/* Opens `path` to the uids of the consumer (or the administrators) and to no others, whatever it was open to before; where the file
+ * system has no ACLs the mode is opened and SO_PEERCRED alone decides. A closed mode also voids an ACL that is there (its mask). */
+static err_t open_to(const char *path, const struct door *door, const struct config_ids *ids, struct why *why)
 {
-    uint32_t uid[ACL_UIDS_MAX];
-    unsigned n = other_uids(ids, uid);
-    unsigned own = perm == ACL_X ? ACL_R | ACL_W | ACL_X : ACL_R | ACL_W;
-    if (n == 0)
-        return ERR_OK;
-    struct acl_rule rule = {.owner = own, .user = perm, .uid = uid, .n = n};
-    err_t e = acl_allow(path, &rule, why);
+    struct acl_rule rule = {.owner = door->owner, .user = door->user, .uid = ids->id, .n = ids->n};
+    bool others = has_others(ids);
+    err_t e = others ? acl_allow(path, &rule, why) : ERR_UNAVAILABLE;
     if (e != ERR_UNAVAILABLE)
         return e;
-    log_event(LOG_LVL_WARN, "acl.unavailable", "path", path, "instead", "mode and peer credentials", NULL);
-    return chmod(path, fallback) == 0 ? ERR_OK : fail_errno(why, errno, "chmod %s", path);
+    if (others)
+        log_event(LOG_LVL_WARN, "acl.unavailable", "path", path, "instead", "mode and peer credentials", NULL);
+    return chmod(path, others ? door->fallback : door->closed) == 0 ? ERR_OK : fail_errno(why, errno, "chmod %s", path);
+}
+
+static err_t open_listener(const struct vault_listener *l, const struct config_ids *ids, struct why *why)
+{
+    char dir[sizeof(l->path)];
+    (void)view_copy(VIEW(l->path, strlen(l->path) - strlen("/broker.sock")), dir, sizeof(dir));
+    TRY(open_to(l->path, &socket_door, ids, why)); /* behind a directory that is still as it was */
+    return open_to(dir, &dir_door, ids, why);
 }
 
 static err_t bind_socket(struct vault_listener *l, const struct config_ids *ids, struct why *why)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    if (!view_copy(view_str(l->path), sa.sun_path, sizeof(sa.sun_path)))
-        return fail(why, ERR_INVALID, "the socket path %s is over %zu bytes: choose a shorter --run", l->path,
-                    sizeof(sa.sun_path) - 1);
+    memcpy(sa.sun_path, l->path, sizeof(sa.sun_path));
     AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail_errno(why, errno, "socket");
     (void)unlinkat(l->dirfd, "broker.sock", 0);
     if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
         return fail_errno(why, errno, "bind %s", l->path);
-    if (chmod(l->path, 0600) != 0)
-        return fail_errno(why, errno, "chmod %s", l->path);
-    TRY(open_to(l->path, ids, ACL_R | ACL_W, 0666, why));
+    TRY(open_listener(l, ids, why));
     if (listen(fd, BACKLOG) != 0)
         return fail_errno(why, errno, "listen on %s", l->path);
     l->fd = TAKE_FD(fd);
@@ -99,24 +107,35 @@ static void close_listener(struct vault_listener *l)
     auto_close(&l->dirfd);
 }
 
+static err_t make_path(const struct vault *v, const char *name, char out[sizeof(((struct vault_listener *)0)->path)],
+                       struct why *why)
+{
+    enum { ROOM = sizeof(((struct vault_listener *)0)->path) };
+    _Static_assert((size_t)ROOM == sizeof(((struct sockaddr_un *)0)->sun_path), "a path fits a socket's address");
+    int n = snprintf(out, ROOM, "%s/%s/broker.sock", v->dirs->run, name);
+    if (n < 0 || n >= ROOM)
+        return fail(why, ERR_INVALID, "%s/%s/broker.sock is over %d bytes, the room of sun_path: choose a shorter --run",
+                    v->dirs->run, name, ROOM - 1);
+    return ERR_OK;
+}
+
+err_t listen_check_name(const struct vault *v, const char *consumer, struct why *why)
+{
+    char path[sizeof(((struct vault_listener *)0)->path)];
+    return make_path(v, consumer, path, why);
+}
+
 static err_t make_listener(struct vault *v, const char *name, const struct config_ids *ids,
                            struct vault_listener *out, struct why *why)
 {
     /* ACL mask bits show as group bits, so only others' are forbidden */
     const struct file_dir how = {.create = true, .mode = 0700, .forbidden = 0002};
     struct vault_listener l = {.fd = -1, .dirfd = -1};
-    char dir[4096];
     (void)view_copy(view_str(name), l.consumer, sizeof(l.consumer));
-    int n = snprintf(l.path, sizeof(l.path), "%s/%s/broker.sock", v->dirs->run, name);
-    if (n < 0 || (size_t)n >= sizeof(l.path))
-        return fail(why, ERR_INVALID, "%s/%s/broker.sock is over %zu bytes, the room of sun_path: choose a shorter --run",
-                    v->dirs->run, name, sizeof(l.path) - 1);
-    (void)snprintf(dir, sizeof(dir), "%s/%s", v->dirs->run, name);
+    TRY(make_path(v, name, l.path, why));
     err_t e = file_open_dir_at(v->run_fd, name, &how, &l.dirfd, why);
     if (e == ERR_OK && fchmod(l.dirfd, 0700) != 0)
-        e = fail_errno(why, errno, "chmod %s", dir);
-    if (e == ERR_OK)
-        e = open_to(dir, ids, ACL_X, 0711, why);
+        e = fail_errno(why, errno, "chmod of the directory of %s", l.path);
     if (e == ERR_OK)
         e = bind_socket(&l, ids, why);
     if (e == ERR_OK)
@@ -126,10 +145,12 @@ static err_t make_listener(struct vault *v, const char *name, const struct confi
     return e;
 }
 
-static err_t add_listener(struct vault *v, const char *name, const struct config_ids *ids, struct why *why)
+/* Makes it, or opens the one that is there to the uids as they are now. */
+static err_t keep_listener(struct vault *v, const char *name, const struct config_ids *ids, struct why *why)
 {
-    if (by_name(v, name))
-        return ERR_OK;
+    const struct vault_listener *there = by_name(v, name);
+    if (there)
+        return open_listener(there, ids, why);
     struct vault_listener *more = realloc(v->listeners, (v->n_listeners + 1) * sizeof(*more));
     if (!more)
         return fail(why, ERR_UNAVAILABLE, "out of memory");
@@ -157,12 +178,12 @@ static void drop_missing(struct vault *v)
 
 err_t listen_sync(struct vault *v, struct why *why)
 {
-    err_t last = add_listener(v, "admin", &v->config->admin_uid, why);
+    err_t last = keep_listener(v, "admin", &v->config->admin_uid, why);
     drop_missing(v);
     for (unsigned i = 0; i < v->config->n_consumers; i++) {
         const struct config_consumer *c = &v->config->consumers[i];
         struct why own = {0};
-        err_t e = add_listener(v, c->name, &c->peer.uid, &own);
+        err_t e = keep_listener(v, c->name, &c->peer.uid, &own);
         if (e == ERR_OK)
             continue;
         log_event(LOG_LVL_ERROR, "listen.failed", "consumer", c->name, "why", own.text, NULL);

@@ -14,21 +14,6 @@
 
 enum { PER_PAGE = 100, PER_PAGE_MAX = 500 };
 
-static err_t parse_ceiling(struct view list, unsigned *mask, struct why *why)
-{
-    *mask = 0;
-    while (list.n) {
-        const uint8_t *comma = memchr(list.p, ',', list.n);
-        struct view item = VIEW(list.p, comma ? (size_t)(comma - list.p) : list.n);
-        enum delivery d;
-        if (!delivery_from_name(item, &d))
-            return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
-        *mask |= 1u << d;
-        list = comma ? VIEW(comma + 1, list.n - item.n - 1) : VIEW(NULL, 0);
-    }
-    return ERR_OK;
-}
-
 static err_t check_put(struct request *rq, struct pending *p, bool replace)
 {
     const struct msg *m = rq->msg;
@@ -48,7 +33,7 @@ static err_t check_put(struct request *rq, struct pending *p, bool replace)
         return fail(rq->why, ERR_INVALID, "no such provider; see: broker-cli enroll --help");
     TRY(cred_decode(msg_view(m, F_BODY), &cred, rq->why));
     TRY(prov->validate(&cred, rq->why));
-    TRY(parse_ceiling(msg_view(m, F_DELIVER), &p->number, rq->why));
+    TRY(read_deliveries(msg_view(m, F_DELIVER), &p->number, rq->why));
     (void)view_copy(name, p->name, sizeof(p->name));
     (void)view_copy(view_str(prov->name), p->name2, sizeof(p->name2));
     return ERR_OK;
@@ -86,6 +71,14 @@ static void write_credential(struct jsonw *w, const struct credential *c)
     jsonw_str(w, "state", c->needs_login ? "needs_login" : expired ? "expired" : "ok");
 }
 
+static err_t note_failure(struct vault *v, const struct pending *p, enum audit_event event, err_t e)
+{
+    struct audit_record r = {.event = event, .outcome = e, .credential = p->name, .peer = server_peer(v, p),
+                             .provider = p->name2[0] ? p->name2 : NULL};
+    server_note(v, &r);
+    return e;
+}
+
 err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
 {
     const struct credential *c = NULL;
@@ -95,12 +88,8 @@ err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, st
                                  .canonical = VIEW(secret_bytes(p->payload), secret_len(p->payload)),
                                  .ceiling = p->number, .replace = p->flag, .now_ms = clock_wall_ms()};
     err_t e = credential_put(v->credentials, &put, &c, why);
-    if (e != ERR_OK) {
-        struct audit_record r = {.event = p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, .outcome = e,
-                                 .credential = p->name, .provider = p->name2};
-        server_note(v, &r);
-        return e;
-    }
+    if (e != ERR_OK)
+        return note_failure(v, p, p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, e);
     unlock_note_commit(v);
     if (p->flag)
         deliver_refresh(v, p->name);
@@ -121,7 +110,7 @@ err_t op_cred_list(struct request *rq, struct pending *p, struct jsonw *w)
     const char *at = after;
     jsonw_open(w, NULL, '{');
     jsonw_open(w, "credentials", '[');
-    for (uint64_t n = 0; n < (limit > PER_PAGE_MAX ? PER_PAGE_MAX : limit); n++) {
+    for (uint64_t n = 0; n < (limit > PER_PAGE_MAX ? PER_PAGE_MAX : limit) && w->out->len < OP_PAGE_BYTES; n++) {
         const struct credential *next = credential_next(rq->v->credentials, at);
         if (!next)
             break;
@@ -183,7 +172,9 @@ err_t op_cred_remove_finish(struct vault *v, struct pending *p, struct jsonw *w,
         return fail(why, ERR_LOCKED, "%s", v->state_why);
     struct op_lease_filter f = {.credential = view_str(p->name)};
     unsigned ended = op_end_leases(v, &f);
-    TRY(credential_remove(v->credentials, view_str(p->name), why));
+    err_t e = credential_remove(v->credentials, view_str(p->name), why);
+    if (e != ERR_OK)
+        return note_failure(v, p, AUDIT_CRED_REMOVE, e);
     unlock_note_commit(v);
     jsonw_open(w, NULL, '{');
     jsonw_str(w, "removed", p->name);

@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "vault/init.h"
 #include "vault/unlock.h"
 
 #include <stdlib.h>
@@ -39,7 +40,7 @@ err_t op_init(struct request *rq, struct pending *p, struct jsonw *w)
     TRY(find_source(rq, &ks));
     struct keycall call = create_call(rq, ks);
     rq->deferred = true;
-    unlock_init(rq->v, &call, p);
+    init_start(rq->v, &call, p);
     return ERR_OK;
 }
 
@@ -89,9 +90,22 @@ err_t op_lock_finish(struct vault *v, struct pending *p, struct jsonw *w, struct
 
 err_t op_accept(struct request *rq, struct pending *p, struct jsonw *w)
 {
-    (void)p;
+    struct vault *v = rq->v;
     (void)w;
-    return unlock_accept(rq->v, rq->why);
+    if (v->state != VAULT_ROLLBACK)
+        return fail(rq->why, ERR_CONFLICT, "there is nothing to accept: the store is %s", vault_state_name(v->state));
+    struct audit_record r = {.event = AUDIT_STORE_ACCEPT, .outcome = ERR_OK, .peer = &rq->conn->peer};
+    return server_record(v, &r, p, rq->why);
+}
+
+err_t op_accept_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    (void)p;
+    (void)why;
+    if (v->state == VAULT_ROLLBACK) /* else it was locked meanwhile */
+        unlock_accept(v);
+    write_state(v, w);
+    return ERR_OK;
 }
 
 /* ---- slots */
@@ -107,17 +121,28 @@ static void on_new_key(void *ctx, err_t e, struct view params, struct secret *ke
     struct vault *v = a->v;
     struct pending *p = a->p;
     struct why own = *why;
+    bool made = e == ERR_OK;
     free(a);
     p->payload = key;
     buf_add_view(&p->text, params);
+    if (e == ERR_OK)
+        e = buf_ok(&p->text, &own);
     if (e == ERR_OK) {
-        struct audit_record r = {.event = AUDIT_KEY_ADD, .outcome = ERR_OK, .source = p->name};
+        struct audit_record r = {.event = AUDIT_KEY_ADD, .outcome = ERR_OK, .source = p->name, .peer = server_peer(v, p)};
         e = server_record(v, &r, p, &own);
     }
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         server_wait(v, p);
-    else
-        server_answer(v, p, e, NULL, &own);
+        return;
+    }
+    if (made)
+        keycall_forget(v, p->name, params);
+    server_refuse(v, p, e, &own);
+}
+
+void op_key_add_undo(struct vault *v, struct pending *p)
+{
+    keycall_forget(v, p->name, buf_view(&p->text));
 }
 
 err_t op_key_add(struct request *rq, struct pending *p, struct jsonw *w)
@@ -138,6 +163,14 @@ err_t op_key_add(struct request *rq, struct pending *p, struct jsonw *w)
     return ERR_OK;
 }
 
+/* The change was recorded as made: a second record says that it was not. */
+static void note_failure(struct vault *v, const struct pending *p, err_t e)
+{
+    struct audit_record r = {.event = p->op->event, .outcome = e, .peer = server_peer(v, p),
+                             .source = p->name[0] ? p->name : NULL};
+    server_note(v, &r);
+}
+
 /* Changes the header in memory and on the disk, or neither; and lets the log know. */
 static err_t commit_header(struct vault *v, const struct keyheader *before, err_t e, struct why *why)
 {
@@ -153,12 +186,21 @@ static err_t commit_header(struct vault *v, const struct keyheader *before, err_
 err_t op_key_add_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
 {
     struct keyheader before = v->keys.header;
+    const struct keyslot_new in = {p->name, buf_view(&p->text), p->payload, clock_wall_ms()};
     unsigned slot = 0;
-    if (!v->keys.master)
+    if (!v->keys.master) {
+        op_key_add_undo(v, p);
         return fail(why, ERR_LOCKED, "%s", v->state_why);
-    err_t e = keyheader_add(&v->keys.header, v->keys.master, p->name, buf_view(&p->text), p->payload, clock_wall_ms(),
-                            &slot, why);
-    TRY(commit_header(v, &before, e, why));
+    }
+    err_t e = keyslot_add(&v->keys.header, v->keys.master, &in, &slot, why);
+    bool added = e == ERR_OK;
+    e = commit_header(v, &before, e, why);
+    if (e != ERR_OK) {
+        note_failure(v, p, e);
+        if (!added) /* else the header may be on the disk, and needs its key */
+            op_key_add_undo(v, p);
+        return e;
+    }
     jsonw_open(w, NULL, '{');
     jsonw_int(w, "slot", slot);
     jsonw_str(w, "source", p->name);
@@ -170,21 +212,17 @@ err_t op_key_remove(struct request *rq, struct pending *p, struct jsonw *w)
 {
     uint64_t slot = msg_u64(rq->msg, F_SLOT, KEYSLOTS_MAX);
     (void)w;
-    if (slot >= KEYSLOTS_MAX || !rq->v->keys.header.slot[slot].used)
+    const struct keyheader *h = &rq->v->keys.header;
+    if (slot >= KEYSLOTS_MAX || !h->slot[slot].used)
         return fail(rq->why, ERR_NOT_FOUND, "no such key slot; see: broker-cli key list");
+    if (keyheader_slots(h) == 1)
+        return fail(rq->why, ERR_CONFLICT, "this is the last key: add another one first");
+    if (server_changing(rq->v, p))
+        return fail(rq->why, ERR_CONFLICT, "another key is being removed; try again in a moment");
     p->number = (unsigned)slot;
     struct audit_record r = {.event = AUDIT_KEY_REMOVE, .outcome = ERR_OK, .peer = &rq->conn->peer,
-                             .source = rq->v->keys.header.slot[slot].source};
+                             .source = h->slot[slot].source};
     return server_record(rq->v, &r, p, rq->why);
-}
-
-static void ignore_outcome(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
-{
-    (void)ctx;
-    (void)params;
-    secret_free(key);
-    if (e != ERR_OK)
-        log_event(LOG_LVL_WARN, "key.leftover", "why", why->text, NULL);
 }
 
 err_t op_key_remove_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
@@ -194,13 +232,13 @@ err_t op_key_remove_finish(struct vault *v, struct pending *p, struct jsonw *w, 
     if (!v->keys.master)
         return fail(why, ERR_LOCKED, "%s", v->state_why);
     err_t e = keyheader_remove(&v->keys.header, v->keys.master, p->number, why);
-    TRY(commit_header(v, &before, e, why));
+    e = commit_header(v, &before, e, why);
+    if (e != ERR_OK) {
+        note_failure(v, p, e);
+        return e;
+    }
     /* what the source kept for us goes after the commit: a key too many is harmless, a slot without its key is not */
-    const struct keysource *ks = keysource_by_name(view_str(gone->source));
-    struct keycall call = {.source = ks, .op = KEYCALL_REMOVE, .params = VIEW(gone->params, gone->params_len),
-                           .done = ignore_outcome};
-    if (ks)
-        keycall_start(v, &call);
+    keycall_forget(v, gone->source, VIEW(gone->params, gone->params_len));
     jsonw_open(w, NULL, '{');
     jsonw_int(w, "removed", p->number);
     jsonw_close(w, '}');
@@ -222,13 +260,13 @@ err_t op_rekey_finish(struct vault *v, struct pending *p, struct jsonw *w, struc
 {
     struct keyheader before = v->keys.header;
     struct secret *fresh = NULL;
-    (void)p;
     if (!v->keys.master)
         return fail(why, ERR_LOCKED, "%s", v->state_why);
     err_t e = keyheader_rekey_begin(&v->keys.header, v->keys.master, &fresh, why);
     e = commit_header(v, &before, e, why);
     if (e != ERR_OK) {
         secret_free(fresh);
+        note_failure(v, p, e);
         return e;
     }
     v->keys.previous = v->keys.master;

@@ -17,34 +17,41 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define DAY_MS ((uint64_t)86400000)
+#define TTL_MAX_MS (3650 * DAY_MS)
+enum { TTL_MIN_MS = 1000, TTL_DEFAULT_MS = 15 * 60000 };
+
 static err_t dropin_dir(const struct vault *v, char out[4096], struct why *why)
 {
     int n = snprintf(out, 4096, "%s/consumers", v->dirs->state);
     return n > 0 && n < 4096 ? ERR_OK : fail(why, ERR_INVALID, "the state directory's path is too long");
 }
 
-/* A lease whose grant is gone, or no longer covers it, ends. */
+static bool holds(const struct config_ids *ids, uint32_t id)
+{
+    bool found = ids->n == 0;
+    for (unsigned i = 0; i < ids->n && !found; i++)
+        found = ids->id[i] == id;
+    return found;
+}
+
+/* Would its holder still get it? As far as a lease remembers its holder. */
 static bool still_granted(const struct vault *v, const struct lease *l)
 {
     const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
-    for (unsigned i = 0; c && i < c->n_grants; i++)
-        if (strcmp(c->grants[i].credential, l->credential) == 0 && (c->grants[i].deliver & 1u << l->delivery))
-            return true;
-    return false;
+    const struct config_grant *g = config_grant_of(c, l->credential);
+    return g && (g->deliver & 1u << l->delivery) && holds(&c->peer.uid, l->uid) && holds(&g->peer.uid, l->uid);
 }
 
 static void end_ungranted(struct vault *v)
 {
     uint64_t cursor = 0;
-    for (struct lease *l; v->leases && (l = lease_next(v->leases, &cursor)) != NULL;) {
-        if (still_granted(v, l))
-            continue;
-        char consumer[65], credential[65];
-        (void)view_copy(view_str(l->consumer), consumer, sizeof(consumer));
-        (void)view_copy(view_str(l->credential), credential, sizeof(credential));
-        struct op_lease_filter f = {.consumer = view_str(consumer), .credential = view_str(credential)};
-        (void)op_end_leases(v, &f);
-    }
+    unsigned lost = 0;
+    for (struct lease *l; v->leases && (l = lease_next(v->leases, &cursor)) != NULL;)
+        if (!still_granted(v, l))
+            lost += !op_end_lease(v, l);
+    if (lost)
+        log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(AUDIT_LEASE_END), NULL);
 }
 
 err_t policy_reload(struct vault *v, struct why *why)
@@ -56,6 +63,7 @@ err_t policy_reload(struct vault *v, struct why *why)
     TRY(config_load(v->dirs->config, dir, &fresh, why));
     config_free(v->config);
     v->config = fresh;
+    v->config_serial++;
     end_ungranted(v);
     if (listen_sync(v, &listen_why) != ERR_OK)
         log_event(LOG_LVL_WARN, "reload.listen", "why", listen_why.text, NULL);
@@ -80,6 +88,15 @@ static err_t managed(struct request *rq, const struct config_consumer **out)
     return ERR_OK;
 }
 
+/* One change of a consumer at a time: the next one is decided on what the first one made. */
+static err_t take_name(struct request *rq, struct pending *p, const char *name)
+{
+    (void)view_copy(view_str(name), p->name, sizeof(p->name));
+    if (server_changing(rq->v, p))
+        return fail(rq->why, ERR_CONFLICT, "consumer \"%s\" is being changed; try again in a moment", name);
+    return ERR_OK;
+}
+
 /* Keeps the drop-in's text for the second step; it is parsed once more first, so that what is written can be read. */
 static err_t prepare(struct request *rq, struct pending *p, const struct config_consumer *c)
 {
@@ -88,8 +105,7 @@ static err_t prepare(struct request *rq, struct pending *p, const struct config_
     TRY(buf_ok(&p->text, rq->why));
     TRY(config_parse_consumer(buf_view(&p->text), c->name, &check, rq->why));
     config_consumer_free(check);
-    (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
-    return ERR_OK;
+    return take_name(rq, p, c->name);
 }
 
 static err_t record(struct request *rq, struct pending *p, enum audit_event event, const char *credential)
@@ -115,6 +131,7 @@ err_t op_consumer_add(struct request *rq, struct pending *p, struct jsonw *w)
     if (config_consumer(rq->v->config, msg_view(m, F_CONSUMER)))
         return fail(rq->why, ERR_EXISTS, "that consumer exists already");
     (void)view_copy(msg_view(m, F_CONSUMER), name, sizeof(name));
+    TRY(listen_check_name(rq->v, name, rq->why));
     (void)view_copy(msg_view(m, F_NOTE), note, sizeof(note));
     (void)view_copy(msg_view(m, F_CGROUP), cgroup, sizeof(cgroup));
     if (m->has[F_UIDS])
@@ -132,7 +149,7 @@ err_t op_consumer_remove(struct request *rq, struct pending *p, struct jsonw *w)
     const struct config_consumer *c = NULL;
     (void)w;
     TRY(managed(rq, &c));
-    (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
+    TRY(take_name(rq, p, c->name));
     p->flag = true;
     return record(rq, p, AUDIT_CONSUMER_REMOVE, NULL);
 }
@@ -155,24 +172,10 @@ static err_t read_list(const struct msg *m, enum msg_field f, struct text_list *
     while (msg_list_next(&c, &item)) {
         if (n == LIST_MAX)
             return fail(why, ERR_LIMIT, "over %d entries in a list", LIST_MAX);
-        out->item[n++] = strndup((const char *)item.p, item.n);
+        out->item[n] = strndup((const char *)item.p, item.n);
+        if (!out->item[n++]) /* a list cut short would mean something else */
+            return fail(why, ERR_UNAVAILABLE, "out of memory");
     }
-    return ERR_OK;
-}
-
-static err_t read_deliver(struct view list, unsigned *mask, struct why *why)
-{
-    while (list.n) {
-        const uint8_t *comma = memchr(list.p, ',', list.n);
-        struct view item = VIEW(list.p, comma ? (size_t)(comma - list.p) : list.n);
-        enum delivery d;
-        if (!delivery_from_name(item, &d))
-            return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
-        *mask |= 1u << d;
-        list = comma ? VIEW(comma + 1, list.n - item.n - 1) : VIEW(NULL, 0);
-    }
-    if (*mask == 0)
-        return fail(why, ERR_INVALID, "a grant needs a delivery: proxy, access_token, file, helper or secret");
     return ERR_OK;
 }
 
@@ -197,16 +200,20 @@ static err_t with_grant(struct request *rq, struct pending *p, const struct conf
 
 static err_t read_limits(const struct msg *m, struct config_grant *g, struct why *why)
 {
-    uint64_t ttl = msg_u64(m, F_TTL_MS, 15 * 60000), max = msg_u64(m, F_MAX_TTL_MS, 0);
-    if (ttl < 1000 || ttl > (uint64_t)3650 * 86400000)
+    uint64_t ttl = msg_u64(m, F_TTL_MS, TTL_DEFAULT_MS);
+    uint64_t max = msg_u64(m, F_MAX_TTL_MS, ttl > DAY_MS ? ttl : DAY_MS);
+    if (ttl < TTL_MIN_MS || ttl > TTL_MAX_MS || max > TTL_MAX_MS)
         return fail(why, ERR_INVALID, "a ttl is between 1s and 3650d");
-    if (max && max < ttl)
+    if (max < ttl)
         return fail(why, ERR_INVALID, "max_ttl is under ttl");
     g->ttl_ms = (int64_t)ttl;
-    g->max_ttl_ms = max ? (int64_t)(max & INT64_MAX) : ttl > 86400000 ? (int64_t)ttl : 86400000;
+    g->max_ttl_ms = (int64_t)max;
     g->uses = msg_u64(m, F_USES, 0);
     g->owner_process = view_is(msg_view(m, F_OWNER), "process");
-    return read_deliver(msg_view(m, F_DELIVER), &g->deliver, why);
+    TRY(read_deliveries(msg_view(m, F_DELIVER), &g->deliver, why));
+    if (g->deliver == 0)
+        return fail(why, ERR_INVALID, "a grant needs a delivery: proxy, access_token, file, helper or secret");
+    return ERR_OK;
 }
 
 err_t op_grant_add(struct request *rq, struct pending *p, struct jsonw *w)
@@ -263,25 +270,42 @@ err_t op_reload(struct request *rq, struct pending *p, struct jsonw *w)
 
 /* ---- the second step */
 
-static err_t write_dropin(struct vault *v, const struct pending *p, struct why *why)
+static err_t put_dropin(int dir, const char *file, const struct buf *text, struct why *why)
+{
+    return text ? file_write_atomic_at(dir, file, buf_view(text), 0600, why) : file_remove_at(dir, file, why);
+}
+
+/* Writes or removes the drop-in and takes it into force; where that fails, what was there before is put back. */
+static err_t change_dropin(struct vault *v, const struct pending *p, struct why *why)
 {
     const struct file_dir how = {.create = true, .mode = 0700, .forbidden = 0022};
     AUTO(auto_close) int dir = -1;
+    AUTO(buf_free) struct buf before = {0};
     char file[80];
     (void)snprintf(file, sizeof(file), "%s.yaml", p->name);
     TRY(file_open_dir_at(v->state_fd, "consumers", &how, &dir, why));
-    if (p->flag)
-        return file_remove_at(dir, file, why);
-    return file_write_atomic_at(dir, file, buf_view(&p->text), 0600, why);
+    err_t there = file_read_at(dir, file, CONFIG_MAX_BYTES, &before, why);
+    if (there != ERR_OK && there != ERR_NOT_FOUND)
+        return there;
+    err_t e = put_dropin(dir, file, p->flag ? NULL : &p->text, why);
+    if (e == ERR_OK)
+        e = policy_reload(v, why);
+    if (e != ERR_OK && put_dropin(dir, file, there == ERR_OK ? &before : NULL, NULL) != ERR_OK)
+        log_event(LOG_LVL_ERROR, "dropin.stale", "consumer", p->name, "why", why->text, NULL);
+    return e;
 }
 
 static void write_consumer(struct jsonw *w, const struct vault *v, const struct config_consumer *c);
 
 err_t op_policy_finish(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
 {
-    if (p->name[0])
-        TRY(write_dropin(v, p, why));
-    TRY(policy_reload(v, why));
+    err_t e = p->name[0] ? change_dropin(v, p, why) : policy_reload(v, why);
+    if (e != ERR_OK) {
+        struct audit_record r = {.event = p->op->event, .outcome = e, .consumer = p->name[0] ? p->name : NULL,
+                                 .peer = server_peer(v, p)};
+        server_note(v, &r);
+        return e;
+    }
     const struct config_consumer *c = config_consumer(v->config, view_str(p->name));
     if (c) {
         write_consumer(w, v, c);
@@ -360,7 +384,7 @@ err_t op_consumer_list(struct request *rq, struct pending *p, struct jsonw *w)
         i++;
     jsonw_open(w, NULL, '{');
     jsonw_open(w, "consumers", '[');
-    for (; i < cf->n_consumers && n < CONSUMERS_PER_PAGE; i++, n++)
+    for (; i < cf->n_consumers && n < CONSUMERS_PER_PAGE && w->out->len < OP_PAGE_BYTES; i++, n++)
         write_consumer(w, rq->v, &cf->consumers[i]);
     jsonw_close(w, ']');
     jsonw_str(w, "next", i < cf->n_consumers ? cf->consumers[i - 1].name : NULL);

@@ -3,6 +3,8 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/name.h"
 #include "vault/deliver.h"
 #include "vault/worker.h"
 
@@ -43,8 +45,9 @@ err_t op_key_list(struct request *rq, struct pending *p, struct jsonw *w)
 
 static void write_consumers(struct jsonw *w, const struct vault *v)
 {
-    jsonw_open(w, "consumers", '[');
-    for (unsigned i = 0; i < v->config->n_consumers; i++) {
+    jsonw_int(w, "consumers_total", v->config->n_consumers);
+    jsonw_open(w, "consumers", '['); /* the rest of very many: broker-cli consumer list */
+    for (unsigned i = 0; i < v->config->n_consumers && w->out->len < OP_PAGE_BYTES; i++) {
         const struct config_consumer *c = &v->config->consumers[i];
         char path[256];
         (void)snprintf(path, sizeof(path), "%s/%s/broker.sock", v->dirs->run, c->name);
@@ -78,6 +81,7 @@ static void write_workers(struct jsonw *w, const struct vault *v)
         jsonw_str(w, "role", worker_role(k));
         jsonw_int(w, "pid", v->workers[k].pid);
         jsonw_int(w, "restarts", v->workers[k].restarts);
+        jsonw_str(w, "sandbox", v->workers[k].sandbox_report[0] ? v->workers[k].sandbox_report : NULL);
         jsonw_close(w, '}');
     }
     jsonw_close(w, ']');
@@ -161,58 +165,83 @@ err_t op_admin_leases(struct request *rq, struct pending *p, struct jsonw *w)
     return op_write_leases(rq->v, &f, w, rq->why);
 }
 
+/* Ends in any case: what the journal cannot take now, its next generation is without. */
+static void end_unrecorded(struct vault *v, struct lease *l)
+{
+    deliver_end(v, l);
+    v->count.ended++;
+    (void)!lease_end(v->leases, l, LEASE_END_REVOKED, NULL);
+}
+
+bool op_end_lease(struct vault *v, struct lease *l)
+{
+    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = l->consumer,
+                             .credential = l->credential, .lease = l->id_hex, .delivery = delivery_name(l->delivery)};
+    bool recorded = server_record(v, &r, NULL, NULL) == ERR_OK;
+    end_unrecorded(v, l);
+    return recorded;
+}
+
 unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f)
 {
     uint64_t cursor = 0;
-    unsigned n = 0;
+    unsigned n = 0, lost = 0;
     for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;) {
-        struct why why = {0};
         if ((f->consumer.n && !view_is(f->consumer, l->consumer)) ||
             (f->credential.n && !view_is(f->credential, l->credential)))
             continue;
-        struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = l->consumer,
-                                 .credential = l->credential, .lease = l->id_hex,
-                                 .delivery = delivery_name(l->delivery)};
-        server_note(v, &r);
-        deliver_end(v, l);
-        n += lease_end(v->leases, l, LEASE_END_REVOKED, &why) == ERR_OK;
+        lost += !op_end_lease(v, l);
+        n++;
     }
-    v->count.ended += n;
+    if (lost) /* the ring is full, or the disk is: said once */
+        log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(AUDIT_LEASE_END), NULL);
     return n;
 }
 
-static err_t revoke_one(struct request *rq, struct pending *p)
+/* What is named is copied: it is recorded after the leases have ended. */
+struct revoked {
+    char lease[2 * TOKEN_LEASE_ID + 1], consumer[65], credential[65];
+};
+
+static err_t revoke_one(struct request *rq, struct pending *p, struct revoked *out)
 {
-    struct vault *v = rq->v;
-    struct lease *l = lease_by_hex(v->leases, msg_view(rq->msg, F_LEASE));
+    struct lease *l = lease_by_hex(rq->v->leases, msg_view(rq->msg, F_LEASE));
     if (!l)
         return fail(rq->why, ERR_NOT_FOUND, "no live lease of that id");
-    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = l->consumer,
-                             .credential = l->credential, .lease = l->id_hex, .peer = &rq->conn->peer, .count = 1};
-    TRY(server_record(v, &r, p, rq->why));
-    deliver_end(v, l);
+    (void)view_copy(view_str(l->id_hex), out->lease, sizeof(out->lease));
+    (void)view_copy(view_str(l->consumer), out->consumer, sizeof(out->consumer));
+    (void)view_copy(view_str(l->credential), out->credential, sizeof(out->credential));
+    end_unrecorded(rq->v, l);
     p->number = 1;
-    v->count.ended++;
-    return lease_end(v->leases, l, LEASE_END_REVOKED, rq->why);
+    return ERR_OK;
 }
 
-/* Revoking never waits for a healthy disk: the leases end first, and the record follows as soon as it can. */
-err_t op_admin_revoke(struct request *rq, struct pending *p, struct jsonw *w)
+static err_t revoke_many(struct request *rq, struct pending *p, struct revoked *out)
 {
     const struct msg *m = rq->msg;
-    struct vault *v = rq->v;
-    char consumer[65] = "", credential[65] = "";
-    (void)w;
-    if (m->has[F_LEASE])
-        return revoke_one(rq, p);
     struct op_lease_filter f = {.consumer = msg_view(m, F_CONSUMER), .credential = msg_view(m, F_CREDENTIAL)};
     if (!f.consumer.n && !f.credential.n && msg_u64(m, F_FLAGS, 0) != 1)
         return fail(rq->why, ERR_INVALID, "say what to revoke: a lease, a consumer, a credential, or all");
-    (void)view_copy(f.consumer, consumer, sizeof(consumer));
-    (void)view_copy(f.credential, credential, sizeof(credential));
-    p->number = op_end_leases(v, &f);
-    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = consumer[0] ? consumer : NULL,
-                             .credential = credential[0] ? credential : NULL, .peer = &rq->conn->peer,
-                             .count = p->number};
-    return server_record(v, &r, p, rq->why);
+    if (f.consumer.n)
+        TRY(name_check(f.consumer, "consumer", rq->why));
+    if (f.credential.n)
+        TRY(name_check(f.credential, "credential", rq->why));
+    (void)view_copy(f.consumer, out->consumer, sizeof(out->consumer));
+    (void)view_copy(f.credential, out->credential, sizeof(out->credential));
+    p->number = op_end_leases(rq->v, &f);
+    return ERR_OK;
+}
+
+/* Revoking never waits for a healthy disk: the leases end first, and the answer says when that could not be recorded. */
+err_t op_admin_revoke(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    struct revoked what = {0};
+    struct why own = {0};
+    (void)w;
+    TRY(rq->msg->has[F_LEASE] ? revoke_one(rq, p, &what) : revoke_many(rq, p, &what));
+    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .lease = what.lease[0] ? what.lease : NULL,
+                             .consumer = what.consumer[0] ? what.consumer : NULL, .peer = &rq->conn->peer,
+                             .credential = what.credential[0] ? what.credential : NULL, .count = p->number};
+    err_t e = server_record(rq->v, &r, p, &own);
+    return e == ERR_OK ? e : fail(rq->why, e, "%u leases ended, but it could not be recorded: %s", p->number, own.text);
 }

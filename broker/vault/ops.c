@@ -4,6 +4,8 @@
  */
 #include "vault/ops.h"
 
+#include <string.h>
+
 #define READY true
 #define ANY false
 #define QUIET AUDIT__COUNT
@@ -14,20 +16,20 @@ const struct op ops[] = {
     {MSG_GRANTS,          READY, QUIET,                 op_grants,          NULL,                 NULL},
     {MSG_LEASE_ISSUE,     READY, AUDIT_LEASE_DENIED,    op_lease_issue,     op_lease_release,     op_lease_undo},
     {MSG_LEASE_RENEW,     READY, AUDIT_LEASE_DENIED,    op_lease_renew,     op_lease_release,     NULL},
-    {MSG_LEASE_END,       READY, QUIET,                 op_lease_end,       op_ended,             NULL},
+    {MSG_LEASE_END,       READY, AUDIT_LEASE_END,       op_lease_end,       op_ended,             NULL},
     {MSG_LEASE_SHOW,      READY, QUIET,                 op_lease_show,      NULL,                 NULL},
     {MSG_LEASES,          READY, QUIET,                 op_leases,          NULL,                 NULL},
     {MSG_INTROSPECT,      READY, QUIET,                 op_introspect,      NULL,                 NULL},
     {MSG_STATUS,          ANY,   QUIET,                 op_status,          NULL,                 NULL},
     {MSG_METRICS,         ANY,   QUIET,                 op_metrics,         NULL,                 NULL},
-    {MSG_INIT,            ANY,   QUIET,                 op_init,            op_state,             NULL},
+    {MSG_INIT,            ANY,   AUDIT_STORE_INIT,      op_init,            op_state,             NULL},
     {MSG_UNLOCK,          ANY,   AUDIT_STORE_UNLOCK,    op_unlock,          op_state,             NULL},
     {MSG_LOCK,            ANY,   AUDIT_STORE_LOCK,      op_lock,            op_lock_finish,       NULL},
-    {MSG_KEY_ADD,         READY, AUDIT_KEY_ADD,         op_key_add,         op_key_add_finish,    NULL},
+    {MSG_KEY_ADD,         READY, AUDIT_KEY_ADD,         op_key_add,         op_key_add_finish,    op_key_add_undo},
     {MSG_KEY_LIST,        ANY,   QUIET,                 op_key_list,        NULL,                 NULL},
     {MSG_KEY_REMOVE,      READY, AUDIT_KEY_REMOVE,      op_key_remove,      op_key_remove_finish, NULL},
     {MSG_REKEY,           READY, AUDIT_REKEY_BEGIN,     op_rekey,           op_rekey_finish,      NULL},
-    {MSG_ACCEPT_STORE,    ANY,   AUDIT_STORE_ACCEPT,    op_accept,          op_state,             NULL},
+    {MSG_ACCEPT_STORE,    ANY,   AUDIT_STORE_ACCEPT,    op_accept,          op_accept_finish,     NULL},
     {MSG_CRED_PUT,        READY, AUDIT_CRED_ENROLL,     op_cred_put,        op_cred_put_finish,   NULL},
     {MSG_CRED_LIST,       READY, QUIET,                 op_cred_list,       NULL,                 NULL},
     {MSG_CRED_SHOW,       READY, QUIET,                 op_cred_show,       NULL,                 NULL},
@@ -52,4 +54,20 @@ void write_deliveries(struct jsonw *w, const char *key, unsigned mask)
         if (mask & 1u << d)
             jsonw_str(w, NULL, delivery_name((enum delivery)d));
     jsonw_close(w, ']');
+}
+
+err_t read_deliveries(struct view list, unsigned *mask, struct why *why)
+{
+    unsigned found = 0;
+    while (list.n) {
+        const uint8_t *comma = memchr(list.p, ',', list.n);
+        struct view item = VIEW(list.p, comma ? (size_t)(comma - list.p) : list.n);
+        enum delivery d;
+        if (!delivery_from_name(item, &d))
+            return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
+        found |= 1u << d;
+        list = comma ? VIEW(comma + 1, list.n - item.n - 1) : VIEW(NULL, 0);
+    }
+    *mask = found;
+    return ERR_OK;
 }

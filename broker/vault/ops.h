@@ -36,12 +36,14 @@ OP_DECIDE(op_lock);
 OP_FINISH(op_lock_finish);
 OP_DECIDE(op_key_add);
 OP_FINISH(op_key_add_finish);
+void op_key_add_undo(struct vault *v, struct pending *p);
 OP_DECIDE(op_key_list);
 OP_DECIDE(op_key_remove);
 OP_FINISH(op_key_remove_finish);
 OP_DECIDE(op_rekey);
 OP_FINISH(op_rekey_finish);
 OP_DECIDE(op_accept);
+OP_FINISH(op_accept_finish);
 OP_FINISH(op_state);
 /* One step of a rekey that is under way; called each tick. */
 void op_rekey_step(struct vault *v);
@@ -68,6 +70,10 @@ MUST err_t policy_reload(struct vault *v, struct why *why);
 
 /* shared */
 void write_deliveries(struct jsonw *w, const char *key, unsigned mask);
+/* "file,access_token" into a mask; empty: 0. */
+MUST err_t read_deliveries(struct view list, unsigned *mask, struct why *why);
+/* A page of a list ends when the answer has this many bytes: what one entry may add fits behind it. */
+enum { OP_PAGE_BYTES = 48 * 1024 };
 struct op_lease_filter {
     struct view consumer, credential; /* empty: any */
     uint64_t cursor;
@@ -76,5 +82,7 @@ struct op_lease_filter {
 MUST err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w, struct why *why);
 /* Ends the leases that match (all members empty: all); how many. */
 unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f);
+/* Ends one, with its file; false: it could not be recorded. */
+bool op_end_lease(struct vault *v, struct lease *l);
 
 #endif

@@ -21,7 +21,7 @@ struct unlock {
     char source[33];           /* "" any */
     struct secret *passphrase; /* NULL: only sources without a person */
     struct pending *p;         /* who asked; NULL at start */
-    unsigned tried;
+    unsigned tried;            /* mask of slots: none is asked for twice, whatever the list says */
     struct why why;            /* of the last slot that did not open */
     err_t last;
 };
@@ -70,12 +70,22 @@ static err_t derive(struct vault *v, struct why *why)
     return ERR_OK;
 }
 
+static void note_start(struct vault *v)
+{
+    struct audit_record r = {.event = AUDIT_START, .outcome = ERR_OK};
+    if (!v->start_recorded && server_record(v, &r, NULL, NULL) == ERR_OK)
+        v->start_recorded = true;
+}
+
 static err_t open_audit(struct vault *v, bool fresh, struct why *why)
 {
     struct audit_env env = {.dirfd = v->log_fd, .sink = v->sink, .seal_key = v->keys.audit_seal,
                             .redact_key = v->keys.redact, .store_id = v->keys.header.store_id,
                             .max_bytes = v->config->audit_max_bytes};
-    return fresh ? audit_create(&env, &v->audit, why) : audit_open(&env, &v->audit, why);
+    err_t e = fresh ? audit_create(&env, &v->audit, why) : audit_open(&env, &v->audit, why);
+    if (v->audit)
+        note_start(v);
+    return e;
 }
 
 static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
@@ -108,6 +118,8 @@ static err_t open_parts(struct vault *v, bool fresh, struct why *why)
     err_t audit = open_audit(v, fresh, why);
     if (!v->audit)
         return audit;
+    if (fresh) /* the commit of a new store: its log is there, nothing else yet */
+        TRY(unlock_write_header(v, why));
     struct credentials_env ce = {.ops = v->store_ops, .store = v->store, .header = &k->header, .master = k->master,
                                  .previous = k->previous, .redact_key = k->redact};
     struct why own = {0};
@@ -143,40 +155,40 @@ static err_t check_anchor(struct vault *v, struct why *why)
 static void settle(struct vault *v, err_t e, const struct why *why)
 {
     struct why own = *why;
+    struct audit_record r = {.event = AUDIT_STORE_ROLLBACK};
     if (e == ERR_OK)
         e = check_header(v, &own);
     if (e == ERR_OK)
         e = check_anchor(v, &own);
-    else if (e != ERR_CORRUPT && e != ERR_ROLLBACK)
-        unlock_close(v, own.text);
+    bool suspect = e == ERR_CORRUPT || e == ERR_ROLLBACK;
+    r.outcome = e;
+    if (suspect)
+        server_note(v, &r);
     if (e == ERR_OK)
         unlock_state(v, VAULT_READY, "ready");
-    else if (v->credentials)
+    else if (suspect && v->leases) /* all is open, and an operator may accept it */
         unlock_state(v, VAULT_ROLLBACK, own.text);
     else
         unlock_close(v, own.text);
-    if (e != ERR_OK && v->audit) {
-        struct audit_record r = {.event = AUDIT_STORE_ROLLBACK, .outcome = e};
-        server_note(v, &r);
-    }
 }
 
-static err_t take_master(struct vault *v, struct secret *master, struct secret *previous, struct why *why)
+err_t unlock_open(struct vault *v, const struct unlock_keys *keys, struct why *why)
 {
-    v->keys.master = master;
-    v->keys.previous = previous;
-    return keyheader_root(&v->keys.header, master, &v->keys.root, why);
+    struct why own = {0};
+    v->keys.header = keys->header;
+    v->keys.master = keys->master;
+    v->keys.previous = keys->previous;
+    err_t e = keyheader_root(&v->keys.header, v->keys.master, &v->keys.root, &own);
+    if (e == ERR_OK)
+        e = open_parts(v, keys->fresh, &own);
+    settle(v, e, &own);
+    return v->credentials ? ERR_OK : fail(why, e, "%s", own.text);
 }
 
-err_t unlock_accept(struct vault *v, struct why *why)
+void unlock_accept(struct vault *v)
 {
-    if (v->state != VAULT_ROLLBACK)
-        return fail(why, ERR_CONFLICT, "there is nothing to accept: the store is %s", vault_state_name(v->state));
-    struct audit_record r = {.event = AUDIT_STORE_ACCEPT, .outcome = ERR_OK};
-    TRY(server_record(v, &r, NULL, why));
     unlock_note_commit(v);
     unlock_state(v, VAULT_READY, "accepted by an operator");
-    return ERR_OK;
 }
 
 void unlock_close(struct vault *v, const char *why)
@@ -208,20 +220,21 @@ static void conclude(struct unlock *u, err_t e, const struct why *why)
 {
     struct vault *v = u->v;
     struct pending *p = u->p;
-    unlock_free(u);
-    if (e != ERR_OK)
-        unlock_state(v, VAULT_LOCKED, why->text);
     struct why own = *why;
-    if (e == ERR_OK) {
-        struct audit_record r = {.event = AUDIT_STORE_UNLOCK, .outcome = ERR_OK};
+    struct audit_record r = {.event = AUDIT_STORE_UNLOCK, .outcome = ERR_OK, .peer = p ? server_peer(v, p) : NULL};
+    if (e != ERR_OK)
+        unlock_state(v, VAULT_LOCKED, own.text);
+    else
+        r.source = v->keys.header.slot[u->slot].source;
+    unlock_free(u);
+    if (e == ERR_OK)
         e = server_record(v, &r, p, &own);
-    }
     if (!p)
         return;
     if (e == ERR_OK)
         server_wait(v, p);
     else
-        server_answer(v, p, e, NULL, &own);
+        server_refuse(v, p, e, &own);
 }
 
 static void try_next(struct unlock *u);
@@ -230,11 +243,11 @@ static void on_key(void *ctx, err_t e, struct view params, struct secret *key, c
 {
     struct unlock *u = ctx;
     struct vault *v = u->v;
-    struct secret *master = NULL, *previous = NULL;
+    struct unlock_keys keys = {.header = v->keys.header};
     struct why own = *why;
     (void)params;
     if (e == ERR_OK)
-        e = keyheader_open(&v->keys.header, u->slot, key, &master, &previous, &own);
+        e = keyheader_open(&keys.header, u->slot, key, &keys.master, &keys.previous, &own);
     secret_free(key);
     if (e != ERR_OK) {
         u->last = fail(&u->why, e, "key slot %u (%s): %s", u->slot, v->keys.header.slot[u->slot].source,
@@ -243,11 +256,8 @@ static void on_key(void *ctx, err_t e, struct view params, struct secret *key, c
         try_next(u);
         return;
     }
-    e = take_master(v, master, previous, &own);
-    if (e == ERR_OK)
-        e = open_parts(v, false, &own);
-    settle(v, e, &own);
-    conclude(u, v->credentials ? ERR_OK : e, &own);
+    e = unlock_open(v, &keys, &own);
+    conclude(u, e, &own);
 }
 
 /* Does the configuration's order say that this slot's source comes at this place? Without a list, every source has place 0. */
@@ -259,7 +269,7 @@ static bool in_turn(const struct unlock *u, const char *source)
 
 static bool wanted(const struct unlock *u, const struct keyslot *s, const struct keysource *ks)
 {
-    if (!s->used || !ks || (u->source[0] && strcmp(u->source, s->source) != 0))
+    if (!s->used || !ks || u->v->stopping || (u->source[0] && strcmp(u->source, s->source) != 0))
         return false;
     return ks->interactive ? u->passphrase != NULL : true;
 }
@@ -270,7 +280,7 @@ static const struct keysource *next_slot(struct unlock *u)
         for (; u->slot < KEYSLOTS_MAX; u->slot++) {
             const struct keyslot *s = &u->v->keys.header.slot[u->slot];
             const struct keysource *ks = keysource_by_name(view_str(s->source));
-            if (in_turn(u, s->source) && wanted(u, s, ks))
+            if (!(u->tried & 1u << u->slot) && in_turn(u, s->source) && wanted(u, s, ks))
                 return ks;
         }
         if (!u->v->config->key || !u->v->config->key[u->order] || !u->v->config->key[++u->order])
@@ -290,12 +300,29 @@ static void try_next(struct unlock *u)
         return;
     }
     const struct keyslot *s = &u->v->keys.header.slot[u->slot];
-    u->tried++;
+    u->tried |= 1u << u->slot;
     struct keycall call = {.source = ks, .op = KEYCALL_OPEN, .params = VIEW(s->params, s->params_len),
                            .done = on_key, .ctx = u};
     if (u->passphrase && ks->interactive)
         call.passphrase = VIEW(secret_bytes(u->passphrase), secret_len(u->passphrase));
     keycall_start(u->v, &call);
+}
+
+err_t unlock_load(struct vault *v, struct why *why)
+{
+    AUTO(buf_free) struct buf b = {.max = STORE_HEADER_MAX};
+    struct keyheader h = {0};
+    err_t e = v->store_ops->header_read(v->store, &b, why);
+    if (e == ERR_OK)
+        e = keyheader_decode(buf_view(&b), &h, why);
+    v->keys.header = h;
+    if (e == ERR_NOT_FOUND) {
+        e = fail(why, ERR_UNINIT, "the store is empty; set it up with: broker-cli init");
+        unlock_state(v, VAULT_UNINITIALISED, why->text);
+    } else {
+        unlock_state(v, VAULT_LOCKED, e == ERR_OK ? "the store is locked; open it with: broker-cli unlock" : why->text);
+    }
+    return e;
 }
 
 void unlock_try(struct vault *v, struct view source, struct view passphrase, struct pending *p)
@@ -306,6 +333,9 @@ void unlock_try(struct vault *v, struct view source, struct view passphrase, str
     if (e == ERR_OK) {
         *u = (struct unlock){.v = v, .p = p, .last = ERR_LOCKED};
         v->unlock = u;
+        e = unlock_load(v, &why); /* anew: a backup may have been restored meanwhile */
+    }
+    if (e == ERR_OK) {
         if (!view_copy(source, u->source, sizeof(u->source)))
             e = fail(&why, ERR_INVALID, "no such key source");
     }
@@ -317,86 +347,10 @@ void unlock_try(struct vault *v, struct view source, struct view passphrase, str
     }
     unlock_free(u);
     if (p)
-        server_answer(v, p, e, NULL, &why);
+        server_refuse(v, p, e, &why);
 }
 
 void unlock_at_start(struct vault *v)
 {
-    AUTO(buf_free) struct buf b = {.max = STORE_HEADER_MAX};
-    struct why why = {0};
-    err_t e = v->store_ops->header_read(v->store, &b, &why);
-    if (e == ERR_NOT_FOUND) {
-        unlock_state(v, VAULT_UNINITIALISED, "the store is empty; set it up with: broker-cli init");
-        return;
-    }
-    if (e == ERR_OK)
-        e = keyheader_decode(buf_view(&b), &v->keys.header, &why);
-    if (e != ERR_OK) {
-        unlock_state(v, VAULT_LOCKED, why.text);
-        return;
-    }
-    v->state = VAULT_LOCKED;
     unlock_try(v, VIEW(NULL, 0), VIEW(NULL, 0), NULL);
-}
-
-/* ---- a new store */
-
-struct init {
-    struct vault *v;
-    struct pending *p;
-    char source[33];
-};
-
-static err_t init_with(struct init *in, struct view params, const struct secret *key, struct why *why)
-{
-    struct vault *v = in->v;
-    struct secret *master = NULL;
-    unsigned slot = 0;
-    TRY(keyheader_create(&v->keys.header, &master, why));
-    err_t e = keyheader_add(&v->keys.header, master, in->source, params, key, clock_wall_ms(), &slot, why);
-    if (e == ERR_OK)
-        e = unlock_write_header(v, why);
-    if (e != ERR_OK) {
-        secret_free(master);
-        return e;
-    }
-    TRY(take_master(v, master, NULL, why));
-    return open_parts(v, true, why);
-}
-
-static void on_init_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
-{
-    struct init *in = ctx;
-    struct vault *v = in->v;
-    struct pending *p = in->p;
-    struct why own = *why;
-    if (e == ERR_OK)
-        e = init_with(in, params, key, &own);
-    secret_free(key);
-    free(in);
-    if (e == ERR_OK) {
-        settle(v, e, &own);
-        struct audit_record r = {.event = AUDIT_STORE_INIT, .outcome = ERR_OK};
-        e = server_record(v, &r, p, &own);
-    }
-    if (e == ERR_OK)
-        server_wait(v, p);
-    else
-        server_answer(v, p, e, NULL, &own);
-}
-
-void unlock_init(struct vault *v, const struct keycall *how, struct pending *p)
-{
-    struct init *in = calloc(1, sizeof(*in));
-    struct why why = {0};
-    if (!in) {
-        server_answer(v, p, fail(&why, ERR_UNAVAILABLE, "out of memory"), NULL, &why);
-        return;
-    }
-    *in = (struct init){.v = v, .p = p};
-    (void)view_copy(view_str(how->source->name), in->source, sizeof(in->source));
-    struct keycall call = *how;
-    call.done = on_init_key;
-    call.ctx = in;
-    keycall_start(v, &call);
 }

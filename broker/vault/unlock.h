@@ -7,16 +7,24 @@
 #include "vault/keycall.h"
 #include "vault/server.h"
 
-/* Reads the key header (none: VAULT_UNINITIALISED) and tries every slot that needs no person, in the configuration's order. */
+/* Reads the key header: VAULT_LOCKED, or VAULT_UNINITIALISED and ERR_UNINIT when there is none. Not while the store is open. */
+MUST err_t unlock_load(struct vault *v, struct why *why);
+/* Loads, and tries every slot that needs no person, in the configuration's order. */
 void unlock_at_start(struct vault *v);
 /* As an operator asks: `passphrase` empty = only slots that need none; `source` empty = all. `p` is answered when it is decided. */
 void unlock_try(struct vault *v, struct view source, struct view passphrase, struct pending *p);
-/* A new store whose first slot comes from `source`; `p` is answered. */
-void unlock_init(struct vault *v, const struct keycall *how, struct pending *p);
+/* Opens all there is with a master key, which it takes; the state is then READY, ROLLBACK (also ERR_OK: an operator decides), or LOCKED
+ * with the reason. `fresh`: makes the log, writes the header. */
+struct unlock_keys {
+    struct keyheader header;
+    struct secret *master, *previous;
+    bool fresh;
+};
+MUST err_t unlock_open(struct vault *v, const struct unlock_keys *keys, struct why *why);
 /* Forgets every key and all that was opened with them. Leases stay in the journal. */
 void unlock_close(struct vault *v, const char *why);
-/* An operator accepts a store that is older than its anchors. */
-MUST err_t unlock_accept(struct vault *v, struct why *why);
+/* An operator accepted a store that is older than its anchors: VAULT_ROLLBACK becomes VAULT_READY. */
+void unlock_accept(struct vault *v);
 void unlock_state(struct vault *v, enum vault_state s, const char *why);
 /* The header as it is in memory, to the disk. */
 MUST err_t unlock_write_header(struct vault *v, struct why *why);

@@ -74,6 +74,7 @@ struct vault_keys {
 struct pending; /* vault/server.h */
 struct helper_call; /* vault/helper.h */
 struct unlock;  /* vault/unlock.h */
+struct init;    /* vault/init.h */
 
 struct vault {
     struct loop *loop;
@@ -100,6 +101,7 @@ struct vault {
     struct loop_timer *queue_timer;      /* the oldest one's deadline */
     struct helper_call *helpers;
     struct unlock *unlock;    /* the search for a key that opens the store, while it runs */
+    struct init *init;        /* the making of a store, while it runs */
     struct loop_timer *tick;  /* 1 s: checkpoints, projected files, rekey steps */
     struct buf inbox, packet, reply, scratch; /* reused; wiped after each message */
     struct {

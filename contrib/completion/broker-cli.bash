@@ -11,7 +11,8 @@ _broker_cli_options() {
     init) echo "--key --path --passphrase-file $common" ;;
     unlock) echo "--key --passphrase-file $common" ;;
     "key add") echo "--path --passphrase-file $common" ;;
-    "key remove" | rekey | store | "store accept" | remove | "consumer remove") echo "--yes $common" ;;
+    rekey) echo "--yes --wait $common" ;;
+    "key remove" | store | "store accept" | remove | "consumer remove") echo "--yes $common" ;;
     enroll | replace) echo "--provider --file --from-env --deliver --origin --header --env --username --yes $common" ;;
     "consumer add") echo "--uid --gid --cgroup --note $common" ;;
     grant) echo "--deliver --ttl --max-ttl --uses --owner --allow --model --budget $common" ;;
@@ -84,7 +85,8 @@ _broker_cli() {
     case $verb in
     audit | consumer | key | lease | store | helper) ((COMP_CWORD > 2)) && verb+=" ${COMP_WORDS[2]}" ;;
     esac
-    if [[ $before == --* && $before != --json && $before != --yes && $before != --help && $before != --all && $before != --follow ]]; then
+    if [[ $before == --* && $before != --json && $before != --yes && $before != --help && $before != --all && $before != --follow &&
+        !($verb == rekey && $before == --wait) ]]; then
         values=$(_broker_cli_values "$verb" "$before") || code=$?
         ((code == 2)) && mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ((code == 0)) && _broker_cli_reply "$values"

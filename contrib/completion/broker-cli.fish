@@ -63,6 +63,7 @@ __broker_opt key 'the source of the key' 'init unlock' $sources
 __broker_opt path 'where to make it, or its name' 'init key' -
 __broker_opt passphrase-file 'read the passphrase from FILE' 'init unlock key' -
 __broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace revoke lease' ''
+__broker_opt wait 'until all are sealed anew' rekey ''
 __broker_opt provider 'what kind it is' 'enroll replace' 'claude codex anthropic openai gemini generic'
 __broker_opt file 'read it from FILE' 'enroll replace' -
 __broker_opt from-env 'read it from this variable' 'enroll replace' '(set -nx)'

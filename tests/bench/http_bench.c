@@ -1,8 +1,8 @@
 /*
  * Load on a server behind a Unix socket, from one process: N connections, each with one request in
  * flight, for some seconds; kept alive, or a new connection per request. Prints one line: requests,
- * per second, p50 and p99, failures (anything but the expected status), and with -p the CPU time of
- * the server's processes per request. libc only, so that it can run anywhere.
+ * good ones per second, p50 and p99, failures (anything but the expected status; the first one is
+ * told on stderr), and with -p the CPU time of the server's processes per good request. libc only, so that it can run anywhere.
  *     http_bench -s broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}']
  *                [-e 200] [-p PID]... [-n 10 -k 10000]
  * -j: no HTTP, the body is the request and a JSON object with "status":"success" the reply (as of oidc-agent).
@@ -177,12 +177,12 @@ static void run(struct bench *b)
         for (int i = 0; i < n; i++)
             client_read(b, ev[i].data.ptr);
     }
-    double s = (double)(now_ns() - start) / 1e9;
+    double s = (double)(now_ns() - start) / 1e9, good = (double)(b->done - b->failed);
     printf("%s c=%d requests=%llu rps=%.0f p50_us=%.1f p99_us=%.1f failed=%llu", b->each ? "connect" : "keepalive",
-           b->conns, (unsigned long long)b->done, (double)b->done / s, percentile_us(b, 0.5), percentile_us(b, 0.99),
+           b->conns, (unsigned long long)b->done, good / s, percentile_us(b, 0.5), percentile_us(b, 0.99),
            (unsigned long long)b->failed);
     if (b->pids)
-        printf(" cpu_us=%.2f", (cpu_us(b) - cpu) / (double)(b->done ? b->done : 1));
+        printf(" cpu_us=%.2f", (cpu_us(b) - cpu) / (good > 0 ? good : 1));
     printf("\n");
 }
 

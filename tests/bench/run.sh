@@ -8,6 +8,7 @@ B=$BUILD/bench HTTP=$BUILD/bench/http_bench
 QUICK=${QUICK:-${Q:-}}
 if [[ $QUICK ]]; then ROUNDS=3 SECONDS_EACH=0.5 STARTS=5 SPAWNS=60 MANY=10000; else ROUNDS=5 SECONDS_EACH=1.5 STARTS=9 SPAWNS=200 MANY=100000; fi
 read -r ONE ALL < <(python3 -c 'import os; c = sorted(os.sched_getaffinity(0)); print(c[-1], ",".join(map(str, c)))')
+: >"$B/failures" # what the first failed request of a run was answered
 DISK=$(mktemp -d "${BENCH_DISK:-$B}/state.XXXXXX")
 chmod 711 "$DISK"
 SAMPLES=$DISK/samples
@@ -15,8 +16,10 @@ LEASE=(-m POST -u /v1/leases -b '{"credential":"claude"}')
 declare -A SOCK SERVERS
 AGENT_PID=
 ended() {
-    local status=$?
+    local status=$? pid
     [[ -z $AGENT_PID ]] || kill "$AGENT_PID" || true
+    for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
     rm -rf "$DISK"
     (exit "$status")
     cleanup
@@ -36,7 +39,7 @@ load() {
     local key=$1 cores=$2 name=${1##*.} line pid pids=()
     shift 2
     for pid in ${SERVERS[$name]}; do pids+=(-p "$pid"); taskset -acp "$cores" "$pid" >/dev/null; done
-    line=$(taskset -c "$cores" "$HTTP" -s "${SOCK[$name]}" -t "$SECONDS_EACH" "${pids[@]}" "$@") || say "$key: $line"
+    line=$(taskset -c "$cores" "$HTTP" -s "${SOCK[$name]}" -t "$SECONDS_EACH" "${pids[@]}" "$@" 2>>"$B/failures") || say "$key: $line"
     sample "$key" "$line"
 }
 

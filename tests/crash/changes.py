@@ -7,6 +7,7 @@
     changes.py RUN MODEL once OP               one change; prints "ok", "refused CODE" or "gone"
     changes.py RUN MODEL check                 what the broker has must be what the model says; then the model is what it has
     changes.py RUN MODEL count                 acknowledged, refused
+    changes.py RUN - ask WHO METHOD PATH [JSON [TOKEN]]    prints "STATUS BODY"
 
 For each name and each lease the model holds what may be there: two things between asking and the answer, one after "done". A refusal or a
 lost answer leaves both. The consumer is `gateway`, which must have grants of `secret` for c0 to c3.
@@ -60,7 +61,7 @@ class Link:
             raise Gone
         if close:
             self.sock = None
-        return int(status[1]), json.loads(text) if text else {}
+        return int(status[1]), text
 
 
 class Broker:
@@ -68,7 +69,8 @@ class Broker:
         self.link = {n: Link(f"{RUN}/{n}/broker.sock") for n in ("admin", "gateway")}
 
     def ask(self, who, method, path, body=None, token=None):
-        return self.link[who].ask(method, path, body, token)
+        status, text = self.link[who].ask(method, path, body, token)
+        return status, json.loads(text) if text else {}
 
 
 class Model:
@@ -249,7 +251,14 @@ def turns(m, ops):
         print("over", flush=True)
 
 
+def ask(who, method, path, body="", token=None):
+    status, text = Link(f"{RUN}/{who}/broker.sock").ask(method, path, json.loads(body) if body else None, token)
+    print(status, text.decode())
+
+
 def main():
+    if sys.argv[3] == "ask":
+        return ask(*sys.argv[4:])
     b, m = Broker(), Model()
     random.seed(os.environ.get("CHANGES_SEED") or None)
     verb, rest = sys.argv[3], sys.argv[4:]

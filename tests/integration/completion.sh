@@ -24,6 +24,17 @@ commands() {
         esac
     done
 }
+# what the manual says of a verb: its paragraphs, those of the verb that it refers to, and what is said of every verb
+manual() {
+    local verbs=$1
+    case $1 in
+    exec) cat "$M/broker-exec.1"; return ;;
+    replace) verbs='(replace|enroll)' ;;
+    lease) verbs='(lease|revoke)' ;;
+    esac
+    sed '/^\.Ss/q' "$M/broker-cli.1"
+    awk -v start="^\\\\.It Cm $verbs( |$)" '/^\.(It Cm|S[sh]) /{on = $0 ~ start} on' "$M/broker-cli.1"
+}
 mapfile -t all < <(commands)
 ((${#all[@]} >= 30)) || die "only ${#all[@]} commands were read from broker-cli help"
 
@@ -48,11 +59,12 @@ for command in "${all[@]}"; do
     offered=$(bash_offers broker-cli "${part[@]}" --)
     options "${part[@]}" >"$T/known"
     [[ -s $T/known ]] || die "no options were read from: broker-cli $command --help"
+    told=$(manual "${part[0]}")
     while read -r option; do
         has "$option" <<<"$offered" || miss "$command $option in bash"
         grep -q -- "$option\\[" "$C/_broker-cli" || miss "$command $option in zsh"
         grep -qE -- "(__broker_opt|-l) ${option#--} " "$C/broker-cli.fish" || miss "$command $option in fish"
-        grep -qE -- "Fl -${option#--}( |$)" "$M/broker-cli.1" "$M/broker-exec.1" || miss "$command $option in the manual"
+        grep -qE -- "Fl -${option#--}( |$)" <<<"$told" || miss "$command $option in the manual"
     done <"$T/known"
     for option in $offered; do has "$option" <"$T/known" || miss "$command knows no $option, which bash offers"; done
     if ((${#part[@]} == 2)); then

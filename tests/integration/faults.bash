@@ -1,10 +1,14 @@
 # For the tests that kill a broker, fill its disk or stop it: what they share beyond lib.bash.
 # shellcheck shell=bash
+PYTHON=/usr/bin/python3 # a version manager's shim takes longer than the request
+[[ -x $PYTHON ]] || PYTHON=$(command -v python3)
+call() { "$PYTHON" -IS "$ROOT/tests/crash/changes.py" "$RUN" - ask "$@"; } # as in lib.bash, in a quarter of the time
+field() { "$PYTHON" -IS -c 'import json,sys; v=json.loads(sys.stdin.read().split(" ",1)[1])[sys.argv[1]]; print("" if v is None else v)' "$1"; }
 # tests/crash/changes.py on this test's broker
-changes() { python3 -IS "$ROOT/tests/crash/changes.py" "$RUN" "$T/model" "$@"; }
+changes() { "$PYTHON" -IS "$ROOT/tests/crash/changes.py" "$RUN" "$T/model" "$@"; }
 # changes_in_turns OPS: one process for all turns; then in each turn begin_changes, a fault, end_changes
 changes_in_turns() {
-    coproc CHANGES { exec python3 -IS "$ROOT/tests/crash/changes.py" "$RUN" "$T/model" turns "$1" 2>&1; }
+    coproc CHANGES { exec "$PYTHON" -IS "$ROOT/tests/crash/changes.py" "$RUN" "$T/model" turns "$1" 2>&1; }
     PIDS+=("$CHANGES_PID")
 }
 expect_changes() {

@@ -12,7 +12,7 @@ good=$T/good
 cp -a "$STATE" "$good"
 sums() { (cd "$STATE" && find . -type f ! -path './log/*' ! -name lock -exec sha256sum {} + | sort -k 2); }
 newer() { # FILE OFFSET: the version byte there, plus one
-    python3 -IS - "$1" "$2" <<'PY'
+    "$PYTHON" -IS - "$1" "$2" <<'PY'
 import sys
 path, at = sys.argv[1], int(sys.argv[2])
 with open(path, "r+b") as f:

@@ -60,7 +60,7 @@ TEST(readable_descriptor_is_handed_out)
     struct loop_fd *watch;
     set_up();
     CHECK_INT(pipe2(p, O_CLOEXEC), 0);
-    CHECK_OK(loop_watch(f.l, p[0], EPOLLIN, count_read, NULL, &watch, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[0], EPOLLIN, count_read, NULL}, &watch, &w), w);
     CHECK_INT(write(p[1], "abc", 3), 3);
     run_for(30);
     CHECK_INT(f.calls, 3); /* level-triggered: one byte each turn */
@@ -78,7 +78,7 @@ TEST(watching_a_closed_descriptor_fails_and_leaves_out_untouched)
     struct why w = {0};
     struct loop_fd *watch = (struct loop_fd *)&w;
     set_up();
-    CHECK(loop_watch(f.l, 9999, EPOLLIN, count_read, NULL, &watch, &w) != ERR_OK);
+    CHECK(loop_watch(f.l, &(struct loop_source){9999, EPOLLIN, count_read, NULL}, &watch, &w) != ERR_OK);
     CHECK(watch == (struct loop_fd *)&w);
     CHECK(strstr(w.text, "9999"));
     tear_down();
@@ -101,8 +101,8 @@ TEST(unwatch_inside_a_callback_strikes_fetched_events)
     int p[2], q[2];
     set_up();
     CHECK(pipe2(p, O_CLOEXEC) == 0 && pipe2(q, O_CLOEXEC) == 0);
-    CHECK_OK(loop_watch(f.l, p[0], EPOLLIN, unwatch_both, NULL, &f.self, &w), w);
-    CHECK_OK(loop_watch(f.l, q[0], EPOLLIN, unwatch_both, NULL, &f.other, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[0], EPOLLIN, unwatch_both, NULL}, &f.self, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){q[0], EPOLLIN, unwatch_both, NULL}, &f.other, &w), w);
     CHECK(write(p[1], "a", 1) == 1 && write(q[1], "a", 1) == 1);
     run_for(20);
     CHECK_INT(f.calls, 1);
@@ -129,7 +129,7 @@ TEST(rewatch_changes_what_is_waited_for)
     int p[2];
     set_up();
     CHECK_INT(pipe2(p, O_CLOEXEC), 0);
-    CHECK_OK(loop_watch(f.l, p[1], EPOLLIN, count_write, NULL, &f.self, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[1], EPOLLIN, count_write, NULL}, &f.self, &w), w);
     run_for(10);
     CHECK_INT(f.calls, 0);
     CHECK_INT(loop_rewatch(f.self, EPOLLOUT), ERR_OK);
@@ -202,7 +202,7 @@ TEST(timer_that_rearms_for_now_does_not_starve_descriptors)
     CHECK_INT(pipe2(p, O_CLOEXEC), 0);
     CHECK_INT(loop_timer_new(f.l, again_at_once, NULL, &f.timer), ERR_OK);
     CHECK_INT(loop_timer_set(f.timer, 0), ERR_OK);
-    CHECK_OK(loop_watch(f.l, p[0], EPOLLIN, count_read, NULL, &watch, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[0], EPOLLIN, count_read, NULL}, &watch, &w), w);
     CHECK_INT(write(p[1], "x", 1), 1);
     run_for(10);
     char c;
@@ -316,8 +316,8 @@ TEST(turn_end_runs_after_all_events_and_timers_of_the_turn)
     int p[2], q[2];
     set_up();
     CHECK(pipe2(p, O_CLOEXEC) == 0 && pipe2(q, O_CLOEXEC) == 0);
-    CHECK_OK(loop_watch(f.l, p[0], EPOLLIN, count_read, NULL, &a, &w), w);
-    CHECK_OK(loop_watch(f.l, q[0], EPOLLIN, count_read, NULL, &b, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[0], EPOLLIN, count_read, NULL}, &a, &w), w);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){q[0], EPOLLIN, count_read, NULL}, &b, &w), w);
     CHECK(write(p[1], "a", 1) == 1 && write(q[1], "a", 1) == 1);
     loop_on_turn_end(f.l, turn_end, &f);
     run_for(0); /* due in the first turn, which it ends */

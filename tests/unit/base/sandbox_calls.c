@@ -140,7 +140,7 @@ static const struct {
     {"perf_event_open", perf, "nkkkkn"},
     {"finit_module", module, "nkkkkn"},
     {"chroot", do_chroot, "nkkkkn"},
-    {"pidfd_open", own_pidfd, "ykkkkn"},
+    {"pidfd_open", own_pidfd, "yykkkn"},
     {"pidfd_getfd", steal_fd, "nkkkkn"},
     {"getrandom", randomness, "yyyyyy"},
     {"poll", do_poll, "yyyyyy"},
