@@ -6,7 +6,7 @@ build="gcc make pkg-config libc6-dev libsodium-dev libmicrohttpd-dev libjansson-
 check="strace gnome-keyring dbus dbus-daemon libglib2.0-bin acl util-linux procps python3 clang libclang-rt-14-dev e2fsprogs xfsprogs faketime \
        podman runc buildah debootstrap uidmap man-db universal-ctags shellcheck"
 lint="clang-tidy clang-format cppcheck shellcheck universal-ctags"
-bench="oidc-agent-cli munge libmunge-dev"
+bench="oidc-agent-cli munge libmunge-dev openssl python3 procps"
 case ${1:-build} in
 build) want=$build ;;
 check) want="$build $check" ;;

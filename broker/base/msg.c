@@ -49,6 +49,9 @@ static bool is_text(struct view v)
 {
     uint32_t cp = 0;
     for (size_t i = 0, len; i < v.n; i += len) {
+        i += utf8_plain(v.p + i, v.n - i);
+        if (i == v.n)
+            break;
         len = utf8_next(v.p + i, v.n - i, &cp);
         if (len == 0 || cp < ' ' || cp == DEL || (cp >= C1_FIRST && cp <= C1_LAST))
             return false;

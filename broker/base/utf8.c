@@ -5,6 +5,8 @@
  */
 #include "base/utf8.h"
 
+#include <string.h>
+
 struct form {
     uint8_t lo, hi, len, second_lo, second_hi;
 };
@@ -39,10 +41,33 @@ size_t utf8_next(const uint8_t *p, size_t n, uint32_t *cp)
     return f->len;
 }
 
+/* Bit tricks on a word (Hacker's Delight, section 6-1): a high bit is set in each byte that is not plain. */
+static bool word_is_plain(const uint8_t *p)
+{
+    const uint64_t one = 0x0101010101010101, high = 0x8080808080808080;
+    uint64_t w;
+    memcpy(&w, p, sizeof(w));
+    uint64_t del = w ^ (one * 0x7f);
+    return ((w | (w - one * 0x20) | (del - one)) & high) == 0;
+}
+
+size_t utf8_plain(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (n - i >= sizeof(uint64_t) && word_is_plain(p + i))
+        i += sizeof(uint64_t);
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f)
+        i++;
+    return i;
+}
+
 bool utf8_valid(struct view v)
 {
     uint32_t cp;
     for (size_t i = 0, len; i < v.n; i += len) {
+        i += utf8_plain(v.p + i, v.n - i);
+        if (i == v.n)
+            break;
         len = utf8_next(v.p + i, v.n - i, &cp);
         if (len == 0)
             return false;

@@ -10,5 +10,7 @@
  * is none. */
 size_t utf8_next(const uint8_t *p, size_t n, uint32_t *cp);
 bool utf8_valid(struct view v);
+/* How many bytes at the start of p[0..n) are printable ASCII (0x20 to 0x7e); eight at a time, for the text that nearly all text is. */
+size_t utf8_plain(const uint8_t *p, size_t n);
 
 #endif

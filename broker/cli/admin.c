@@ -141,7 +141,8 @@ static err_t read_page(const struct verb_common *common, const struct admin_list
     buf_add_str(&path, l->path);
     if (from[0]) {
         buf_add_fmt(&path, "%c%s=", strchr(l->path, '?') ? '&' : '?', l->query);
-        TRY(path_add(&path, from, "place in the list", why));
+        if (path_add(&path, from, "place in a list", NULL) != ERR_OK)
+            return fail(why, ERR_INVALID, "the broker's list goes on at no name");
     }
     TRY(buf_ok(&path, why));
     TRY(admin_get(common, buf_text(&path), &page, why));

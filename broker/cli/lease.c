@@ -105,9 +105,10 @@ static err_t reload(const struct lease_options *o, const struct operands *rest, 
     AUTO(auto_json) json_t *reply = NULL;
     TRY(no_operands(rest, why));
     TRY(admin_ask(&o->common, "POST", "/v1/reload", NULL, &reply, why));
+    int64_t n = int_of(reply, "consumers");
     if (reply)
-        (void)printf("The configuration was read anew: %" PRId64 " consumers.\n",
-                     int_of(reply, "consumers"));
+        (void)printf("The configuration was read anew: %" PRId64 " %s.\n", n,
+                     n == 1 ? "consumer" : "consumers");
     return ERR_OK;
 }
 

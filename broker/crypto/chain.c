@@ -62,6 +62,13 @@ void chain_next(struct chain *c, struct view line, uint8_t mac[CHAIN_MAC])
     c->seq++;
 }
 
+void chain_follow(struct chain *c, struct view line, uint8_t mac[CHAIN_MAC])
+{
+    hash_parts(secret_bytes(c->key), VIEW(c->mac, CHAIN_MAC), line, VIEW(NULL, 0), mac);
+    memcpy(c->mac, mac, CHAIN_MAC);
+    c->seq++;
+}
+
 void chain_skip(struct chain *c, uint64_t seq)
 {
     for (; c->seq < seq; c->seq++)

@@ -26,6 +26,9 @@ MUST err_t chain_start(const struct secret *k0, struct chain *out);
 /* MAC of the next line; advances seq, mac, digest and the key. `line`: `{"seq":N,…}` without the mac member (but with its
  * closing brace) and without newline; what is written is the same with `,"mac":"<64 hex>"` before the brace. */
 void chain_next(struct chain *c, struct view line, uint8_t mac[CHAIN_MAC]);
+/* As chain_next under a key that does not evolve, and without a digest: one hash instead of three, for a chain that must be whole but
+ * need not keep its past from whoever takes the process over (the lease journal: what it says is of today). */
+void chain_follow(struct chain *c, struct view line, uint8_t mac[CHAIN_MAC]);
 /* Goes on at line `seq` (later than the next) of a log that lost the lines before it: the key evolves, mac and digest stay. */
 void chain_skip(struct chain *c, uint64_t seq);
 /* Takes the mac that stands in the log for the last line, where it is not the one that chain_next gave. `digest`: from before. */

@@ -50,12 +50,6 @@ struct keyslot_new {
 };
 MUST err_t keyslot_add(struct keyheader *h, const struct secret *master, const struct keyslot_new *in,
                        unsigned *slot, struct why *why);
-MUST static inline err_t keyheader_add(struct keyheader *h, const struct secret *master, const char *source,
-                                       struct view params, const struct secret *slot_key, int64_t now_ms,
-                                       unsigned *slot, struct why *why)
-{
-    return keyslot_add(h, master, &(struct keyslot_new){source, params, slot_key, now_ms}, slot, why);
-}
 /* Refuses (ERR_CONFLICT) to remove the last slot. A kept copy of the old header still opens: rekey afterwards. */
 MUST err_t keyheader_remove(struct keyheader *h, const struct secret *master, unsigned slot, struct why *why);
 /* Tries one slot's secret: ERR_AUTH when it is another's, ERR_CORRUPT when it is the slot's but pin, signature or commitment is

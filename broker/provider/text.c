@@ -11,6 +11,9 @@ bool text_line(struct view v)
 {
     uint32_t cp;
     for (size_t i = 0, len; i < v.n; i += len) {
+        i += utf8_plain(v.p + i, v.n - i);
+        if (i == v.n)
+            break;
         len = utf8_next(v.p + i, v.n - i, &cp);
         if (len == 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0))
             return false;

@@ -1,5 +1,5 @@
 /*
- * Writing the audit log. Invariant: the chain moves on exactly when the ring took the line. So room and health are asked first, then the
+ * Writing the audit log. Invariant: the chain moves on exactly when the ring took the line. So room is asked first, then the
  * line is made and chained, then pushed, which cannot fail: no line is ever missing between two that are there.
  *
  * Checkpoints come by count inside audit_append, by time from the caller's timer: a signed line, then the sealed state, which
@@ -22,7 +22,7 @@ static err_t append_line(struct audit *a, const struct audit_record *r, struct a
                          struct why *why)
 {
     uint8_t mac[CHAIN_MAC];
-    TRY(sink_ready(a->env.sink, AUDIT_LINE_MAX, why));
+    TRY(sink_room(a->env.sink, AUDIT_LINE_MAX, why));
     a->line.len = 0; /* a line is no secret: no need to wipe the last one */
     a->line.bad = false;
     (void)buf_reserve(&a->line, AUDIT_LINE_MAX);
@@ -73,6 +73,7 @@ err_t audit_checkpoint(struct audit *a, bool force, struct why *why)
     bool full = a->bytes >= a->env.max_bytes;
     if (!force && !old && !full && a->since < CHECKPOINT_LINES)
         return ERR_OK;
+    TRY(sink_health(a->env.sink, why)); /* a signed line without its state would come again with every try */
     if (a->since)
         TRY(sign_line(a, why));
     TRY(save_state(a, why));
@@ -96,13 +97,25 @@ static bool note(struct audit *a, const struct audit_record *r)
     return accepted;
 }
 
-err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why)
+static err_t append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why)
 {
     struct audit_stamp st = {0};
     TRY(append_line(a, r, &st, pos, why));
     bool force = note(a, r);
     (void)!audit_checkpoint(a, force, NULL); /* the line is recorded; a checkpoint that finds no room comes with the next one */
     return ERR_OK;
+}
+
+err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why)
+{
+    TRY(sink_health(a->env.sink, why));
+    return append(a, r, pos, why);
+}
+
+err_t audit_note(struct audit *a, const struct audit_record *r, struct why *why)
+{
+    uint64_t pos;
+    return append(a, r, &pos, why);
 }
 
 void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16])

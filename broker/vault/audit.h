@@ -108,6 +108,9 @@ uint64_t audit_key_serial(const struct audit *a);
 /* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. Checkpoints
  * by count and rolls by size happen here. */
 MUST err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why);
+/* The same for what has happened already (a lease that ended, a release taken back): appended to an unhealthy log too, as long as the ring
+ * has room, and written when it is well again. */
+MUST err_t audit_note(struct audit *a, const struct audit_record *r, struct why *why);
 /* Checkpoint (signed line + sealed state) when due: each 1,024 lines, 10 minutes, roll, or `force`. Called from a timer. */
 MUST err_t audit_checkpoint(struct audit *a, bool force, struct why *why);
 uint64_t audit_seq(const struct audit *a);

@@ -13,11 +13,9 @@
 #include "vault/listen.h"
 #include "vault/server.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MIN_LEFT_MS = 60000 };
 
@@ -64,25 +62,28 @@ static err_t open_file_dir(struct vault *v, const struct lease *l, int *out, str
     return file_open_dir_at(files, l->credential, &how, out, why);
 }
 
-static err_t allow_consumer(struct vault *v, const struct lease *l, const char *file_name, struct why *why)
+/* Opens the file and the two directories above it to the consumer's uids, by ACL alone: a mode would open them to everybody. The file comes
+ * last, so nobody waits before a door that is still shut. */
+static err_t allow_consumer(struct vault *v, const struct lease *l, const char *rel, struct why *why)
 {
     const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
-    struct acl_rule pass = {.owner = ACL_R | ACL_W | ACL_X, .user = ACL_R | ACL_X, .n = c ? c->peer.uid.n : 0,
-                            .uid = c ? c->peer.uid.id : NULL};
-    char path[3][512];
-    (void)snprintf(path[0], sizeof(path[0]), "%s/%s/files", v->dirs->run, l->consumer);
-    (void)snprintf(path[1], sizeof(path[1]), "%s/%s/files/%s", v->dirs->run, l->consumer, l->credential);
-    (void)snprintf(path[2], sizeof(path[2]), "%s/%s/files/%s/%s", v->dirs->run, l->consumer, l->credential, file_name);
-    for (size_t i = 0; i < COUNT(path) && pass.n; i++) {
-        struct acl_rule rule = pass;
-        if (i == 2)
-            rule.owner = ACL_R | ACL_W, rule.user = ACL_R;
-        err_t e = acl_allow(path[i], &rule, why);
-        if (e == ERR_UNAVAILABLE && chmod(path[i], i == 2 ? 0644 : 0755) == 0)
-            e = ERR_OK; /* the consumer's directory itself keeps others out */
-        TRY(e);
+    struct acl_rule rule = {.owner = ACL_R | ACL_W | ACL_X, .user = ACL_R | ACL_X};
+    char path[512];
+    int n = snprintf(path, sizeof(path), "%s/%s/", v->dirs->run, l->consumer);
+    if (n < 0 || (size_t)n + strlen(rel) >= sizeof(path))
+        return fail(why, ERR_INTERNAL, "the name of the projected file does not fit");
+    if (!c || c->peer.uid.n == 0)
+        return ERR_OK;
+    rule.uid = c->peer.uid.id;
+    rule.n = c->peer.uid.n;
+    for (const char *end = strchr(rel, '/'); end; end = strchr(end + 1, '/')) {
+        (void)snprintf(path + n, sizeof(path) - (size_t)n, "%.*s", (int)(end - rel), rel);
+        TRY(acl_allow(path, &rule, why));
     }
-    return ERR_OK;
+    (void)snprintf(path + n, sizeof(path) - (size_t)n, "%s", rel);
+    rule.owner = ACL_R | ACL_W;
+    rule.user = ACL_R;
+    return acl_allow(path, &rule, why);
 }
 
 static err_t write_projected(struct vault *v, struct lease *l, const struct provider *p, struct view json, struct why *why)
@@ -92,10 +93,15 @@ static err_t write_projected(struct vault *v, struct lease *l, const struct prov
     int n = snprintf(rel, sizeof(rel), "files/%s/%s", l->credential, p->file_name);
     if (n < 0 || (size_t)n >= sizeof(rel))
         return fail(why, ERR_INTERNAL, "the name of the projected file does not fit");
+    if (!l->file[0]) /* first, so that whatever fails behind, the lease's end takes the file away */
+        TRY(lease_set_file(v->leases, l, rel, why));
     TRY(open_file_dir(v, l, &dir, why));
     TRY(file_write_atomic_at(dir, p->file_name, json, 0600, why));
-    TRY(allow_consumer(v, l, p->file_name, why));
-    return l->file[0] ? ERR_OK : lease_set_file(v->leases, l, rel, why);
+    TRY(allow_consumer(v, l, rel, why));
+    struct audit_record r = {.event = AUDIT_FILE_PROJECT, .outcome = ERR_OK, .consumer = l->consumer,
+                             .credential = l->credential, .lease = l->id_hex};
+    server_note(v, &r);
+    return ERR_OK;
 }
 
 static err_t project(struct vault *v, struct lease *l, const struct credential *c, const struct cred *cred, struct why *why)
@@ -162,10 +168,24 @@ void deliver_refresh(struct vault *v, const char *credential)
     uint64_t cursor = 0;
     for (struct lease *l; c && (l = lease_next(v->leases, &cursor)) != NULL;) {
         struct why why = {0};
-        if (l->delivery == DELIVER_FILE && strcmp(l->credential, credential) == 0 &&
-            refresh_one(v, l, c, &why) != ERR_OK)
+        /* one without a file was not answered yet: it gets the new version */
+        if (l->file[0] && strcmp(l->credential, credential) == 0 && refresh_one(v, l, c, &why) != ERR_OK)
             log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential, "why", why.text,
                       NULL);
+    }
+}
+
+void deliver_restore(struct vault *v)
+{
+    uint64_t cursor = 0;
+    for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;) {
+        struct why why = {0};
+        const struct credential *c = l->file[0] ? credential_find(v->credentials, view_str(l->credential)) : NULL;
+        int base = listen_dir(v, l->consumer);
+        if (!c || base < 0 || faccessat(base, l->file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            continue;
+        if (refresh_one(v, l, c, &why) != ERR_OK)
+            log_event(LOG_LVL_WARN, "file.missing", "consumer", l->consumer, "credential", l->credential, "why", why.text, NULL);
     }
 }
 

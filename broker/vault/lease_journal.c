@@ -85,7 +85,7 @@ static err_t end_frame(struct journal *j, uint64_t *pos, struct why *why)
     struct journal_link link = {.generation = j->generation, .seq = j->chain.seq};
     j->open = false; /* until the sink has taken it: the chain moves on at once */
     TRY(buf_ok(&j->frame, why));
-    chain_next(&j->chain, VIEW(j->frame.p + JOURNAL_PREFIX, j->frame.len - JOURNAL_PREFIX), link.mac);
+    chain_follow(&j->chain, VIEW(j->frame.p + JOURNAL_PREFIX, j->frame.len - JOURNAL_PREFIX), link.mac);
     buf_add(&j->frame, link.mac, CHAIN_MAC);
     TRY(buf_ok(&j->frame, why));
     put_prefix(&j->frame);

@@ -294,7 +294,7 @@ static err_t verify(struct replay *r, const struct frame *f)
     }
     if (r->chain.seq != f->seq)
         return ERR_CORRUPT;
-    chain_next(&r->chain, f->body, mac);
+    chain_follow(&r->chain, f->body, mac);
     return equal_ct(mac, f->body.p + f->body.n, CHAIN_MAC) ? ERR_OK : ERR_CORRUPT;
 }
 

@@ -90,12 +90,12 @@ static struct audit_record about(const struct request *rq, enum audit_event even
                                  .ttl_ms = l->expires_wall_ms - l->issued_wall_ms, .peer = &rq->conn->peer};
 }
 
-/* It never reached its client. Its end is in memory at once; a journal that cannot be written now has it in its next generation. */
-static void drop_lease(struct vault *v, struct lease *l)
+/* Its end is in memory at once; a journal that cannot be written now is without it in its next generation. */
+static void drop_lease(struct vault *v, struct lease *l, enum lease_end how)
 {
     struct why why = {0};
-    if (lease_end(v->leases, l, LEASE_END_UNDO, &why) != ERR_OK)
-        log_event(LOG_LVL_WARN, "lease.undo", "why", why.text, NULL);
+    if (lease_end(v->leases, l, how, &why) != ERR_OK)
+        log_event(LOG_LVL_WARN, "lease.end", "why", why.text, NULL);
 }
 
 /* decide → (nothing of a secret is open) → lease → record. The order is the security argument. */
@@ -118,14 +118,16 @@ err_t op_lease_issue(struct request *rq, struct pending *p, struct jsonw *w)
     struct lease_ask what = {.consumer = rq->conn->consumer, .peer = &rq->conn->peer, .credential = c->name,
                              .token_prefix = c->prefix, .limits = &limits};
     TRY(lease_issue(v->leases, &what, &l, rq->why));
-    TRY(lease_use(v->leases, l, rq->why)); /* the answer to issue is the first use */
     struct audit_record r = about(rq, AUDIT_LEASE_ISSUE, l);
     r.provider = c->provider->name;
     r.account = c->account[0] ? c->account : NULL;
     r.version = c->version;
-    err_t e = server_record(v, &r, p, rq->why);
+    err_t e = lease_use(v->leases, l, rq->why); /* the answer is the first use: of at least one, so the lease stays */
+    r.uses = l->limited_uses ? l->uses_left : 0;
+    if (e == ERR_OK)
+        e = server_record(v, &r, p, rq->why);
     if (e != ERR_OK) {
-        drop_lease(v, l);
+        drop_lease(v, l, LEASE_END_UNDO);
         return e;
     }
     memcpy(p->lease, l->id, sizeof(p->lease));
@@ -142,7 +144,7 @@ static void undo_lease(struct vault *v, const uint8_t id[TOKEN_LEASE_ID], err_t 
                              .credential = l->credential, .lease = l->id_hex};
     server_note(v, &r);
     deliver_end(v, l);
-    drop_lease(v, l);
+    drop_lease(v, l, LEASE_END_UNDO);
 }
 
 err_t op_lease_release(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
@@ -214,6 +216,7 @@ static err_t renewal_ttl(struct request *rq, const struct lease *l, int64_t *ttl
     uint64_t asked = msg_u64(rq->msg, F_TTL_MS, 0);
     if (!g)
         return fail(rq->why, ERR_DENIED, "the grant of this lease was taken back");
+    TRY(peer_matches(&rq->conn->peer, &g->peer, rq->why)); /* a renewal releases again: to whom the grant is for */
     if (asked > (uint64_t)g->ttl_ms)
         return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s", (unsigned long long)(asked / 1000),
                     (long long)(g->ttl_ms / 1000));
@@ -282,7 +285,8 @@ err_t op_lease_end(struct request *rq, struct pending *p, struct jsonw *w)
     deliver_end(v, l);
     v->count.ended++;
     p->number = 1;
-    return lease_end(v->leases, l, LEASE_END_REVOKED, rq->why);
+    drop_lease(v, l, LEASE_END_REVOKED);
+    return ERR_OK;
 }
 
 err_t op_ended(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)

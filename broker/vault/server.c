@@ -50,6 +50,7 @@ static void send_reply(struct vault *v, const struct pending *p, err_t e, const 
         e = e == ERR_OK ? ERR_TOO_LARGE : e;
         build_reply(out, p, e, view_str(err_text(e)));
     }
+    v->count.audit_refusals += e == ERR_AUDIT;
     worker_send(&v->workers[p->worker], out, -1);
     buf_reset(out);
 }
@@ -93,11 +94,7 @@ err_t server_record(struct vault *v, const struct audit_record *r, struct pendin
     uint64_t pos = 0;
     if (!v->audit)
         return fail(why, ERR_LOCKED, "%s", v->state_why);
-    err_t e = audit_append(v->audit, r, &pos, why);
-    if (e != ERR_OK) {
-        v->count.audit_refusals++;
-        return e;
-    }
+    TRY(audit_append(v->audit, r, &pos, why));
     if (p && must_wait(v, r->event))
         p->pos = pos;
     return ERR_OK;
@@ -106,7 +103,7 @@ err_t server_record(struct vault *v, const struct audit_record *r, struct pendin
 void server_note(struct vault *v, const struct audit_record *r)
 {
     struct why why = {0};
-    if (v->audit && server_record(v, r, NULL, &why) != ERR_OK)
+    if (v->audit && audit_note(v->audit, r, &why) != ERR_OK)
         log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(r->event), "why", why.text, NULL);
 }
 
@@ -129,7 +126,6 @@ static void refuse_late(struct vault *v, struct pending *p)
     struct why why = {0};
     if (p->op->undo)
         p->op->undo(v, p);
-    v->count.audit_refusals++;
     err_t e = sink_health(v->sink, &why);
     if (e == ERR_OK)
         e = fail(&why, ERR_AUDIT, "the audit log was not written within %d ms", SINK_DEADLINE_MS);
@@ -220,7 +216,8 @@ static void record_refusal(struct request *rq, const struct op *op, err_t e)
                              .credential = name_in(rq->msg, F_CREDENTIAL, credential)};
     r.consumer = rq->worker->kind == WORKER_ADMIN ? name_in(rq->msg, F_CONSUMER, consumer) : rq->conn->consumer_name;
     rq->v->count.denied++;
-    server_note(rq->v, &r);
+    if (e != ERR_AUDIT) /* nothing happened, and the little room that a sick log has is for what did */
+        server_note(rq->v, &r);
 }
 
 void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why)
@@ -229,7 +226,8 @@ void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why
                              .source = p->name[0] ? p->name : NULL};
     if (r.event != AUDIT__COUNT) {
         v->count.denied++;
-        server_note(v, &r);
+        if (e != ERR_AUDIT)
+            server_note(v, &r);
     }
     server_answer(v, p, e, NULL, why);
 }

@@ -171,6 +171,13 @@ err_t sink_health(const struct sink *s, struct why *why)
 err_t sink_ready(const struct sink *s, size_t n, struct why *why)
 {
     TRY(sink_health(s, why));
+    return sink_room(s, n, why);
+}
+
+err_t sink_room(const struct sink *s, size_t n, struct why *why)
+{
+    if (s->broken)
+        return sink_health(s, why);
     if (n > SINK_RECORD_MAX)
         return fail(why, ERR_TOO_LARGE, "a record of over %d bytes", SINK_RECORD_MAX);
     if (s->head - s->durable + ring_size(n) > SINK_RING_BYTES)

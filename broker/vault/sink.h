@@ -20,7 +20,7 @@ enum sink_stream {
     SINK_ROLL_AUDIT = 3, SINK_ROLL_JOURNAL = 4, /* u64 offset (big-endian; all ones: a new file), name */
     SINK_REPLACE = 5                            /* u8 length, name, contents */
 };
-enum { SINK_RING_BYTES = 1 << 21, SINK_RECORD_MAX = 8192, SINK_DEADLINE_MS = 900 };
+enum { SINK_RING_BYTES = 1 << 23, SINK_RECORD_MAX = 8192, SINK_DEADLINE_MS = 900 };
 
 struct sink;
 /* The vault's end. `writer_sock`: socketpair end towards the audit writer, the sink's own from ERR_OK on (and closed by sink_free:
@@ -35,9 +35,11 @@ MUST err_t sink_reattach(struct sink *s, int writer_sock, struct why *why);
 /* Appends one record; its end position in *pos. ERR_AUDIT when the sink is unhealthy or the ring is full: nothing appended. */
 MUST err_t sink_append(struct sink *s, enum sink_stream stream, struct view bytes, uint64_t *pos,
                        struct why *why);
-/* The same in two steps, for who must not change its own state when the record cannot be appended: after sink_ready() said ERR_OK for
+/* The same in two steps, for who must not change its own state when the record cannot be appended: after sink_ready() or sink_room() said ERR_OK for
  * n bytes, one sink_push() of at most n bytes cannot fail. */
 MUST err_t sink_ready(const struct sink *s, size_t n, struct why *why);
+/* The same of an unhealthy sink, for what has happened already and is to be told: it is written when the sink is well again. */
+MUST err_t sink_room(const struct sink *s, size_t n, struct why *why);
 uint64_t sink_push(struct sink *s, enum sink_stream stream, struct view bytes);
 
 /* Asks the writer to begin a new segment file of this name from here on (audit-000002.jsonl, leases-000002.journal). Where a file of

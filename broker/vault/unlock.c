@@ -152,6 +152,12 @@ static err_t check_anchor(struct vault *v, struct why *why)
     return ERR_OK;
 }
 
+static void enter_ready(struct vault *v, const char *why)
+{
+    unlock_state(v, VAULT_READY, why);
+    deliver_restore(v);
+}
+
 static void settle(struct vault *v, err_t e, const struct why *why)
 {
     struct why own = *why;
@@ -165,7 +171,7 @@ static void settle(struct vault *v, err_t e, const struct why *why)
     if (suspect)
         server_note(v, &r);
     if (e == ERR_OK)
-        unlock_state(v, VAULT_READY, "ready");
+        enter_ready(v, "ready");
     else if (suspect && v->leases) /* all is open, and an operator may accept it */
         unlock_state(v, VAULT_ROLLBACK, own.text);
     else
@@ -188,14 +194,14 @@ err_t unlock_open(struct vault *v, const struct unlock_keys *keys, struct why *w
 void unlock_accept(struct vault *v)
 {
     unlock_note_commit(v);
-    unlock_state(v, VAULT_READY, "accepted by an operator");
+    enter_ready(v, "accepted by an operator");
 }
 
 void unlock_close(struct vault *v, const char *why)
 {
     struct vault_keys *k = &v->keys;
     struct secret **all[] = {&k->master, &k->previous, &k->root, &k->token, &k->journal, &k->audit_seal, &k->redact};
-    if (v->leases)
+    if (v->leases && !v->stopping) /* leases outlive a restart, and so do their files */
         deliver_remove_all(v);
     leases_close(TAKE(v->leases));
     credentials_close(TAKE(v->credentials));

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { SECRET_POOL = 1 << 20, TICK_MS = 500, SPAWN_WAIT_MS = 5000, SWEEP_RECORDS = 64 };
+enum { SECRET_POOL = 1 << 20, TICK_MS = 500, SPAWN_WAIT_MS = 5000, SPAWN_PACKETS = 8, SWEEP_RECORDS = 64 };
 
 const char *vault_state_name(enum vault_state s)
 {
@@ -54,20 +54,17 @@ static void on_spawned(struct vault *v, const struct msg *m, int fd)
 {
     char role[17];
     struct why why = {0};
-    int32_t pid = (int32_t)msg_u64(m, F_PID, 0);
-    if (!view_copy(msg_view(m, F_ROLE), role, sizeof(role)) || fd < 0) {
-        log_event(LOG_LVL_ERROR, "spawn.failed", "role", role, NULL);
-        auto_close(&fd);
+    (void)view_copy(msg_view(m, F_ROLE), role, sizeof(role));
+    (void)view_copy(msg_view(m, F_REASON), why.text, sizeof(why.text));
+    struct vault_worker *wk = worker_of_role(v, role);
+    if (wk && fd >= 0 && worker_attach(v, wk->kind, fd, (int32_t)msg_u64(m, F_PID, 0), &why) == ERR_OK)
         return;
-    }
-    for (unsigned k = 0; k < WORKER__COUNT; k++) {
-        if (strcmp(worker_role(k), role) != 0)
-            continue;
-        if (worker_attach(v, k, fd, pid, &why) != ERR_OK)
-            log_event(LOG_LVL_ERROR, "worker.attach", "role", role, "why", why.text, NULL);
-        return;
-    }
-    keycall_on_spawned(v, role, fd);
+    if (wk)
+        worker_refused(wk, why.text);
+    else if (fd >= 0)
+        keycall_on_spawned(v, role, fd);
+    else
+        keycall_on_refused(v, role, why.text);
 }
 
 static void on_child_exit(struct vault *v, const struct msg *m)
@@ -80,7 +77,8 @@ static void on_child_exit(struct vault *v, const struct msg *m)
 static void on_reload(struct vault *v)
 {
     struct why why = {0};
-    notify(v, "RELOADING=1");
+    if (v->announced)
+        notify(v, "RELOADING=1");
     err_t e = policy_reload(v, &why);
     struct audit_record r = {.event = AUDIT_RELOAD, .outcome = e};
     server_note(v, &r);
@@ -88,7 +86,8 @@ static void on_reload(struct vault *v)
         log_event(LOG_LVL_ERROR, "config.refused", "why", why.text, "effect", "the old configuration stays", NULL);
     else
         log_event(LOG_LVL_INFO, "config.reloaded", NULL);
-    notify(v, "READY=1");
+    if (v->announced)
+        notify(v, "READY=1");
 }
 
 static void on_supervisor_packet(struct vault *v, struct view packet, int fd)
@@ -136,8 +135,10 @@ static void on_supervisor(void *ctx, int sock, uint32_t events)
 static err_t start_audit_writer(struct vault *v, struct why *why)
 {
     TRY(worker_spawn(v, WORKER_AUDIT, why));
-    TRY(ipc_wait(v->supervisor, SPAWN_WAIT_MS, why));
-    on_supervisor(v, v->supervisor, EPOLLIN);
+    for (unsigned i = 0; i < SPAWN_PACKETS && !v->sink; i++) { /* a signal's packet may come before */
+        TRY(ipc_wait(v->supervisor, SPAWN_WAIT_MS, why));
+        on_supervisor(v, v->supervisor, EPOLLIN);
+    }
     return v->sink ? ERR_OK : fail(why, ERR_UNAVAILABLE, "the audit writer could not be started");
 }
 
@@ -205,6 +206,7 @@ static err_t enter_sandbox(struct vault *v, struct why *why)
 static err_t start(struct vault *v, struct why *why)
 {
     TRY(sandbox_process(why));
+    TRY(peer_check_kernel(why));
     TRY(secret_pool_open(SECRET_POOL, why));
     TRY(loop_new(&v->loop, why));
     TRY(open_dirs(v, why));
@@ -269,8 +271,8 @@ static void init(struct vault *v, int supervisor_sock, const struct vault_dirs *
     v->started_ms = clock_boot_ms();
     v->state = VAULT_LOCKED;
     v->queue_tail = &v->queue;
-    v->inbox.max = v->packet.max = v->reply.max = MSG_MAX;
-    v->reply.max = MSG_MAX - 1024;
+    v->inbox.max = v->packet.max = MSG_MAX;
+    v->reply.max = SERVER_BODY_MAX;
     v->scratch.max = 2 * TOKEN_MAX_TEXT;
     for (unsigned k = 0; k < WORKER__COUNT; k++) {
         v->workers[k].vault = v;

@@ -50,6 +50,8 @@ struct vault_worker {
     unsigned restarts, failures; /* failures: in a row, each soon after its start; they set the back-off */
     int64_t restart_at_ms;    /* 0: none is due */
     int64_t attached_ms;
+    int exit_status;          /* of the one before */
+    bool exit_untold;         /* and not in the log yet: the audit writer's end is recorded by its successor */
     bool ready;
     char sandbox_report[64];  /* as it said in READY */
     struct out_packet *out, **out_tail; /* packets that did not fit the socket */

@@ -34,6 +34,14 @@ const char *worker_role(unsigned kind)
     return roles[kind];
 }
 
+struct vault_worker *worker_of_role(struct vault *v, const char *role)
+{
+    for (unsigned k = 0; k < WORKER__COUNT; k++)
+        if (strcmp(roles[k], role) == 0)
+            return &v->workers[k];
+    return NULL;
+}
+
 err_t worker_spawn(struct vault *v, unsigned kind, struct why *why)
 {
     AUTO(buf_free) struct buf b = {.max = 512};
@@ -53,6 +61,14 @@ static err_t attach(struct vault_worker *wk, int sock, struct why *why)
     return sink_new(v->loop, sock, server_on_progress, v, &v->sink, why);
 }
 
+static void note_exit(struct vault_worker *wk)
+{
+    struct audit_record r = {.event = AUDIT_WORKER_EXIT, .outcome = ERR_OK, .role = roles[wk->kind],
+                             .status = wk->exit_status, .has_status = true};
+    wk->exit_untold = false;
+    server_note(wk->vault, &r);
+}
+
 err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struct why *why)
 {
     struct vault_worker *wk = &v->workers[kind];
@@ -65,6 +81,8 @@ err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struc
         wk->sock = sock;
     else
         close(sock);
+    if (e == ERR_OK && wk->exit_untold)
+        note_exit(wk);
     return e;
 }
 
@@ -216,16 +234,16 @@ void worker_lost(struct vault_worker *wk, const char *why)
 
 void worker_on_exit(struct vault *v, const char *role, int32_t pid, int status)
 {
-    for (unsigned k = 0; k < WORKER__COUNT; k++) {
-        struct vault_worker *wk = &v->workers[k];
-        if (strcmp(roles[k], role) != 0)
-            continue;
-        struct audit_record r = {.event = AUDIT_WORKER_EXIT, .outcome = ERR_OK, .role = roles[k],
-                                 .status = status, .has_status = true};
-        server_note(v, &r);
-        if (wk->pid == pid) /* else its successor is there already */
-            worker_lost(wk, "the process ended");
-    }
+    struct vault_worker *wk = worker_of_role(v, role);
+    if (!wk)
+        return;
+    bool last = wk->pid == pid; /* else its successor is there already */
+    wk->exit_status = status;
+    wk->exit_untold = true;
+    if (wk->kind != WORKER_AUDIT || !last)
+        note_exit(wk);
+    if (last)
+        worker_lost(wk, "the process ended");
 }
 
 void worker_tick(struct vault *v)

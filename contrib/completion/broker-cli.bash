@@ -85,13 +85,15 @@ _broker_cli() {
     case $verb in
     audit | consumer | key | lease | store | helper) ((COMP_CWORD > 2)) && verb+=" ${COMP_WORDS[2]}" ;;
     esac
-    if [[ $before == --* && $before != --json && $before != --yes && $before != --help && $before != --all && $before != --follow &&
-        !($verb == rekey && $before == --wait) ]]; then
+    case "$verb $before" in
+    *" --json" | *" --yes" | *" --help" | *" --version" | *" --all" | *" --follow" | *" --list-profiles" | "rekey --wait") ;; # these take no value
+    *" --"*)
         values=$(_broker_cli_values "$verb" "$before") || code=$?
         ((code == 2)) && mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ((code == 0)) && _broker_cli_reply "$values"
         ((code == 1)) || return 0
-    fi
+        ;;
+    esac
     case $word in
     -*) _broker_cli_reply "$(_broker_cli_options "$verb")" ;;
     *) _broker_cli_reply "$(_broker_cli_words "$verb")" ;;

@@ -114,15 +114,18 @@ static size_t response_size(const struct bench *b, const struct client *c)
 {
     if (b->json)
         return c->text[c->have - 1] == '}' ? c->have : 0;
-    const char *end = strstr(c->text, "\r\n\r\n"), *length = strcasestr(c->text, "\r\ncontent-length:");
+    const char *end = strstr(c->text, "\r\n\r\n"),
+               *length = strcasestr(c->text, "\r\ncontent-length:");
     if (!end)
         return 0;
-    return (size_t)(end + 4 - c->text) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+    return (size_t)(end + 4 - c->text) +
+           (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
 }
 
 static bool is_good(const struct bench *b, const struct client *c)
 {
-    return b->json ? strstr(c->text, "\"status\":\"success\"") != NULL : atoi(c->text + 9) == b->status;
+    return b->json ? strstr(c->text, "\"status\":\"success\"") != NULL
+                   : atoi(c->text + 9) == b->status;
 }
 
 static void client_done(struct bench *b, struct client *c, bool good)
@@ -131,7 +134,8 @@ static void client_done(struct bench *b, struct client *c, bool good)
     b->histogram[n < BUCKETS ? n : BUCKETS - 1]++;
     b->done++;
     if (!good && b->failed++ == 0)
-        fprintf(stderr, "http_bench: the first failure: %s\n", c->have ? c->text : "the connection was closed");
+        fprintf(stderr, "http_bench: the first failure: %s\n",
+                c->have ? c->text : "the connection was closed");
     if (b->each || !good)
         client_close(c);
     client_ask(b, c);
@@ -178,9 +182,9 @@ static void run(struct bench *b)
             client_read(b, ev[i].data.ptr);
     }
     double s = (double)(now_ns() - start) / 1e9, good = (double)(b->done - b->failed);
-    printf("%s c=%d requests=%llu rps=%.0f p50_us=%.1f p99_us=%.1f failed=%llu", b->each ? "connect" : "keepalive",
-           b->conns, (unsigned long long)b->done, good / s, percentile_us(b, 0.5), percentile_us(b, 0.99),
-           (unsigned long long)b->failed);
+    printf("%s c=%d requests=%llu rps=%.0f p50_us=%.1f p99_us=%.1f failed=%llu",
+           b->each ? "connect" : "keepalive", b->conns, (unsigned long long)b->done, good / s,
+           percentile_us(b, 0.5), percentile_us(b, 0.99), (unsigned long long)b->failed);
     if (b->pids)
         printf(" cpu_us=%.2f", (cpu_us(b) - cpu) / (good > 0 ? good : 1));
     printf("\n");
@@ -191,9 +195,11 @@ static void build_request(struct bench *b, const char *method, const char *targe
     size_t n = strlen(body);
     int k = b->json ? snprintf(b->request, sizeof(b->request), "%s", body)
             : n     ? snprintf(b->request, sizeof(b->request),
-                               "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                               "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: "
+                                   "application/json\r\nContent-Length: %zu\r\n\r\n%s",
                                method, target, n, body)
-                    : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n", method, target);
+                    : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n",
+                               method, target);
     b->request_n = (size_t)k;
     if (k < 0 || b->request_n >= sizeof(b->request)) {
         fprintf(stderr, "http_bench: the request is too long\n");
@@ -210,31 +216,57 @@ struct ask {
 static bool option(struct bench *b, struct ask *a, int o)
 {
     switch (o) {
-    case 's': a->path = optarg; return strlen(optarg) < sizeof(b->addr.sun_path);
-    case 'm': a->method = optarg; return true;
-    case 'u': a->target = optarg; return true;
-    case 'b': a->body = optarg; return true;
-    case 'c': b->conns = atoi(optarg); return b->conns >= 1 && b->conns <= MAX_CONNS;
-    case 't': b->seconds = strtod(optarg, NULL); return b->seconds > 0;
-    case 'x': b->each = true; return true;
-    case 'j': b->json = true; return true;
-    case 'e': b->status = atoi(optarg); return true;
-    case 'n': b->names = (unsigned)atoi(optarg); return b->names > 0;
-    case 'k': b->step = (unsigned)atoi(optarg); return true;
-    case 'p': return b->pids < MAX_PIDS && (b->pid[b->pids++] = atoi(optarg)) > 0;
-    default: return false;
+    case 's':
+        a->path = optarg;
+        return strlen(optarg) < sizeof(b->addr.sun_path);
+    case 'm':
+        a->method = optarg;
+        return true;
+    case 'u':
+        a->target = optarg;
+        return true;
+    case 'b':
+        a->body = optarg;
+        return true;
+    case 'c':
+        b->conns = atoi(optarg);
+        return b->conns >= 1 && b->conns <= MAX_CONNS;
+    case 't':
+        b->seconds = strtod(optarg, NULL);
+        return b->seconds > 0;
+    case 'x':
+        b->each = true;
+        return true;
+    case 'j':
+        b->json = true;
+        return true;
+    case 'e':
+        b->status = atoi(optarg);
+        return true;
+    case 'n':
+        b->names = (unsigned)atoi(optarg);
+        return b->names > 0;
+    case 'k':
+        b->step = (unsigned)atoi(optarg);
+        return true;
+    case 'p':
+        return b->pids < MAX_PIDS && (b->pid[b->pids++] = atoi(optarg)) > 0;
+    default:
+        return false;
     }
 }
 
 int main(int argc, char **argv)
 {
-    static struct bench b = {.conns = 16, .seconds = 5, .status = 200, .step = 1, .addr.sun_family = AF_UNIX};
+    static struct bench b = {
+        .conns = 16, .seconds = 5, .status = 200, .step = 1, .addr.sun_family = AF_UNIX};
     struct ask a = {NULL, "GET", "/v1/whoami", ""};
     bool good = true;
     for (int o; good && (o = getopt(argc, argv, "s:c:t:xjm:u:b:e:p:n:k:")) != -1;)
         good = option(&b, &a, o);
     if (!good || !a.path) {
-        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-j] [-m METHOD] [-u TARGET] [-b BODY] [-e STATUS] "
+        fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-j] [-m METHOD] [-u "
+                        "TARGET] [-b BODY] [-e STATUS] "
                         "[-p PID]... [-n N -k K]\n");
         return 2;
     }

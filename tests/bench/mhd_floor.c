@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static const char reply[] = "{\"consumer\":\"gw\",\"version\":\"0.1.0\",\"time_ms\":1795300000000,\"uid\":1000,\"pid\":123456}";
+static const char reply[] = "{\"consumer\":\"gw\",\"version\":\"0.1.0\",\"time_ms\":1795300000000,"
+                            "\"uid\":1000,\"pid\":123456}";
 
-static enum MHD_Result answer(void *response, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-                              const char *data, size_t *size, void **state)
+static enum MHD_Result answer(void *response, struct MHD_Connection *c, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
 {
     (void)url, (void)method, (void)version, (void)data;
     if (!*state) { /* the head; the answer is queued when the (empty) body has come */
@@ -36,9 +38,12 @@ static int listen_at(const char *path)
 int main(int argc, char **argv)
 {
     int fd = argc == 2 ? listen_at(argv[1]) : -1;
-    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(reply) - 1, (void *)(uintptr_t)reply, MHD_RESPMEM_PERSISTENT);
-    struct MHD_Daemon *d = fd < 0 || !r ? NULL : MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO, 0, NULL, NULL, answer, r,
-                                                                  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_END);
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        sizeof(reply) - 1, (void *)(uintptr_t)reply, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Daemon *d =
+        fd < 0 || !r ? NULL
+                     : MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO, 0, NULL, NULL, answer, r,
+                                        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_END);
     const union MHD_DaemonInfo *info = d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info || MHD_add_response_header(r, "Content-Type", "application/json") != MHD_YES) {
         perror("mhd_floor");

@@ -52,7 +52,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: munge_bench SOCKET CLIENTS SECONDS PID\n");
         return 2;
     }
-    struct count *counts = mmap(NULL, sizeof(*counts) * MAX_CLIENTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct count *counts = mmap(NULL, sizeof(*counts) * MAX_CLIENTS, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (counts == MAP_FAILED)
         return 1;
     double cpu = now_s(clock), start = now_s(CLOCK_MONOTONIC), end = start + strtod(argv[3], NULL);
@@ -72,7 +73,8 @@ int main(int argc, char **argv)
         all.failed += counts[i].failed;
     }
     double s = now_s(CLOCK_MONOTONIC) - start, each = (double)(all.done ? all.done : 1);
-    printf("munge_encode c=%d requests=%llu rps=%.0f failed=%llu cpu_us=%.2f\n", clients, (unsigned long long)all.done,
-           (double)all.done / s, (unsigned long long)all.failed, (now_s(clock) - cpu) * 1e6 / each);
+    printf("munge_encode c=%d requests=%llu rps=%.0f failed=%llu cpu_us=%.2f\n", clients,
+           (unsigned long long)all.done, (double)all.done / s, (unsigned long long)all.failed,
+           (now_s(clock) - cpu) * 1e6 / each);
     return bad || all.failed || !all.done;
 }

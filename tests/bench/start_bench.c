@@ -48,7 +48,8 @@ static pid_t start(char **command, bool quiet)
 static bool leased(const char *sock, const char *body, struct why *why)
 {
     struct broker_client *c = NULL;
-    const struct broker_request rq = {.method = "POST", .path = "/v1/leases", .body = body, .body_len = strlen(body)};
+    const struct broker_request rq = {
+        .method = "POST", .path = "/v1/leases", .body = body, .body_len = strlen(body)};
     const char *reply;
     size_t n;
     err_t e = broker_connect(sock, 1000, &c, why);
@@ -65,7 +66,8 @@ static int first_lease(const char *sock, const char *body, char **command)
     int status;
     double began = now_ms(), took = 0;
     pid_t pid = start(command, true);
-    while (!(good = leased(sock, body, &why)) && (took = now_ms() - began) < GIVE_UP_MS && waitpid(pid, &status, WNOHANG) == 0)
+    while (!(good = leased(sock, body, &why)) && (took = now_ms() - began) < GIVE_UP_MS &&
+           waitpid(pid, &status, WNOHANG) == 0)
         usleep(TRY_EVERY_US);
     took = now_ms() - began;
     (void)kill(pid, SIGTERM);
@@ -138,6 +140,8 @@ int main(int argc, char **argv)
     int n = other && *one && *other && argv[2] ? atoi(argv[2]) : 0;
     if (n >= 1 && n <= MAX_RUNS && strcmp(argv[1], "pair") == 0)
         return in_turn(n, one, other);
-    fprintf(stderr, "usage: start_bench lease SOCKET BODY -- COMMAND... | pair N -- COMMAND... -- OTHER...\n");
+    fprintf(
+        stderr,
+        "usage: start_bench lease SOCKET BODY -- COMMAND... | pair N -- COMMAND... -- OTHER...\n");
     return 2;
 }

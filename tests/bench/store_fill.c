@@ -64,8 +64,10 @@ static void put(struct fill *f, unsigned i)
     c.f[CF_KIND] = view_str("api_key");
     c.f[CF_SECRET] = view_str(secret);
     must(cred_encode(&c, &b, &f->why), &f->why);
-    const struct credential_put p = {
-        .name = view_str(name), .provider = view_str("anthropic"), .canonical = buf_view(&b), .now_ms = 1};
+    const struct credential_put p = {.name = view_str(name),
+                                     .provider = view_str("anthropic"),
+                                     .canonical = buf_view(&b),
+                                     .now_ms = 1};
     must(credential_put(f->cs, &p, &out, &f->why), &f->why);
 }
 

@@ -23,7 +23,8 @@ static void must(err_t e, const struct why *why)
     exit(1);
 }
 
-static double verify_us(const struct secret *key, struct view text, const struct token_bind *bind, unsigned rounds)
+static double verify_us(const struct secret *key, struct view text, const struct token_bind *bind,
+                        unsigned rounds)
 {
     AUTO(buf_free) struct buf scratch = {0};
     struct token_caveats caveats;
@@ -37,7 +38,8 @@ static double verify_us(const struct secret *key, struct view text, const struct
 int main(int argc, char **argv)
 {
     static const uint8_t raw[32] = {1}, lease[TOKEN_LEASE_ID] = {2};
-    const struct token_bind bind = {.consumer = "gateway", .credential = "claude", .prefix = "sk-ant-api03-"};
+    const struct token_bind bind = {
+        .consumer = "gateway", .credential = "claude", .prefix = "sk-ant-api03-"};
     unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 300000;
     struct why why = {0};
     must(secret_pool_open(1 << 20, &why), &why);
@@ -47,7 +49,9 @@ int main(int argc, char **argv)
     buf_add_view(&narrowed, buf_view(&text));
     for (unsigned i = 0; i < 4; i++) {
         buf_reset(&next);
-        must(token_attenuate(buf_view(&narrowed), CAVEAT_METHOD_PATH, view_str("POST /v1/messages"), &next, &why), &why);
+        must(token_attenuate(buf_view(&narrowed), CAVEAT_METHOD_PATH, view_str("POST /v1/messages"),
+                             &next, &why),
+             &why);
         buf_reset(&narrowed);
         buf_add_view(&narrowed, buf_view(&next));
     }

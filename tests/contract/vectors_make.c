@@ -170,10 +170,10 @@ static void headers(struct buf *out)
     unsigned slot;
     CHECK_INT(keyheader_create(&h, &master, NULL), ERR_OK);
     CHECK_INT(
-        keyheader_add(&h, master, "keyfile", view_str("/etc/key"), a, 1700000000000, &slot, NULL),
+        keyslot_add(&h, master, &(struct keyslot_new){"keyfile", view_str("/etc/key"), a, 1700000000000}, &slot, NULL),
         ERR_OK);
     CHECK_INT(
-        keyheader_add(&h, master, "passphrase", view_str("salt"), b, 1700000000001, &slot, NULL),
+        keyslot_add(&h, master, &(struct keyslot_new){"passphrase", view_str("salt"), b, 1700000000001}, &slot, NULL),
         ERR_OK);
     keyheader_encode(&h, &one);
     CHECK_INT(keyheader_rekey_begin(&h, master, &next, NULL), ERR_OK);

@@ -304,8 +304,7 @@ static int init(struct rig *r, const char *dir)
     unsigned slot = 0;
     if (r->ops->open(&r->store, dir, true, &r->why) != ERR_OK ||
         keyheader_create(&r->header, &r->master, &r->why) != ERR_OK ||
-        keyheader_add(&r->header, r->master, "keyfile", view_str("/rig"), r->slot, 1, &slot,
-                      &r->why) != ERR_OK ||
+        keyslot_add(&r->header, r->master, &(struct keyslot_new){"keyfile", view_str("/rig"), r->slot, 1}, &slot, &r->why) != ERR_OK ||
         write_header(r, &r->header) != ERR_OK || open_credentials(r) != ERR_OK ||
         put(r, "alpha", "a1", false) != ERR_OK)
         return die(r, "init");

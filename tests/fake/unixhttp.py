@@ -55,6 +55,7 @@ def give(channel, fd):
 
 def take(channel):
     """The descriptor that the other end gives, as a socket."""
+    channel.settimeout(10)
     _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_LEN(4))
     fds = array.array("i")
     fds.frombytes(ancillary[0][2])

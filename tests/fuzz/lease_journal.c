@@ -96,7 +96,7 @@ static void chain_bodies(const struct secret *key, struct view in, struct buf *o
         buf_put_u64(&body, seq++);
         buf_put_u64(&body, 1000);
         buf_add_view(&body, payload);
-        chain_next(&chain, buf_view(&body), mac);
+        chain_follow(&chain, buf_view(&body), mac);
         buf_put_u16(out, (uint16_t)(body.len + CHAIN_MAC));
         buf_put_u16(out, (uint16_t)~(body.len + CHAIN_MAC));
         buf_add_view(out, buf_view(&body));

@@ -32,6 +32,10 @@ make_base() {
         tail -n 5 "$W/debootstrap.log" >&2
         skip "debootstrap failed: is the mirror reachable?"
     }
+    # like the slim image: no documents; and no fsync per file, as what is built here is thrown away
+    printf 'force-unsafe-io\npath-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\npath-exclude /usr/share/locale/*\n' \
+        >"$W/base/etc/dpkg/dpkg.cfg.d/slim"
+    rm -rf "$W"/base/usr/share/{doc,man,locale}/*
     # inside, apt works by the settings of this machine (a proxy, a mirror whose clock stands still)
     apt-config dump | grep -E '^Acquire::(http|https|Check-)' >"$W/base/etc/apt/apt.conf.d/50host" || true
     rm -rf "$W"/base/var/cache/apt/archives/*.deb "$W"/base/var/lib/apt/lists/*_*

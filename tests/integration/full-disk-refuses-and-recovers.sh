@@ -70,7 +70,9 @@ adds_up() { # a lease in the log, and in force, for each that was given; a refus
     ISSUED=0
 }
 files_limit() { # N or unlimited, on the vault and its writer
-    prlimit --pid "$(role_pid audit)" --fsize="$1": && prlimit --pid "$(role_pid vault)" --fsize="$1":
+    local as=() role
+    if ((EUID == 0)); then as=(setpriv --reuid "$SYSTEM_USER" --regid "$(id -g "$SYSTEM_USER")" --clear-groups); fi
+    for role in audit vault; do "${as[@]}" prlimit --pid "$(role_pid "$role")" --fsize="$1": || return 1; done
 }
 
 mkdir -m 700 "$STATE"

@@ -30,7 +30,7 @@ tally() {
 }
 # what a python program on standard input asserted counts too: it prints "ok SENTENCE" for each
 asserts() {
-    "$PYTHON" - "$@" >"$T/asserted" || { cat "$T/asserted"; die "see above"; }
+    timeout 60 "$PYTHON" - "$@" >"$T/asserted" || { cat "$T/asserted"; die "see above"; }
     local n
     n=$(grep -c '^ok ' "$T/asserted" || true)
     ((n > 0)) || die "a program asserted nothing"

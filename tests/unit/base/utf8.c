@@ -55,3 +55,16 @@ TEST(every_cut_sequence_is_refused)
     CHECK(utf8_valid((struct view){0}));
     CHECK(utf8_valid(VIEW("a\0b", 3)));
 }
+
+TEST(plain_runs_end_at_the_first_other_byte)
+{
+    uint8_t text[40];
+    for (unsigned n = 0; n <= sizeof(text); n++)
+        for (unsigned at = 0; at < n; at++)
+            for (unsigned b = 0; b < 256; b++) {
+                memset(text, 'a' + (int)(at % 26), sizeof(text));
+                text[at] = (uint8_t)b;
+                CHECK_INT(utf8_plain(text, n), b >= 0x20 && b < 0x7f ? n : at);
+            }
+    CHECK_INT(utf8_plain((const uint8_t *)"", 0), 0);
+}

@@ -120,25 +120,23 @@ TEST(the_limits_of_slots)
     unsigned slot = 77;
     make(&m);
     struct keyheader before = m.h;
-    CHECK_INT(keyheader_add(&m.h, m.master, "keyfile", VIEW(params, sizeof(params)), m.key[0], 1,
-                            &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"keyfile", VIEW(params, sizeof(params)), m.key[0], 1}, &slot, NULL),
               ERR_INVALID);
-    CHECK_INT(keyheader_add(&m.h, m.master, "", VIEW(NULL, 0), m.key[0], 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"", VIEW(NULL, 0), m.key[0], 1}, &slot, NULL),
               ERR_INVALID);
-    CHECK_INT(keyheader_add(&m.h, m.master, "a/b", VIEW(NULL, 0), m.key[0], 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"a/b", VIEW(NULL, 0), m.key[0], 1}, &slot, NULL),
               ERR_INVALID);
-    CHECK_INT(keyheader_add(&m.h, m.master, "keyfile", VIEW(NULL, 0), shorter, 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"keyfile", VIEW(NULL, 0), shorter, 1}, &slot, NULL),
               ERR_INVALID);
-    CHECK_INT(keyheader_add(&m.h, m.master, "keyfile", VIEW(NULL, 0), m.key[0], -1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"keyfile", VIEW(NULL, 0), m.key[0], -1}, &slot, NULL),
               ERR_INVALID);
-    CHECK_INT(keyheader_add(&m.h, other, "keyfile", VIEW(NULL, 0), m.key[0], 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, other, &(struct keyslot_new){"keyfile", VIEW(NULL, 0), m.key[0], 1}, &slot, NULL),
               ERR_AUTH);
     CHECK(slot == 77 && memcmp(&before, &m.h, sizeof(before)) == 0);
     for (unsigned i = 2; i < KEYSLOTS_MAX; i++)
-        CHECK_INT(keyheader_add(&m.h, m.master, "systemd", VIEW(params, KEYSOURCE_PARAMS_MAX),
-                                m.key[0], 1, &slot, NULL),
+        CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"systemd", VIEW(params, KEYSOURCE_PARAMS_MAX), m.key[0], 1}, &slot, NULL),
                   ERR_OK);
-    CHECK_INT(keyheader_add(&m.h, m.master, "systemd", VIEW(NULL, 0), m.key[0], 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"systemd", VIEW(NULL, 0), m.key[0], 1}, &slot, NULL),
               ERR_LIMIT);
     AUTO(buf_free) struct buf bytes = {0};
     struct keyheader h;
@@ -159,7 +157,7 @@ TEST(the_last_slot_stays)
     CHECK_INT(keyheader_remove(&m.h, m.master, 1, NULL), ERR_CONFLICT);
     CHECK_INT(open_slot(&m.h, 1, m.key[1], m.master), ERR_OK);
     unsigned slot = 9;
-    CHECK_INT(keyheader_add(&m.h, m.master, "keyfile", VIEW(NULL, 0), m.key[0], 1, &slot, NULL),
+    CHECK_INT(keyslot_add(&m.h, m.master, &(struct keyslot_new){"keyfile", VIEW(NULL, 0), m.key[0], 1}, &slot, NULL),
               ERR_OK);
     CHECK_INT(slot, 0); /* the free place is used again */
 }
@@ -222,7 +220,7 @@ TEST(a_slot_added_or_removed_during_a_rekey)
     unsigned slot;
     make(&m);
     CHECK_INT(keyheader_rekey_begin(&m.h, m.master, &new, NULL), ERR_OK);
-    CHECK_INT(keyheader_add(&m.h, new, "keyfile", VIEW(NULL, 0), third, 1, &slot, NULL), ERR_OK);
+    CHECK_INT(keyslot_add(&m.h, new, &(struct keyslot_new){"keyfile", VIEW(NULL, 0), third, 1}, &slot, NULL), ERR_OK);
     CHECK_INT(keyheader_remove(&m.h, new, 0, NULL), ERR_OK);
     CHECK_INT(open_slot(&m.h, slot, third, new), ERR_OK);
     CHECK_INT(keyheader_rekey_end(&m.h, new, NULL), ERR_OK);

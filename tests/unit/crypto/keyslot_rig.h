@@ -26,12 +26,10 @@ static void make(struct made *m)
     m->key[0] = key_of(0xa0);
     m->key[1] = key_of(0xa1);
     CHECK_OK(keyheader_create(&m->h, &m->master, &w), w);
-    CHECK_OK(keyheader_add(&m->h, m->master, "keyfile", view_str("/etc/key"), m->key[0], 1000,
-                           &slot, &w),
+    CHECK_OK(keyslot_add(&m->h, m->master, &(struct keyslot_new){"keyfile", view_str("/etc/key"), m->key[0], 1000}, &slot, &w),
              w);
     CHECK_INT(slot, 0);
-    CHECK_OK(keyheader_add(&m->h, m->master, "passphrase", VIEW("\0\1\2", 3), m->key[1], 2000,
-                           &slot, &w),
+    CHECK_OK(keyslot_add(&m->h, m->master, &(struct keyslot_new){"passphrase", VIEW("\0\1\2", 3), m->key[1], 2000}, &slot, &w),
              w);
     CHECK_INT(slot, 1);
 }

@@ -49,6 +49,31 @@ TEST(nothing_is_recorded_where_the_sink_is_sick_and_the_chain_stays_whole)
     log_end(&l);
 }
 
+TEST(what_has_happened_is_noted_on_a_sick_log_and_written_when_it_is_well)
+{
+    struct log l;
+    struct audit_record r = {.event = AUDIT_LEASE_UNDO, .outcome = ERR_AUDIT, .consumer = "gateway"};
+    unsigned n = 0;
+    log_begin(&l);
+    log_lines(&l, 10);
+    rig_kill_writer(&l.r);
+    CHECK(rig_until(&l.r, rig_is_sick, 1000));
+    CHECK_OK(audit_note(l.a, &r, &l.why), l.why);
+    CHECK_INT(audit_seq(l.a), 11);
+    rig_start_writer(&l.r);
+    log_lines(&l, 1);
+    log_check_good(&l);
+    CHECK_INT(kill(l.r.writer, SIGSTOP), 0);
+    while (audit_note(l.a, &r, &l.why) == ERR_OK)
+        n++;
+    CHECK(n > 2 * 1024); /* no checkpoint is tried in vain meanwhile */
+    CHECK_INT(audit_seq(l.a), 12 + n);
+    CHECK_INT(kill(l.r.writer, SIGCONT), 0);
+    log_flush(&l);
+    log_check_good(&l);
+    log_end(&l);
+}
+
 TEST(a_full_ring_refuses_lines_and_none_is_missing)
 {
     struct log l;
