@@ -220,6 +220,10 @@ install: all
 	@$(INSTALL) -m 0644 contrib/completion/broker-cli.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/broker-cli
 	@$(INSTALL) -m 0644 contrib/completion/_broker-cli $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_broker-cli
 	@$(INSTALL) -m 0644 contrib/completion/broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-cli.fish
+	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/share/bash-completion/completions/broker-exec
+	@ln -sf broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-exec.fish
+	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/credential-broker contrib/openapi.yaml contrib/audit-schema.json contrib/python/credential_broker.py
+	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/credential-broker README.md SECURITY.md LICENSE broker/crypto/FORMAT.md
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/credential-broker.service
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/user/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/user/credential-broker.service
@@ -227,10 +231,11 @@ install: all
 	@$(INSTALL) -m 0644 contrib/systemd/credential-broker.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/credential-broker.conf
 	@echo "installed below $(DESTDIR)$(PREFIX)"
 uninstall:
-	@rm -rf $(LIBEXEC) $(DESTDIR)$(PREFIX)/include/broker
+	@rm -rf $(LIBEXEC) $(DESTDIR)$(PREFIX)/include/broker $(DESTDIR)$(PREFIX)/share/credential-broker $(DESTDIR)$(PREFIX)/share/doc/credential-broker
 	@cd $(DESTDIR)$(PREFIX) && rm -f bin/brokerd bin/broker-cli bin/broker-exec bin/git-credential-broker bin/docker-credential-broker \
 	    lib/libbroker-client.a lib/pkgconfig/credential-broker-client.pc share/man/man*/broker* share/man/man7/credential-broker.7 \
-	    share/bash-completion/completions/broker-cli share/zsh/site-functions/_broker-cli share/fish/vendor_completions.d/broker-cli.fish \
+	    share/bash-completion/completions/broker-cli share/bash-completion/completions/broker-exec \
+	    share/fish/vendor_completions.d/broker-exec.fish share/zsh/site-functions/_broker-cli share/fish/vendor_completions.d/broker-cli.fish \
 	    lib/systemd/system/credential-broker.service lib/systemd/user/credential-broker.service \
 	    lib/sysusers.d/credential-broker.conf lib/tmpfiles.d/credential-broker.conf
 

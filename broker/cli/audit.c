@@ -242,6 +242,8 @@ static int run(const struct options *how, audit_fn *fn, char **argv)
     if (done != VERB_GO_ON)
         return done;
     err_t e = fn(&o, &rest, &why);
+    if (e == ERR_CORRUPT)
+        o.common.json = false; /* the verdict is the one document on standard output */
     if (fflush(stdout) != 0 && e == ERR_OK)
         e = fail(&why, ERR_IO, "standard output cannot be written");
     return verb_end(argv[0], &o.common, e, &why);

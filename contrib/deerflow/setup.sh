@@ -3,15 +3,15 @@
 # it (root, or a uid in `admin:`). Running it again changes nothing. UIDS: who the gateway runs as; Compose 0, Helm 1000.
 set -eu
 uids=${UIDS:-0,1000}
-# Leases end with the program that was started (owner process), so their time only has to be longer than a gateway runs. What they release is
-# the provider's short-lived token; when the login is replaced or renewed, the projected file is replaced in place.
+# Leases end with the program that was started (owner process); while it lives the broker renews them, up to LIFE, which has to be longer than
+# a gateway runs. What they release is the provider's short-lived token; when the login is replaced, the projected file is replaced in place.
 life=${LIFE:-30d}
 
 consumer() { # NAME NOTE
     broker-cli consumer show "$1" >/dev/null 2>&1 || broker-cli consumer add "$1" --uid "$uids" --note "$2" >/dev/null
 }
 grant() { # CONSUMER CREDENTIAL DELIVERIES
-    broker-cli grant "$1" "$2" --deliver "$3" --ttl "$life" --max-ttl "$life" --owner process >/dev/null
+    broker-cli grant "$1" "$2" --deliver "$3" --ttl 15m --max-ttl "$life" --owner process >/dev/null
 }
 broker-cli status >/dev/null || exit # says itself how to start one
 consumer gateway "DeerFlow's gateway"

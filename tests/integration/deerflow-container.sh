@@ -81,8 +81,8 @@ for _ in 1 2; do PATH=$BUILD:$PATH "$ROOT/contrib/deerflow/setup.sh" >"$T/said" 
 grep -q 'Still to do' "$T/said" && die "setup.sh does not see the logins"
 "$CLI" consumer list --json | "$PYTHON" -c 'import json, sys
 for c in json.load(sys.stdin)["consumers"]:
-    for g in c["grants"]: # nobody renews: a shorter one would take the file away from under a running gateway
-        assert g["ttl_ms"] >= 86400000 and g["owner"] == "process", (c["name"], g)' || die "setup.sh grants leases that end while the gateway runs"
+    for g in c["grants"]: # renewed by the broker while the gateway lives; a shorter end would take the file away from under it
+        assert g["max_ttl_ms"] >= 86400000 and g["owner"] == "process", (c["name"], g)' || die "setup.sh grants leases that end while the gateway runs"
 mounts=("$EXEC:/usr/local/bin/broker-exec:ro")
 for name in gateway acp-claude acp-codex; do
     grep -q "source: .*/$name\$" "$OVERLAY" && grep -q "target: /run/broker/$name\$" "$OVERLAY" || die "the overlay does not mount $name"

@@ -29,9 +29,15 @@ static int ask(int argc, char **argv)
 
 TEST(all_pages_are_one_list)
 {
-    BEGIN({.match = "GET /v1/things?limit=2 ", .bytes = fake_ok(200, "{\"things\":[\"a\",\"b\"],\"next\":\"b\"}"), .often = true},
-          {.match = "GET /v1/things?limit=2&after=b ", .bytes = fake_ok(200, "{\"things\":[\"c\",\"d\"],\"next\":7}"), .often = true},
-          {.match = "GET /v1/things?limit=2&after=7 ", .bytes = fake_ok(200, "{\"things\":[\"e\"],\"next\":null}"), .often = true});
+    BEGIN({.match = "GET /v1/things?limit=2 ",
+           .bytes = fake_ok(200, "{\"things\":[\"a\",\"b\"],\"next\":\"b\"}"),
+           .often = true},
+          {.match = "GET /v1/things?limit=2&after=b ",
+           .bytes = fake_ok(200, "{\"things\":[\"c\",\"d\"],\"next\":7}"),
+           .often = true},
+          {.match = "GET /v1/things?limit=2&after=7 ",
+           .bytes = fake_ok(200, "{\"things\":[\"e\"],\"next\":null}"),
+           .often = true});
     CHECK_INT(RUN(get_list, fake.path), 0);
     CHECK_STR(call_out, "ok  5 a b c d e");
     CHECK_INT(RUN(get_list, fake.path, "--json"), 0);
@@ -74,7 +80,8 @@ TEST(answers_are_cleaned_for_people_and_untouched_for_scripts)
 
 TEST(refusals_keep_their_code_and_sentence)
 {
-    BEGIN(call_on(NULL, 503, "{\"error\":\"locked\",\"message\":\"locked\\u001b by an operator\"}"));
+    BEGIN(
+        call_on(NULL, 503, "{\"error\":\"locked\",\"message\":\"locked\\u001b by an operator\"}"));
     CHECK_INT(RUN(ask, fake.path), 0);
     CHECK_STR(call_out, "locked|locked? by an operator|");
     fake_stop(&fake);
@@ -130,7 +137,9 @@ TEST(a_path_has_plain_words_only)
 TEST(deliveries_are_checked_before_anything_is_asked)
 {
     struct why why = {0};
-    CHECK_OK(check_deliveries(&(struct option_list){{"proxy,file", "secret", "helper,access_token"}, 3}, &why), why);
+    CHECK_OK(check_deliveries(
+                 &(struct option_list){{"proxy,file", "secret", "helper,access_token"}, 3}, &why),
+             why);
     CHECK_INT(check_deliveries(&(struct option_list){{"proxy,files"}, 1}, &why), ERR_USAGE);
     CHECK_STR(why.text, "--deliver is proxy, access_token, file, helper or secret, not \"files\"");
     CHECK_INT(check_deliveries(&(struct option_list){{",file"}, 1}, &why), ERR_USAGE);
@@ -141,7 +150,10 @@ TEST(verbs_of_verbs_name_their_words)
     static const struct {
         int (*verb)(int, char **);
         const char *name;
-    } rows[] = {{verb_audit, "audit"}, {verb_consumer, "consumer"}, {verb_key, "key"}, {verb_lease, "lease"}};
+    } rows[] = {{verb_audit, "audit"},
+                {verb_consumer, "consumer"},
+                {verb_key, "key"},
+                {verb_lease, "lease"}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct verb *v = verb_find(rows[i].name);
         CHECK(v && v->words && v->words[0].name);
@@ -171,8 +183,11 @@ TEST(every_word_explains_itself_with_options_and_an_example)
             SAYS(w->usage);
             SAYS("\n  --socket PATH");
             SAYS("\nExamples:\n  broker-cli ");
-            CHECK_INT(op_call(v->run, (const char *const[]){v->name, word, "--no-such-option", NULL}, ""), 2);
-            CHECK(strncmp(call_err, "broker-cli ", 11) == 0 && strncmp(call_err + 11, w->name, strlen(w->name)) == 0);
+            CHECK_INT(
+                op_call(v->run, (const char *const[]){v->name, word, "--no-such-option", NULL}, ""),
+                2);
+            CHECK(strncmp(call_err, "broker-cli ", 11) == 0 &&
+                  strncmp(call_err + 11, w->name, strlen(w->name)) == 0);
             CHECK_STR(call_out, "");
         }
 }

@@ -106,7 +106,11 @@ TEST(on_a_terminal_yes_is_yes_and_all_else_is_no)
 {
     static const struct {
         const char *type, *want;
-    } rows[] = {{"y\n", "ok|"}, {"Yes\n", "ok|"}, {"\n", "denied|not done"}, {"n\n", "denied|not done"}, {"\x04", "denied|not done"}};
+    } rows[] = {{"y\n", "ok|"},
+                {"Yes\n", "ok|"},
+                {"\n", "denied|not done"},
+                {"n\n", "denied|not done"},
+                {"\x04", "denied|not done"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct op_step steps[] = {{"Do it? [y/N] ", rows[i].type}, {0}};
         CHECK_INT(op_tty(yes, (const char *const[]){"x", NULL}, steps), 0);

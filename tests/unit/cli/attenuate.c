@@ -47,13 +47,16 @@ TEST(an_end)
 TEST(everything_at_once)
 {
     begin();
-    CHECK_INT(NARROW(buf_text(&token), "--deliver", "proxy,helper", "--deliver", "file", "--allow", "POST /v1/messages", "--allow", "GET /x",
-                     "--model", "claude-*", "--uid", "4294967295"),
+    CHECK_INT(NARROW(buf_text(&token), "--deliver", "proxy,helper", "--deliver", "file", "--allow",
+                     "POST /v1/messages", "--allow", "GET /x", "--model", "claude-*", "--uid",
+                     "4294967295"),
               0);
     struct token_caveats c = printed();
-    CHECK(c.has_deliver && c.deliver == (1u << DELIVER_PROXY | 1u << DELIVER_HELPER | 1u << DELIVER_FILE));
+    CHECK(c.has_deliver &&
+          c.deliver == (1u << DELIVER_PROXY | 1u << DELIVER_HELPER | 1u << DELIVER_FILE));
     CHECK(c.has_uid && c.uid == 4294967295 && !c.never && c.expires_ms == 0);
-    CHECK(c.n_paths == 2 && view_is(c.path[0], "POST /v1/messages") && view_is(c.path[1], "GET /x"));
+    CHECK(c.n_paths == 2 && view_is(c.path[0], "POST /v1/messages") &&
+          view_is(c.path[1], "GET /x"));
     CHECK(c.n_models == 1 && view_is(c.model[0], "claude-*"));
 }
 
@@ -76,7 +79,8 @@ TEST(json)
     CHECK(strncmp(call_out, "{\"token\":\"sk-ant-oat01-cbrk1_", 29) == 0);
     CHECK_STR(call_out + strlen(call_out) - 3, "\"}\n");
     struct token_caveats c = {0};
-    CHECK_INT(token_verify(key, VIEW(call_out + 10, strlen(call_out) - 13), &bind_, &scratch, &c), ERR_OK);
+    CHECK_INT(token_verify(key, VIEW(call_out + 10, strlen(call_out) - 13), &bind_, &scratch, &c),
+              ERR_OK);
     CHECK_INT(c.uid, 7);
 }
 
@@ -98,7 +102,8 @@ TEST(what_is_no_token_is_refused_and_not_repeated)
     for (size_t i = 0; i < COUNT(bad); i++) {
         CHECK_INT(NARROW(bad[i], "--uid", "7"), err_exit(ERR_INVALID));
         CHECK_STR(call_out, "");
-        CHECK(strlen(call_err) > 25 && !strstr(call_err, "hunter2") && !strstr(call_err, "xxxx") && !strstr(call_err, "aaaa"));
+        CHECK(strlen(call_err) > 25 && !strstr(call_err, "hunter2") && !strstr(call_err, "xxxx") &&
+              !strstr(call_err, "aaaa"));
     }
     char changed[TOKEN_MAX_TEXT];
     snprintf(changed, sizeof(changed), "%s", buf_text(&token));

@@ -4,21 +4,24 @@
 #include <signal.h>
 
 #define LINE(seq, event, consumer)                                                                 \
-    "{\"seq\":" seq ",\"time\":\"2026-01-01T00:00:00.000Z\",\"event\":\"" event "\",\"outcome\":\"ok\",\"consumer\":\"" consumer      \
-    "\",\"uid\":7,\"mac\":\"00\"}\n"
-#define SHOWN(seq, event, consumer) "     " seq "  2026-01-01T00:00:00.000Z  " event "  ok consumer=" consumer " uid=7\n"
-#define L1 LINE("1", "lease.issue", "a")
-#define L2 LINE("2", "lease.issue", "b")
-#define L3 LINE("3", "lease.end", "a")
-#define S1 SHOWN("1", "lease.issue     ", "a")
-#define S2 SHOWN("2", "lease.issue     ", "b")
-#define S3 SHOWN("3", "lease.end       ", "a")
+    "{\"seq\":" seq ",\"time\":\"2026-01-01T00:00:00.000Z\",\"event\":\"" event                    \
+    "\",\"outcome\":\"ok\",\"consumer\":\"" consumer "\",\"uid\":7,\"mac\":\"00\"}\n"
+#define SHOWN(seq, event, consumer)                                                                \
+    "     " seq "  2026-01-01T00:00:00.000Z  " event "  ok consumer=" consumer " uid=7\n"
+#define L1                  LINE("1", "lease.issue", "a")
+#define L2                  LINE("2", "lease.issue", "b")
+#define L3                  LINE("3", "lease.end", "a")
+#define S1                  SHOWN("1", "lease.issue     ", "a")
+#define S2                  SHOWN("2", "lease.issue     ", "b")
+#define S3                  SHOWN("3", "lease.end       ", "a")
 #define AUDIT(after, limit) "GET /v1/audit?after=" after "&limit=" limit " "
 
 static void begin(void)
 {
-    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":3}}"), call_on(AUDIT("0", "200"), 200, L1 L2), call_on(AUDIT("0", "3"), 200, L1 L2 L3),
-          call_on(AUDIT("1", "200"), 200, L2 L3), call_on(AUDIT("2", "200"), 200, L3), call_on(AUDIT("3", "200"), 200, ""));
+    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":3}}"),
+          call_on(AUDIT("0", "200"), 200, L1 L2), call_on(AUDIT("0", "3"), 200, L1 L2 L3),
+          call_on(AUDIT("1", "200"), 200, L2 L3), call_on(AUDIT("2", "200"), 200, L3),
+          call_on(AUDIT("3", "200"), 200, ""));
 }
 
 TEST(everything_over_all_pages)
@@ -74,18 +77,25 @@ TEST(the_last_lines_that_match_are_looked_for_further_back)
 
 TEST(looking_back_goes_a_page_at_a_time)
 {
-    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":350}}"), call_on(AUDIT("150", "200"), 200, LINE("350", "lease.end", "a")),
-          call_on(AUDIT("0", "150"), 200, LINE("100", "lease.issue", "b") LINE("150", "lease.issue", "b")),
-          call_on(AUDIT("0", "200"), 200, LINE("100", "lease.issue", "b") LINE("150", "lease.issue", "b") LINE("350", "lease.end", "a")),
+    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":350}}"),
+          call_on(AUDIT("150", "200"), 200, LINE("350", "lease.end", "a")),
+          call_on(AUDIT("0", "150"), 200,
+                  LINE("100", "lease.issue", "b") LINE("150", "lease.issue", "b")),
+          call_on(AUDIT("0", "200"), 200,
+                  LINE("100", "lease.issue", "b") LINE("150", "lease.issue", "b")
+                      LINE("350", "lease.end", "a")),
           call_on(AUDIT("350", "200"), 200, ""));
     CHECK_INT(OP2(verb_audit, "audit", "tail", "--lines", "1", "--consumer", "b"), 0);
-    CHECK(strncmp(call_out, "   150  ", 8) == 0 && strchr(call_out, '\n') == call_out + strlen(call_out) - 1);
+    CHECK(strncmp(call_out, "   150  ", 8) == 0 &&
+          strchr(call_out, '\n') == call_out + strlen(call_out) - 1);
     fake_stop(&fake);
 }
 
 TEST(what_a_peer_chose_does_not_reach_the_terminal)
 {
-#define EVIL "{\"seq\":4,\"time\":\"t\",\"event\":\"x\",\"outcome\":\"denied\",\"exe\":\"/tmp/\\u001b]0;owned\\u0007\\n\\u009b1m\",\"n\":null,\"mac\":\"00\"}\n"
+#define EVIL                                                                                       \
+    "{\"seq\":4,\"time\":\"t\",\"event\":\"x\",\"outcome\":\"denied\",\"exe\":\"/tmp/"             \
+    "\\u001b]0;owned\\u0007\\n\\u009b1m\",\"n\":null,\"mac\":\"00\"}\n"
     BEGIN(call_on(AUDIT("3", "200"), 200, EVIL), call_on(AUDIT("4", "200"), 200, ""));
     CHECK_INT(OP2(verb_audit, "audit", "show", "--after", "3"), 0);
     CHECK_STR(call_out, "     4  t  x                 denied exe=/tmp/?]0;owned????1m\n");
@@ -100,7 +110,9 @@ TEST(a_refusal_is_red_on_a_terminal)
     unsetenv("NO_COLOR");
     setenv("TERM", "xterm", 1);
     BEGIN(call_on(AUDIT("0", "200"), 200, EVIL), call_on(AUDIT("4", "200"), 200, ""));
-    CHECK_INT(op_tty(verb_audit, (const char *const[]){"audit", "show", "--socket", fake.path, NULL}, none), 0);
+    CHECK_INT(op_tty(verb_audit,
+                     (const char *const[]){"audit", "show", "--socket", fake.path, NULL}, none),
+              0);
     SAYS("\033[31mdenied\033[0m");
     SAYS("\033[1mx               \033[0m");
     fake_stop(&fake);
@@ -108,10 +120,14 @@ TEST(a_refusal_is_red_on_a_terminal)
 
 TEST(answers_that_are_no_log)
 {
-    static const char *const bad[] = {"x", "[]\n", "{}\n", "{\"seq\":0}\n", "{\"seq\":\"1\"}\n", L2 L2, L2 L1, L1 "\n" L2, L1 "{\"seq\":2"};
+    static const char *const bad[] = {
+        "x",   "[]\n", "{}\n",     "{\"seq\":0}\n", "{\"seq\":\"1\"}\n",
+        L2 L2, L2 L1,  L1 "\n" L2, L1 "{\"seq\":2"};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":3}}"), call_on("GET /v1/audit", 200, bad[i]));
-        CHECK(OP2(verb_audit, "audit", "export") == err_exit(ERR_INVALID) || !printf("    %s\n", bad[i]));
+        BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":3}}"),
+              call_on("GET /v1/audit", 200, bad[i]));
+        CHECK(OP2(verb_audit, "audit", "export") == err_exit(ERR_INVALID) ||
+              !printf("    %s\n", bad[i]));
         WARNS("the broker's answer ");
         CHECK_INT(OP2(verb_audit, "audit", "tail"), err_exit(ERR_INVALID));
         fake_stop(&fake);
@@ -121,7 +137,8 @@ TEST(answers_that_are_no_log)
 
 TEST(refusals)
 {
-    BEGIN(call_on(NULL, 503, "{\"error\":\"locked\",\"message\":\"open it with: broker-cli unlock\"}"));
+    BEGIN(call_on(NULL, 503,
+                  "{\"error\":\"locked\",\"message\":\"open it with: broker-cli unlock\"}"));
     CHECK_INT(OP2(verb_audit, "audit", "show"), err_exit(ERR_LOCKED));
     CHECK_STR(call_err, "broker-cli audit show: open it with: broker-cli unlock\n");
     CHECK_INT(OP2(verb_audit, "audit", "tail", "--follow"), err_exit(ERR_LOCKED));
@@ -142,8 +159,10 @@ static struct follower follow(void)
     fflush(stdout);
     struct follower f = {.pid = fork(), .out = p[0]};
     if (f.pid == 0) {
-        char *argv[] = {(char *)"audit", (char *)"tail", (char *)"--follow", (char *)"--lines", (char *)"1", (char *)"--socket", fake.path, NULL};
+        char *argv[] = {(char *)"audit", (char *)"tail",     (char *)"--follow", (char *)"--lines",
+                        (char *)"1",     (char *)"--socket", fake.path,          NULL};
         dup2(p[1], 1);
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
         close(p[0]); /* nobody reads when the parent does not */
         _exit(verb_audit(7, argv));
     }
@@ -170,9 +189,12 @@ static void read_exactly(struct follower f, const char *want)
 
 static void begin_follow(void)
 {
-    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":2}}"), {.match = AUDIT("1", "200"), .bytes = fake_ok(200, L2)},
-          {.match = AUDIT("2", "200"), .bytes = fake_ok(200, "")}, {.match = AUDIT("2", "200"), .bytes = fake_ok(200, "")},
-          {.match = AUDIT("2", "200"), .bytes = fake_ok(200, L3)}, call_on(AUDIT("3", "200"), 200, ""));
+    BEGIN(call_on("GET /v1/status ", 200, "{\"audit\":{\"seq\":2}}"),
+          {.match = AUDIT("1", "200"), .bytes = fake_ok(200, L2)},
+          {.match = AUDIT("2", "200"), .bytes = fake_ok(200, "")},
+          {.match = AUDIT("2", "200"), .bytes = fake_ok(200, "")},
+          {.match = AUDIT("2", "200"), .bytes = fake_ok(200, L3)},
+          call_on(AUDIT("3", "200"), 200, ""));
 }
 
 TEST(following_shows_what_comes_and_ends_well_when_interrupted)
@@ -208,8 +230,9 @@ TEST(following_ends_with_the_broker)
     read_exactly(f, S2);
     CHECK(kill(fake.pid, SIGKILL) == 0 && waitpid(fake.pid, NULL, 0) == fake.pid);
     fake.pid = 0;
-    int status = status_of(f);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == err_exit(ERR_NO_BROKER));
+    int status = status_of(f); /* cut off in the middle of a question, or between two */
+    CHECK(WIFEXITED(status) && (WEXITSTATUS(status) == err_exit(ERR_UNAVAILABLE) ||
+                                WEXITSTATUS(status) == err_exit(ERR_NO_BROKER)));
     close(f.out);
     fake_stop(&fake);
 }

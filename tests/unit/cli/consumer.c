@@ -2,22 +2,27 @@
 #include "unit/cli/operator.h"
 
 #define NAME(name, grants)                                                                         \
-    "{\"name\":\"" name "\",\"socket\":\"/run/cb/" name "/broker.sock\",\"managed\":true,\"uids\":[0,1000],\"gids\":[],"       \
+    "{\"name\":\"" name "\",\"socket\":\"/run/cb/" name                                            \
+    "/broker.sock\",\"managed\":true,\"uids\":[0,1000],\"gids\":[],"                               \
     "\"cgroup\":null,\"grants\":[" grants "],\"leases\":2,\"note\":\"the \\u001b[1m one\"}"
 #define GRANT                                                                                      \
-    "{\"credential\":\"claude\",\"deliver\":[\"access_token\",\"file\"],\"ttl_ms\":900000,\"max_ttl_ms\":86400000,\"uses\":3,"  \
+    "{\"credential\":\"claude\",\"deliver\":[\"access_token\",\"file\"],\"ttl_ms\":900000,\"max_"  \
+    "ttl_ms\":86400000,\"uses\":3,"                                                                \
     "\"owner\":\"process\",\"allow\":[\"POST /v1/messages\"],\"models\":[],\"budget\":null}"
 
 TEST(adding_says_which_directory_to_mount)
 {
     BEGIN(call_on("POST /v1/consumers ", 200, NAME("gateway", "")));
-    CHECK_INT(OP2(verb_consumer, "consumer", "add", "gateway", "--uid", "0,1000", "--uid", "7", "--gid", "5", "--cgroup", "/a b", "--note",
-                  "x, \"y\""),
+    CHECK_INT(OP2(verb_consumer, "consumer", "add", "gateway", "--uid", "0,1000", "--uid", "7",
+                  "--gid", "5", "--cgroup", "/a b", "--note", "x, \"y\""),
               0);
-    ASKED("POST /v1/consumers", "{\"name\":\"gateway\",\"uids\":[0,1000,7],\"gids\":[5],\"cgroup\":\"/a b\",\"note\":\"x, \\\"y\\\"\"}");
-    CHECK_STR(call_out, "gateway: added. Mount this directory into its container, and nothing else of the broker's:\n"
-                        "  /run/cb/gateway\n"
-                        "Then grant it something: broker-cli grant gateway CREDENTIAL --deliver DELIVERY\n");
+    ASKED("POST /v1/consumers", "{\"name\":\"gateway\",\"uids\":[0,1000,7],\"gids\":[5],\"cgroup\":"
+                                "\"/a b\",\"note\":\"x, \\\"y\\\"\"}");
+    CHECK_STR(call_out,
+              "gateway: added. Mount this directory into its container, and nothing else of the "
+              "broker's:\n"
+              "  /run/cb/gateway\n"
+              "Then grant it something: broker-cli grant gateway CREDENTIAL --deliver DELIVERY\n");
     CHECK_INT(OP2(verb_consumer, "consumer", "add", "gateway", "--json"), 0);
     ASKED("POST /v1/consumers", "{\"name\":\"gateway\"}");
     CHECK_STR(call_out, NAME("gateway", "") "\n");
@@ -26,16 +31,20 @@ TEST(adding_says_which_directory_to_mount)
 
 TEST(one_consumer)
 {
-    BEGIN(call_on("GET /v1/consumers/gateway ", 200, NAME("gateway", GRANT)), call_on("GET /v1/consumers/new ", 200, NAME("new", "")),
-          call_on("GET /v1/consumers/fixed ", 200, "{\"name\":\"fixed\",\"managed\":false,\"socket\":\"x\"}"));
+    BEGIN(call_on("GET /v1/consumers/gateway ", 200, NAME("gateway", GRANT)),
+          call_on("GET /v1/consumers/new ", 200, NAME("new", "")),
+          call_on("GET /v1/consumers/fixed ", 200,
+                  "{\"name\":\"fixed\",\"managed\":false,\"socket\":\"x\"}"));
     CHECK_INT(OP2(verb_consumer, "consumer", "show", "gateway"), 0);
-    CHECK_STR(call_out, "gateway\n"
-                        "  directory   /run/cb/gateway\n"
-                        "  uids        0,1000\n"
-                        "  note        the ?[1m one\n"
-                        "  leases      2\n"
-                        "  CREDENTIAL  DELIVERIES         TTL  AT MOST  USES  OWNER    REQUESTS           MODELS\n"
-                        "  claude      access_token,file  15m  1d       3     process  POST /v1/messages  -\n");
+    CHECK_STR(
+        call_out,
+        "gateway\n"
+        "  directory   /run/cb/gateway\n"
+        "  uids        0,1000\n"
+        "  note        the ?[1m one\n"
+        "  leases      2\n"
+        "  CREDENTIAL  DELIVERIES         TTL  AT MOST  USES  OWNER    REQUESTS           MODELS\n"
+        "  claude      access_token,file  15m  1d       3     process  POST /v1/messages  -\n");
     CHECK_INT(OP2(verb_consumer, "consumer", "show", "new"), 0);
     SAYS("  no grants yet: broker-cli grant new CREDENTIAL --deliver DELIVERY\n");
     CHECK_INT(OP2(verb_consumer, "consumer", "show", "fixed"), 0);
@@ -47,12 +56,16 @@ TEST(one_consumer)
 
 TEST(all_consumers_over_all_pages)
 {
-    BEGIN(call_on("GET /v1/consumers ", 200, "{\"consumers\":[" NAME("gateway", GRANT "," GRANT) "],\"next\":\"gateway\"}"),
-          call_on("GET /v1/consumers?after=gateway ", 200, "{\"consumers\":[" NAME("a-rather-long-name", "") "],\"next\":null}"));
+    BEGIN(call_on("GET /v1/consumers ", 200,
+                  "{\"consumers\":[" NAME("gateway", GRANT "," GRANT) "],\"next\":\"gateway\"}"),
+          call_on("GET /v1/consumers?after=gateway ", 200,
+                  "{\"consumers\":[" NAME("a-rather-long-name", "") "],\"next\":null}"));
     CHECK_INT(OP2(verb_consumer, "consumer", "list"), 0);
-    CHECK_STR(call_out, "NAME                GRANTS         LEASES  DIRECTORY                   NOTE\n"
-                        "gateway             claude,claude  2       /run/cb/gateway             the ?[1m one\n"
-                        "a-rather-long-name  -              2       /run/cb/a-rather-long-name  the ?[1m one\n");
+    CHECK_STR(
+        call_out,
+        "NAME                GRANTS         LEASES  DIRECTORY                   NOTE\n"
+        "gateway             claude,claude  2       /run/cb/gateway             the ?[1m one\n"
+        "a-rather-long-name  -              2       /run/cb/a-rather-long-name  the ?[1m one\n");
     CHECK_INT(OP2(verb_consumer, "consumer", "list", "--json"), 0);
     CHECK(strncmp(call_out, "{\"consumers\":[{\"name\":\"gateway\"", 30) == 0);
     SAYS("{\"name\":\"a-rather-long-name\"");
@@ -78,27 +91,34 @@ TEST(removing_asks_first)
 
 TEST(a_grant_with_everything)
 {
-    BEGIN(call_on("POST /v1/consumers/gateway/grants ", 200, NAME("gateway", GRANT)), call_on("GET /v1/credentials/claude ", 200, "{}"));
-    CHECK_INT(OP(verb_grant, "grant", "gateway", "claude", "--deliver", "access_token,file", "--deliver", "proxy", "--ttl", "15m", "--max-ttl",
-                 "8h", "--uses", "3", "--owner", "process", "--allow", "POST /a,b", "--allow", "GET /c", "--model", "claude-*", "--budget",
-                 "requests: 600/h"),
+    BEGIN(call_on("POST /v1/consumers/gateway/grants ", 200, NAME("gateway", GRANT)),
+          call_on("GET /v1/credentials/claude ", 200, "{}"));
+    CHECK_INT(OP(verb_grant, "grant", "gateway", "claude", "--deliver", "access_token,file",
+                 "--deliver", "proxy", "--ttl", "15m", "--max-ttl", "8h", "--uses", "3", "--owner",
+                 "process", "--allow", "POST /a,b", "--allow", "GET /c", "--model", "claude-*",
+                 "--budget", "requests: 600/h"),
               0);
     ASKED("POST /v1/consumers/gateway/grants",
-          "{\"credential\":\"claude\",\"deliver\":[\"access_token\",\"file\",\"proxy\"],\"ttl_ms\":900000,\"max_ttl_ms\":28800000,\"uses\":3,"
-          "\"owner\":\"process\",\"allow\":[\"POST /a,b\",\"GET /c\"],\"models\":[\"claude-*\"],\"budget\":\"requests: 600/h\"}");
+          "{\"credential\":\"claude\",\"deliver\":[\"access_token\",\"file\",\"proxy\"],\"ttl_ms\":"
+          "900000,\"max_ttl_ms\":28800000,\"uses\":3,"
+          "\"owner\":\"process\",\"allow\":[\"POST /a,b\",\"GET "
+          "/c\"],\"models\":[\"claude-*\"],\"budget\":\"requests: 600/h\"}");
     SAYS("  claude      access_token,file  15m  1d       3     process  POST /v1/messages  -\n");
     CHECK_STR(call_err, "");
     CHECK_INT(OP(verb_grant, "grant", "gateway", "claude", "--deliver", "file", "--json"), 0);
-    ASKED("POST /v1/consumers/gateway/grants", "{\"credential\":\"claude\",\"deliver\":[\"file\"]}");
+    ASKED("POST /v1/consumers/gateway/grants",
+          "{\"credential\":\"claude\",\"deliver\":[\"file\"]}");
     CHECK_STR(call_out, NAME("gateway", GRANT) "\n");
     fake_stop(&fake);
 }
 
 TEST(a_grant_for_what_is_not_there_is_told)
 {
-    BEGIN(call_on("POST", 200, NAME("gateway", GRANT)), call_on("GET", 404, "{\"error\":\"not_found\",\"message\":\"\"}"));
+    BEGIN(call_on("POST", 200, NAME("gateway", GRANT)),
+          call_on("GET", 404, "{\"error\":\"not_found\",\"message\":\"\"}"));
     CHECK_INT(OP(verb_grant, "grant", "gateway", "clade", "--deliver", "file"), 0);
-    CHECK_STR(call_err, "Nothing named clade is enrolled yet: broker-cli enroll clade --provider PROVIDER\n");
+    CHECK_STR(call_err,
+              "Nothing named clade is enrolled yet: broker-cli enroll clade --provider PROVIDER\n");
     fake_stop(&fake);
 }
 
@@ -126,7 +146,9 @@ TEST(slips)
         {verb_grant, {"grant", "a"}, "who may use what?"},
         {verb_grant, {"grant", "a", "b"}, "--deliver is needed"},
         {verb_grant, {"grant", "a", "b", "--deliver", "files"}, "not \"files\""},
-        {verb_grant, {"grant", "a", "b", "--deliver=file", "--owner=me"}, "--owner is process or none, not \"me\""},
+        {verb_grant,
+         {"grant", "a", "b", "--deliver=file", "--owner=me"},
+         "--owner is process or none, not \"me\""},
         {verb_grant, {"grant", "a", "b", "--deliver=file", "--ttl=soon"}, "a time like"},
         {verb_grant, {"grant", "a/b", "c", "--deliver=file"}, "is no consumer name"},
         {verb_grant, {"grant", "a", "b/c", "--deliver=file"}, "is no credential name"},

@@ -3,15 +3,20 @@
 
 #define LONG "a-very-long-name-of-a-credential-that-goes-on-and-on-and-on-and-on"
 #define ONE                                                                                        \
-    "{\"name\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"version\":2,\"created_at_ms\":1795304833000,"             \
+    "{\"name\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"version\":2,\"created_at_"  \
+    "ms\":1795304833000,"                                                                          \
     "\"replaced_at_ms\":0,\"expires_at_ms\":4070908800000,\"account\":null,\"state\":\"ok\""
-#define TWO "{\"name\":\"" LONG "\",\"provider\":\"generic\",\"kind\":\"generic\",\"version\":1,\"expires_at_ms\":null,\"account\":\"r:12\",\"state\":\"needs_login\"}"
+#define TWO                                                                                        \
+    "{\"name\":\"" LONG "\",\"provider\":\"generic\",\"kind\":\"generic\",\"version\":1,"          \
+                        "\"expires_at_ms\":null,\"account\":\"r:12\",\"state\":\"needs_login\"}"
 
 static void pages(void)
 {
     setenv("TZ", "UTC", 1);
-    BEGIN(call_on("GET /v1/credentials?limit=200 ", 200, "{\"credentials\":[" ONE "}],\"next\":\"claude\"}"),
-          call_on("GET /v1/credentials?limit=200&after=claude ", 200, "{\"credentials\":[" TWO "],\"next\":null}"));
+    BEGIN(call_on("GET /v1/credentials?limit=200 ", 200,
+                  "{\"credentials\":[" ONE "}],\"next\":\"claude\"}"),
+          call_on("GET /v1/credentials?limit=200&after=claude ", 200,
+                  "{\"credentials\":[" TWO "],\"next\":null}"));
 }
 
 TEST(a_list_is_aligned_over_all_its_pages)
@@ -53,7 +58,9 @@ TEST(an_empty_list_says_what_to_do)
 
 TEST(one_credential)
 {
-#define DETAIL ",\"deliver\":[\"access_token\",\"file\"],\"hash\":\"00aabb\",\"detail\":{\"provider\":\"claude\",\"kind\":\"login\",\"access_token\":{\"bytes\":9}}}"
+#define DETAIL                                                                                     \
+    ",\"deliver\":[\"access_token\",\"file\"],\"hash\":\"00aabb\",\"detail\":{\"provider\":"       \
+    "\"claude\",\"kind\":\"login\",\"access_token\":{\"bytes\":9}}}"
     setenv("TZ", "UTC", 1);
     BEGIN(call_on("GET /v1/credentials/claude ", 200, ONE DETAIL));
     CHECK_INT(OP(verb_show, "show", "claude"), 0);
@@ -70,9 +77,11 @@ TEST(one_credential)
     CHECK_INT(OP(verb_show, "show", "claude", "--json"), 0);
     CHECK_STR(call_out, ONE DETAIL "\n");
     fake_stop(&fake);
-    BEGIN(call_on("GET /v1/credentials/new ", 200, "{\"name\":\"new\",\"provider\":\"from\\nthe\\u001bfuture\"}"));
+    BEGIN(call_on("GET /v1/credentials/new ", 200,
+                  "{\"name\":\"new\",\"provider\":\"from\\nthe\\u001bfuture\"}"));
     CHECK_INT(OP(verb_show, "show", "new"), 0);
-    CHECK(strncmp(call_out, "new: from??the?future\n  version         0\n  state           -\n", 60) == 0);
+    CHECK(strncmp(call_out, "new: from??the?future\n  version         0\n  state           -\n",
+                  60) == 0);
     fake_stop(&fake);
 }
 
@@ -81,7 +90,8 @@ TEST(removing_asks_first)
     const struct op_step no[] = {{"Its leases end at once. [y/N] ", "\n"}, {0}};
     BEGIN(call_on("DELETE /v1/credentials/claude ", 200, "{\"removed\":\"claude\",\"ended\":3}"));
     CHECK_INT(OP(verb_remove, "remove", "claude"), 2);
-    CHECK_STR(call_err, "broker-cli remove: Remove \"claude\" for good? Its leases end at once. There is no terminal to ask on: say --yes\n");
+    CHECK_STR(call_err, "broker-cli remove: Remove \"claude\" for good? Its leases end at once. "
+                        "There is no terminal to ask on: say --yes\n");
     int status = TTY(verb_remove, no, "remove", "claude");
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == err_exit(ERR_DENIED));
     CHECK_STR(fake_seen(&fake), "");

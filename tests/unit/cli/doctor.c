@@ -9,24 +9,33 @@ struct picture {
     const char *state, *reason, *version, *health, *memory, *keys, *consumers, *workers;
     const char *dir; /* of state and run */
 };
-static const struct picture good = {
-    .state = "ready", .reason = "null", .version = BROKER_VERSION, .health = "ok", .memory = "memfd_secret",
-    .keys = "{\"slot\":0},{\"slot\":1}", .consumers = "", .workers = "{\"role\":\"api\",\"restarts\":0}"};
+static const struct picture good = {.state = "ready",
+                                    .reason = "null",
+                                    .version = BROKER_VERSION,
+                                    .health = "ok",
+                                    .memory = "memfd_secret",
+                                    .keys = "{\"slot\":0},{\"slot\":1}",
+                                    .consumers = "",
+                                    .workers = "{\"role\":\"api\",\"restarts\":0}"};
 
 static void begin(struct picture p)
 {
     static char text[4000];
     home = scratch_new();
     setenv("HOME", home.path, 1);
-    static const char *const names[] = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY",
-                                        "CODEX_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"};
+    static const char *const names[] = {
+        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY",
+        "CODEX_API_KEY",     "GEMINI_API_KEY",       "GOOGLE_API_KEY"};
     for (size_t i = 0; i < COUNT(names); i++)
         unsetenv(names[i]);
     const char *dir = p.dir ? p.dir : home.path;
     snprintf(text, sizeof(text),
-             "{\"state\":\"%s\",\"reason\":%s,\"version\":\"%s\",\"state_dir\":\"%s\",\"run_dir\":\"%s\",\"keys\":[%s],\"consumers\":[%s],"
-             "\"audit\":{\"health\":\"%s\"},\"memory_lock\":\"%s\",\"sandbox\":\"seccomp\",\"workers\":[%s]}",
-             p.state, p.reason, p.version, dir, dir, p.keys, p.consumers, p.health, p.memory, p.workers);
+             "{\"state\":\"%s\",\"reason\":%s,\"version\":\"%s\",\"state_dir\":\"%s\",\"run_dir\":"
+             "\"%s\",\"keys\":[%s],\"consumers\":[%s],"
+             "\"audit\":{\"health\":\"%s\"},\"memory_lock\":\"%s\",\"sandbox\":\"seccomp\","
+             "\"workers\":[%s]}",
+             p.state, p.reason, p.version, dir, dir, p.keys, p.consumers, p.health, p.memory,
+             p.workers);
     BEGIN(call_on("GET /v1/status ", 200, text));
 }
 static void end(void)
@@ -71,8 +80,12 @@ TEST(json_is_a_list_of_findings)
     p.keys = "{\"slot\":0}";
     begin(p);
     CHECK_INT(OP(verb_doctor, "doctor", "--json"), 0);
-    CHECK(strncmp(call_out, "[{\"check\":\"broker\",\"result\":\"ok\",\"detail\":\"it answers, and its store is open\",\"remedy\":null},", 90) == 0);
-    SAYS("{\"check\":\"key slots\",\"result\":\"note\",\"detail\":\"only one key opens the store: if it is lost, all is\","
+    CHECK(strncmp(call_out,
+                  "[{\"check\":\"broker\",\"result\":\"ok\",\"detail\":\"it answers, and its store "
+                  "is open\",\"remedy\":null},",
+                  90) == 0);
+    SAYS("{\"check\":\"key slots\",\"result\":\"note\",\"detail\":\"only one key opens the store: "
+         "if it is lost, all is\","
          "\"remedy\":\"broker-cli key add passphrase\"}");
     CHECK_STR(call_out + strlen(call_out) - 3, "}]\n");
     end();
@@ -86,7 +99,8 @@ TEST(no_broker)
     CHECK_INT(OP(verb_doctor, "doctor"), 1);
     CHECK(strncmp(call_out, "wrong  broker           ", 24) == 0);
     SAYS("mend it with: brokerd &   (or: systemctl start credential-broker)");
-    CHECK(!strstr(call_out, "audit log") && !strstr(call_out, "sandbox") && !strstr(call_out, "directory  "));
+    CHECK(!strstr(call_out, "audit log") && !strstr(call_out, "sandbox") &&
+          !strstr(call_out, "directory  "));
     SAYS("leftover logins"); /* what needs no broker is looked at all the same */
     CHECK_INT(OP(verb_doctor, "doctor", "--json"), 1);
     CHECK_STR(call_err, "");
@@ -122,28 +136,32 @@ TEST(audit_that_cannot_be_written)
 {
     struct picture p = good;
     p.health = "no space left on /var";
-    finds(p, "wrong  audit log        no space left on /var\n", "mend it with: df -h /tmp/broker-test-", 1);
+    finds(p, "wrong  audit log        no space left on /var\n",
+          "mend it with: df -h /tmp/broker-test-", 1);
 }
 
 TEST(only_one_key)
 {
     struct picture p = good;
     p.keys = "{\"slot\":4}";
-    finds(p, "note   key slots        only one key", "mend it with: broker-cli key add passphrase\n", 0);
+    finds(p, "note   key slots        only one key",
+          "mend it with: broker-cli key add passphrase\n", 0);
 }
 
 TEST(another_version)
 {
     struct picture p = good;
     p.version = "9.9.9";
-    finds(p, "note   version          the broker is 9.9.9, this program " BROKER_VERSION "\n", "mend it with: restart brokerd", 0);
+    finds(p, "note   version          the broker is 9.9.9, this program " BROKER_VERSION "\n",
+          "mend it with: restart brokerd", 0);
 }
 
 TEST(workers_that_were_restarted)
 {
     struct picture p = good;
     p.workers = "{\"role\":\"api\",\"restarts\":3},{\"role\":\"admin\",\"restarts\":0}";
-    finds(p, "note   workers          the worker api was restarted 3 times\n", "mend it with: journalctl", 0);
+    finds(p, "note   workers          the worker api was restarted 3 times\n",
+          "mend it with: journalctl", 0);
 }
 
 TEST(memory_that_the_kernel_can_read)
@@ -167,7 +185,8 @@ TEST(a_small_memlock_limit_matters_where_no_broker_runs_yet)
     int code = OP(verb_doctor, "doctor");
     CHECK(setrlimit(RLIMIT_MEMLOCK, &was) == 0);
     CHECK_INT(code, 1);
-    bool told = strstr(call_out, "wrong  memory locking   RLIMIT_MEMLOCK is 64 KiB here") && strstr(call_out, "ulimit -l 8192");
+    bool told = strstr(call_out, "wrong  memory locking   RLIMIT_MEMLOCK is 64 KiB here") &&
+                strstr(call_out, "ulimit -l 8192");
     CHECK(told == (geteuid() != 0)); /* root may lock what it wants */
     end();
 }
@@ -178,13 +197,15 @@ TEST(directories_that_others_get_into)
     struct picture p = good;
     p.dir = dir.path;
     CHECK(chmod(dir.path, 0755) == 0);
-    finds(p, "wrong  state directory  /tmp/broker-test-", "has mode 0755: others than its owner get in\n", 1);
+    finds(p, "wrong  state directory  /tmp/broker-test-",
+          "has mode 0755: others than its owner get in\n", 1);
     SAYS("mend it with: chmod 0700 /tmp/broker-test-");
     SAYS("ok     run directory    "); /* everybody may look into that one */
     CHECK(chmod(dir.path, 0777) == 0);
     finds(p, "wrong  run directory    ", "mend it with: chmod 0755 /tmp/broker-test-", 1);
     p.dir = "/nowhere/at/all";
-    finds(p, "wrong  state directory  /nowhere/at/all: No such file or directory\n", "mend it with: restart brokerd: it makes it", 1);
+    finds(p, "wrong  state directory  /nowhere/at/all: No such file or directory\n",
+          "mend it with: restart brokerd: it makes it", 1);
     scratch_free(&dir);
 }
 
@@ -196,7 +217,8 @@ TEST(what_this_user_may_not_look_at_is_not_wrong)
     struct picture p = good;
     char inner[100], consumers[200];
     snprintf(inner, sizeof(inner), "%s/state", dir.path);
-    snprintf(consumers, sizeof(consumers), "{\"name\":\"a\",\"socket\":\"%s/a/broker.sock\"}", inner);
+    snprintf(consumers, sizeof(consumers), "{\"name\":\"a\",\"socket\":\"%s/a/broker.sock\"}",
+             inner);
     p.dir = inner;
     p.consumers = consumers;
     CHECK(mkdir(inner, 0700) == 0 && chmod(dir.path, 0) == 0);
@@ -208,8 +230,10 @@ TEST(what_this_user_may_not_look_at_is_not_wrong)
 TEST(sockets_that_are_gone)
 {
     struct picture p = good;
-    p.consumers = "{\"name\":\"a\",\"socket\":\"/nowhere/a/broker.sock\"},{\"name\":\"b\",\"socket\":\"/dev/null\"}";
-    finds(p, "wrong  socket           /nowhere/a/broker.sock: No such file or directory\n", "mend it with: broker-cli reload\n", 1);
+    p.consumers = "{\"name\":\"a\",\"socket\":\"/nowhere/a/"
+                  "broker.sock\"},{\"name\":\"b\",\"socket\":\"/dev/null\"}";
+    finds(p, "wrong  socket           /nowhere/a/broker.sock: No such file or directory\n",
+          "mend it with: broker-cli reload\n", 1);
     CHECK(!strstr(call_out, "/dev/null"));
 }
 
@@ -242,9 +266,11 @@ TEST(variables_that_beat_the_broker)
 TEST(logins_in_the_clear)
 {
     begin(good);
-    CHECK(mkdir(scratch_path(&home, ".claude"), 0700) == 0 && mkdir(scratch_path(&home, ".codex"), 0700) == 0);
+    CHECK(mkdir(scratch_path(&home, ".claude"), 0700) == 0 &&
+          mkdir(scratch_path(&home, ".codex"), 0700) == 0);
     scratch_write(scratch_path(&home, ".claude/.credentials.json"), "hunter2", 7, 0600);
-    CHECK(symlink("/dev/null", scratch_path(&home, ".codex/auth.json")) == 0); /* no file of its own */
+    CHECK(symlink("/dev/null", scratch_path(&home, ".codex/auth.json")) ==
+          0); /* no file of its own */
     CHECK_INT(OP(verb_doctor, "doctor"), 0);
     SAYS("note   leftover login   ");
     SAYS("/.claude/.credentials.json is a login in the clear\n");
@@ -268,6 +294,7 @@ TEST(without_a_home)
 
 TEST(slips)
 {
-    static const struct op_slip rows[] = {{verb_doctor, {"doctor", "x"}, "not expected"}, {verb_doctor, {"doctor", "--fix"}, "no option --fix"}};
+    static const struct op_slip rows[] = {{verb_doctor, {"doctor", "x"}, "not expected"},
+                                          {verb_doctor, {"doctor", "--fix"}, "no option --fix"}};
     SLIPS(rows);
 }

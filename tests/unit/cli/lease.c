@@ -5,7 +5,8 @@
 
 #define ID "e9831642d4bc09a8c700a7e60dcace0a"
 #define LEASE                                                                                      \
-    "{\"consumer\":\"gateway\",\"uid\":0,\"pid\":6000,\"id\":\"" ID "\",\"credential\":\"claude\",\"deliver\":\"access_token\","  \
+    "{\"consumer\":\"gateway\",\"uid\":0,\"pid\":6000,\"id\":\"" ID                                \
+    "\",\"credential\":\"claude\",\"deliver\":\"access_token\","                                   \
     "\"expires_at_ms\":%lld,\"owner\":\"%s\"}"
 
 static char page[2][600];
@@ -13,9 +14,12 @@ static char page[2][600];
 static void begin(void)
 {
     long long now = (long long)clock_wall_ms();
-    snprintf(page[0], sizeof(page[0]), "{\"leases\":[" LEASE "],\"cursor\":7}", now + 899500, "process");
-    snprintf(page[1], sizeof(page[1]), "{\"leases\":[" LEASE "],\"cursor\":null}", now - 5000, "none");
-    BEGIN(call_on("GET /v1/leases ", 200, page[0]), call_on("GET /v1/leases?cursor=7 ", 200, page[1]),
+    snprintf(page[0], sizeof(page[0]), "{\"leases\":[" LEASE "],\"cursor\":7}", now + 899500,
+             "process");
+    snprintf(page[1], sizeof(page[1]), "{\"leases\":[" LEASE "],\"cursor\":null}", now - 5000,
+             "none");
+    BEGIN(call_on("GET /v1/leases ", 200, page[0]),
+          call_on("GET /v1/leases?cursor=7 ", 200, page[1]),
           call_on("GET /v1/leases?consumer=gateway&credential=claude ", 200, page[0]),
           call_on("GET /v1/leases?consumer=gateway&credential=claude&cursor=7 ", 200, page[1]),
           call_on("GET /v1/leases?credential=claude ", 200, page[1]));
@@ -25,7 +29,8 @@ TEST(a_list_over_all_pages)
 {
     begin();
     CHECK_INT(OP2(verb_lease, "lease", "list"), 0);
-    CHECK_STR(call_out, "LEASE                             CONSUMER  CREDENTIAL  DELIVERY      UID  PID   ENDS IN  OWNER\n" ID
+    CHECK_STR(call_out, "LEASE                             CONSUMER  CREDENTIAL  DELIVERY      UID "
+                        " PID   ENDS IN  OWNER\n" ID
                         "  gateway   claude      access_token  0    6000  14m 59s  process\n" ID
                         "  gateway   claude      access_token  0    6000  0s       -\n");
     CHECK_INT(OP2(verb_lease, "lease", "list", "--json"), 0);
@@ -38,7 +43,8 @@ TEST(a_list_over_all_pages)
 TEST(filters_go_with_every_page)
 {
     begin();
-    CHECK_INT(OP2(verb_lease, "lease", "list", "--credential", "claude", "--consumer", "gateway"), 0);
+    CHECK_INT(OP2(verb_lease, "lease", "list", "--credential", "claude", "--consumer", "gateway"),
+              0);
     CHECK_INT(op_asked("GET /v1/leases?consumer=gateway&credential=claude&cursor=7", NULL), 1);
     CHECK_INT(OP2(verb_lease, "lease", "list", "--credential", "claude"), 0);
     CHECK_INT(op_asked("GET /v1/leases?credential=claude", NULL), 1);
@@ -53,7 +59,8 @@ TEST(revoking)
     CHECK_STR(call_out, "1 lease ended.\n");
     CHECK_INT(OP2(verb_lease, "lease", "revoke", "--consumer", "gateway"), 0);
     ASKED("POST /v1/revoke", "{\"consumer\":\"gateway\"}");
-    CHECK_INT(OP(verb_revoke, "revoke", "--consumer", "gateway", "--credential", "claude", "--json"), 0);
+    CHECK_INT(
+        OP(verb_revoke, "revoke", "--consumer", "gateway", "--credential", "claude", "--json"), 0);
     ASKED("POST /v1/revoke", "{\"consumer\":\"gateway\",\"credential\":\"claude\"}");
     CHECK_STR(call_out, "{\"ended\":1}\n");
     fake_stop(&fake);
@@ -76,9 +83,12 @@ TEST(revoking_all_asks_first)
 
 TEST(reloading)
 {
-    BEGIN({.match = "POST /v1/reload ", .bytes = fake_ok(200, "{\"consumers\":2}")},
-          {.match = "POST /v1/reload ", .bytes = fake_ok(200, "{\"consumers\":1}")},
-          call_on("POST /v1/reload ", 400, "{\"error\":\"invalid\",\"message\":\"broker.yaml: line 7: unknown key \\\"x\\\"\"}"));
+    BEGIN(
+        {.match = "POST /v1/reload ", .bytes = fake_ok(200, "{\"consumers\":2}")},
+        {.match = "POST /v1/reload ", .bytes = fake_ok(200, "{\"consumers\":1}")},
+        call_on(
+            "POST /v1/reload ", 400,
+            "{\"error\":\"invalid\",\"message\":\"broker.yaml: line 7: unknown key \\\"x\\\"\"}"));
     CHECK_INT(OP(verb_reload, "reload"), 0);
     CHECK_STR(call_out, "The configuration was read anew: 2 consumers.\n");
     CHECK_INT(OP(verb_reload, "reload"), 0);

@@ -7,13 +7,15 @@
 #include "unit/cli/operator.h"
 
 #include "crypto/chain.h"
+#include <broker/secret.h>
 
 struct log {
     struct scratch dir;
     struct buf text;
     struct chain chain;
-    struct secret *k0, *sk;
-    uint8_t pk[CHAIN_PK];
+    struct secret *sk;
+    uint64_t next; /* line */
+    uint8_t k0[32], pk[CHAIN_PK];
     char key[100], pub[100];
 };
 
@@ -24,8 +26,10 @@ static inline void log_line(struct log *l)
     uint8_t mac[CHAIN_MAC], sig[CHAIN_SIG];
     char hex[2 * CHAIN_SIG + 1];
     uint64_t seq = l->chain.seq;
-    buf_add_fmt(&line, "{\"seq\":%llu,\"time\":\"2026-01-01T00:00:00.000Z\",\"event\":\"%s\",\"outcome\":\"ok\"", (unsigned long long)seq,
-                seq % 10 ? "lease.issue" : "audit.checkpoint");
+    buf_add_fmt(
+        &line,
+        "{\"seq\":%llu,\"time\":\"2026-01-01T00:00:00.000Z\",\"event\":\"%s\",\"outcome\":\"ok\"",
+        (unsigned long long)seq, seq % 10 ? "lease.issue" : "audit.checkpoint");
     if (seq % 10 == 0) {
         sign_checkpoint(l->sk, id, seq, l->chain.digest, sig);
         hex_encode(id, 16, hex);
@@ -48,21 +52,27 @@ static inline void log_key(const char *file, const uint8_t bytes[32])
     scratch_write(file, text, 65, 0600);
 }
 
-/* A new chain with keys auditor<suffix>.key and audit<suffix>.pub, at the line that is due. */
-static inline void log_chain(struct log *l, const char *suffix)
+/* A new chain with keys auditor<suffix>.key and audit<suffix>.pub, and its first lines. */
+static inline void log_chain(struct log *l, const char *suffix, unsigned lines)
 {
-    uint64_t seq = l->chain.seq ? l->chain.seq : 1;
-    secret_free(l->k0);
-    secret_free(l->sk);
-    chain_clear(&l->chain);
-    l->k0 = secret_from(suffix[0] ? "another-key-another-key-another-" : "0123456789abcdef0123456789abcdef", 32);
+    memset(l->k0, suffix[0] ? 'b' : 'a', sizeof(l->k0));
+    scratch_pool();
+    struct secret *k0 = secret_from(l->k0, sizeof(l->k0));
+    CHECK(k0);
     CHECK_INT(sign_keypair(l->pk, &l->sk), ERR_OK);
-    CHECK_INT(chain_start(l->k0, &l->chain), ERR_OK);
-    l->chain.seq = seq;
+    CHECK_INT(chain_start(k0, &l->chain), ERR_OK);
+    secret_free(k0);
+    l->chain.seq = l->next;
     snprintf(l->key, sizeof(l->key), "%s/auditor%s.key", l->dir.path, suffix);
     snprintf(l->pub, sizeof(l->pub), "%s/audit%s.pub", l->dir.path, suffix);
-    log_key(l->key, secret_bytes(l->k0));
+    log_key(l->key, l->k0);
     log_key(l->pub, l->pk);
+    while (lines--)
+        log_line(l);
+    l->next = l->chain.seq;
+    chain_clear(&l->chain);
+    secret_free(l->sk);
+    secret_pool_close(); /* the verb opens one of its own */
 }
 
 static inline void log_save(struct log *l)
@@ -72,30 +82,19 @@ static inline void log_save(struct log *l)
 
 static inline struct log log_new(unsigned lines)
 {
-    struct log l = {.dir = scratch_new()};
-    scratch_pool();
-    log_chain(&l, "");
-    while (lines--)
-        log_line(&l);
+    struct log l = {.dir = scratch_new(), .next = 1};
+    log_chain(&l, "", lines);
     log_save(&l);
     return l;
 }
 
 static inline void log_free(struct log *l)
 {
-    secret_free(l->k0);
-    secret_free(l->sk);
-    chain_clear(&l->chain);
     buf_free(&l->text);
     scratch_free(&l->dir);
 }
 
-/* In a child that opens a pool of its own. */
-static inline int log_verify_alone(int argc, char **argv)
-{
-    secret_pool_close();
-    return verb_audit(argc, argv);
-}
-#define VERIFY(...) op_call(log_verify_alone, (const char *const[]){"audit", "verify", __VA_ARGS__, NULL}, "")
+#define VERIFY(...)                                                                                \
+    op_call(verb_audit, (const char *const[]){"audit", "verify", __VA_ARGS__, NULL}, "")
 
 #endif

@@ -39,7 +39,7 @@ static inline int op_call(int (*verb)(int, char **), const char *const *words, c
         struct fake_reply begin_[] = {__VA_ARGS__};                                                \
         fake_start(&fake, begin_, sizeof(begin_) / sizeof(begin_[0]));                             \
     } while (0)
-#define SAYS(part) CHECK(strstr(call_out, part) || !printf("    out: %s\n", call_out))
+#define SAYS(part)  CHECK(strstr(call_out, part) || !printf("    out: %s\n", call_out))
 #define WARNS(part) CHECK(strstr(call_err, part) || !printf("    err: %s\n", call_err))
 
 /* How often this was asked ("GET /v1/keys"), with this body (NULL: any). */
@@ -76,7 +76,8 @@ static inline void op_slips(const struct op_slip *rows, size_t n)
 /* Each reply that is none is a failure with a sentence, not a crash. */
 static inline void op_broken(int (*verb)(int, char **), const char *const *words)
 {
-    static const char *const replies[] = {"", "[]", "null", "\"x\"", "{\"a\":", "{}}", "{\"a\":1,\"a\":2}"};
+    static const char *const replies[] = {
+        "", "[]", "null", "\"x\"", "{\"a\":", "{}}", "{\"a\":1,\"a\":2}"};
     for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
         const char *line[12];
         size_t n = 0;
@@ -86,7 +87,8 @@ static inline void op_broken(int (*verb)(int, char **), const char *const *words
         line[n++] = "--socket";
         line[n++] = fake.path;
         line[n] = NULL;
-        CHECK(op_call(verb, line, "") == err_exit(ERR_INVALID) || !printf("    reply: %s\n", replies[i]));
+        CHECK(op_call(verb, line, "") == err_exit(ERR_INVALID) ||
+              !printf("    reply: %s\n", replies[i]));
         CHECK(strlen(call_err) > 20);
         fake_stop(&fake);
     }
@@ -118,7 +120,8 @@ static inline void op_tty_child(int master, int (*verb)(int, char **), char **ar
 }
 
 /* The wait status; all that was shown is in call_out. */
-static inline int op_tty(int (*verb)(int, char **), const char *const *words, const struct op_step *steps)
+static inline int op_tty(int (*verb)(int, char **), const char *const *words,
+                         const struct op_step *steps)
 {
     static char *argv[16];
     int status = -1, master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);

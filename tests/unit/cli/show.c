@@ -22,16 +22,24 @@ static void cleaned(const char *in, const char *want)
 
 TEST(control_characters_become_question_marks)
 {
-    cleaned("{\"a\":\"\\u001b[31mred\\u009b\\u007f\\u0000\"}", "{\"a\":\"\\u003f[31mred\\u003f\\u003f\\u003f\"}");
+    cleaned("{\"a\":\"\\u001b[31mred\\u009b\\u007f\\u0000\"}",
+            "{\"a\":\"\\u003f[31mred\\u003f\\u003f\\u003f\"}");
     cleaned("{\"a\":\"x\\ny\\tz\\r\\b\\f\"}", "{\"a\":\"x??y??z??????\"}");
-    cleaned("{\"a\":\"\xc2\x9b" "1m\x7f\"}", "{\"a\":\"??1m?\"}");
+    cleaned("{\"a\":\"\xc2\x9b"
+            "1m\x7f\"}",
+            "{\"a\":\"??1m?\"}");
     cleaned("{\"a\":\"\x1b[1m\"}", "{\"a\":\"?[1m\"}");
 }
 
 TEST(what_is_harmless_stays)
 {
-    static const char *const same[] = {"{\"a\":\"b\"}", "{\n  \"a\": 1\n}\n", "{\"a\":\"\\\\n \\\\u001b \\/ \\\"\"}", "{\"a\":\"\\u00e4\\u20ac\"}",
-                                       "{\"\xc3\xa4\":\"\xe2\x80\xa6\xc2\xa0\"}", "", "\\"};
+    static const char *const same[] = {"{\"a\":\"b\"}",
+                                       "{\n  \"a\": 1\n}\n",
+                                       "{\"a\":\"\\\\n \\\\u001b \\/ \\\"\"}",
+                                       "{\"a\":\"\\u00e4\\u20ac\"}",
+                                       "{\"\xc3\xa4\":\"\xe2\x80\xa6\xc2\xa0\"}",
+                                       "",
+                                       "\\"};
     for (size_t i = 0; i < COUNT(same); i++)
         cleaned(same[i], same[i]);
     cleaned("\\u00", "\\u00"); /* cut short: it will not parse */
@@ -54,7 +62,8 @@ TEST(no_cleaned_text_holds_a_control_character)
 
 TEST(members_are_read_forgivingly)
 {
-    AUTO(auto_json) json_t *t = tree("{\"s\":\"x\",\"n\":7,\"null\":null,\"list\":[\"a\",2,\"c\"]}");
+    AUTO(auto_json)
+    json_t *t = tree("{\"s\":\"x\",\"n\":7,\"null\":null,\"list\":[\"a\",2,\"c\"]}");
     char out[32];
     CHECK_STR(text_of(t, "s"), "x");
     CHECK_STR(text_of(t, "n"), "");
@@ -70,7 +79,8 @@ TEST(members_are_read_forgivingly)
 
 TEST(times_and_spans)
 {
-    AUTO(auto_json) json_t *t = tree("{\"at\":1795304833000,\"none\":0,\"far\":9223372036854775807}");
+    AUTO(auto_json)
+    json_t *t = tree("{\"at\":1795304833000,\"none\":0,\"far\":9223372036854775807}");
     char when[32], span[SPAN_ROOM];
     setenv("TZ", "UTC", 1);
     tzset();
@@ -81,8 +91,11 @@ TEST(times_and_spans)
     static const struct {
         int64_t ms;
         const char *want;
-    } rows[] = {{-5, "0s"}, {0, "0s"}, {999, "0s"}, {1000, "1s"}, {59999, "59s"}, {60000, "1m"}, {61000, "1m 1s"}, {899000, "14m 59s"},
-                {3600000, "1h"}, {25920000, "7h 12m"}, {86400000, "1d"}, {183600000, "2d 3h"}, {86460000, "1d"}, {INT64_MAX, NULL}};
+    } rows[] = {{-5, "0s"},           {0, "0s"},           {999, "0s"},
+                {1000, "1s"},         {59999, "59s"},      {60000, "1m"},
+                {61000, "1m 1s"},     {899000, "14m 59s"}, {3600000, "1h"},
+                {25920000, "7h 12m"}, {86400000, "1d"},    {183600000, "2d 3h"},
+                {86460000, "1d"},     {INT64_MAX, NULL}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         span_of(rows[i].ms, span);
         CHECK(!rows[i].want || strcmp(span, rows[i].want) == 0 || !printf("    %s\n", span));
@@ -140,7 +153,8 @@ TEST(a_picture_in_lines)
     char json[200];
     setenv("TZ", "UTC", 1);
     tzset();
-    CHECK_STR(drawn("{\"provider\":\"claude\",\"kind\":\"login\",\"scopes\":[\"a\",\"b\"],\"secret\":{\"bytes\":105,\"last4\":\"KEAA\"},"
+    CHECK_STR(drawn("{\"provider\":\"claude\",\"kind\":\"login\",\"scopes\":[\"a\",\"b\"],"
+                    "\"secret\":{\"bytes\":105,\"last4\":\"KEAA\"},"
                     "\"refresh_token\":{\"bytes\":9},\"last_refresh\":\"2026\"}"),
               "  kind            login\n"
               "  scopes          a b\n"
@@ -148,8 +162,10 @@ TEST(a_picture_in_lines)
               "  refresh token   9 bytes\n"
               "  last refresh    2026\n");
 
-    CHECK(strncmp(drawn("{\"expires_at_ms\":4070908800000}"), "  expires         2099-01-01 00:00 (in ", 38) == 0);
-    CHECK(strstr(drawn("{\"refresh_expires_at_ms\":1000000000000}"), "refresh expires 2001-09-09 01:46 (") != NULL);
+    CHECK(strncmp(drawn("{\"expires_at_ms\":4070908800000}"),
+                  "  expires         2099-01-01 00:00 (in ", 38) == 0);
+    CHECK(strstr(drawn("{\"refresh_expires_at_ms\":1000000000000}"),
+                 "refresh expires 2001-09-09 01:46 (") != NULL);
     snprintf(json, sizeof(json), "{\"expires_at_ms\":%lld}", (long long)clock_wall_ms() - 7200500);
     CHECK(strstr(drawn(json), "(2h ago)") != NULL);
     CHECK_STR(drawn("{}"), "");

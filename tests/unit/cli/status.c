@@ -2,13 +2,19 @@
 #include "unit/cli/operator.h"
 
 #define STATUS(state, reason)                                                                      \
-    "{\"state\":\"" state "\",\"reason\":" reason ",\"version\":\"0.1.0\",\"mode\":\"system\",\"pid\":7,\"uptime_ms\":7384000,"    \
-    "\"state_dir\":\"/s\",\"run_dir\":\"/r\",\"config\":\"/c\",\"store\":\"file\",\"epoch\":2,"                                \
-    "\"keys\":[{\"slot\":0,\"source\":\"passphrase\",\"detail\":\"Argon2id\"},{\"slot\":3,\"source\":\"keyfile\",\"detail\":\"/k\"}],"   \
-    "\"credentials\":4,\"consumers\":[{\"name\":\"gateway\",\"socket\":\"/r/gateway/broker.sock\",\"grants\":3,\"leases\":1},"     \
-    "{\"name\":\"a-rather-long-name\",\"socket\":\"/r/x\",\"grants\":0,\"leases\":0}],\"leases\":1,"                            \
-    "\"audit\":{\"seq\":32,\"health\":\"ok\",\"sync\":\"release\"},\"memory_lock\":\"mlock\",\"sandbox\":\"seccomp\","           \
-    "\"workers\":[{\"role\":\"api\",\"pid\":8,\"restarts\":0},{\"role\":\"admin\",\"pid\":9,\"restarts\":2}]}"
+    "{\"state\":\"" state "\",\"reason\":" reason                                                  \
+    ",\"version\":\"0.1.0\",\"mode\":\"system\",\"pid\":7,\"uptime_ms\":7384000,"                  \
+    "\"state_dir\":\"/s\",\"run_dir\":\"/r\",\"config\":\"/c\",\"store\":\"file\",\"epoch\":2,"    \
+    "\"keys\":[{\"slot\":0,\"source\":\"passphrase\",\"detail\":\"Argon2id\"},{\"slot\":3,"        \
+    "\"source\":\"keyfile\",\"detail\":\"/k\"}],"                                                  \
+    "\"credentials\":4,\"consumers\":[{\"name\":\"gateway\",\"socket\":\"/r/gateway/"              \
+    "broker.sock\",\"grants\":3,\"leases\":1},"                                                    \
+    "{\"name\":\"a-rather-long-name\",\"socket\":\"/r/"                                            \
+    "x\",\"grants\":0,\"leases\":0}],\"leases\":1,"                                                \
+    "\"audit\":{\"seq\":32,\"health\":\"ok\",\"sync\":\"release\"},\"memory_lock\":\"mlock\","     \
+    "\"sandbox\":\"seccomp\","                                                                     \
+    "\"workers\":[{\"role\":\"api\",\"pid\":8,\"restarts\":0},{\"role\":\"admin\",\"pid\":9,"      \
+    "\"restarts\":2}]}"
 #define REST                                                                                       \
     "  broker      0.1.0, system mode, pid 7, up 2h 3m\n"                                          \
     "  state       /s (file, epoch 2)\n"                                                           \
@@ -49,7 +55,8 @@ TEST(the_state_has_a_colour_on_a_terminal)
     static const struct op_step none[] = {{0}};
     unsetenv("NO_COLOR");
     setenv("TERM", "xterm", 1);
-    BEGIN({.match = "GET", .bytes = fake_ok(200, STATUS("ready", "null"))}, call_on("GET", 200, STATUS("locked", "null")));
+    BEGIN({.match = "GET", .bytes = fake_ok(200, STATUS("ready", "null"))},
+          call_on("GET", 200, STATUS("locked", "null")));
     CHECK_INT(TTY(verb_status, none, "status"), 0);
     CHECK(strncmp(call_out, "\033[32mready\033[0m\r\n", 16) == 0);
     CHECK_INT(TTY(verb_status, none, "status"), 0);
@@ -59,7 +66,8 @@ TEST(the_state_has_a_colour_on_a_terminal)
 
 TEST(an_older_or_newer_broker_is_shown_as_far_as_it_goes)
 {
-    BEGIN(call_on("GET /v1/status ", 200, "{\"state\":\"ready\",\"keys\":7,\"consumers\":null,\"workers\":[1,\"x\"]}"));
+    BEGIN(call_on("GET /v1/status ", 200,
+                  "{\"state\":\"ready\",\"keys\":7,\"consumers\":null,\"workers\":[1,\"x\"]}"));
     CHECK_INT(OP(verb_status, "status"), 0);
     CHECK(strncmp(call_out, "ready\n  broker ", 15) == 0);
     SAYS("  workers     , pid 0\n");
@@ -68,8 +76,9 @@ TEST(an_older_or_newer_broker_is_shown_as_far_as_it_goes)
 
 TEST(metrics_are_passed_on_as_they_are)
 {
-    static const char text[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: 23\r\n\r\n"
-                               "# HELP a b\na 1\nb{} 2e9\n";
+    static const char text[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: 23\r\n\r\n"
+        "# HELP a b\na 1\nb{} 2e9\n";
     BEGIN({.match = "GET /metrics ", .bytes = text, .often = true});
     CHECK_INT(OP(verb_metrics, "metrics"), 0);
     CHECK_STR(call_out, "# HELP a b\na 1\nb{} 2e9\n");

@@ -1,10 +1,10 @@
 /* init, unlock, lock, rekey, store accept, key: what is asked of the broker, what is said, and that no passphrase shows. */
 #include "unit/cli/operator.h"
 
-#define READY "{\"state\":\"ready\",\"reason\":null}"
+#define READY        "{\"state\":\"ready\",\"reason\":null}"
 #define STATUS(keys) "{\"state\":\"locked\",\"keys\":[" keys "]}"
-#define PASS "{\"slot\":0,\"source\":\"passphrase\"}"
-#define FILE_ "{\"slot\":1,\"source\":\"keyfile\"}"
+#define PASS         "{\"slot\":0,\"source\":\"passphrase\"}"
+#define FILE_        "{\"slot\":1,\"source\":\"keyfile\"}"
 
 static void no_passphrase_shows(void)
 {
@@ -29,11 +29,15 @@ TEST(init_reads_a_passphrase_from_a_file_or_standard_input)
 {
     AUTO(scratch_free) struct scratch s = scratch_new();
     BEGIN(call_on("POST /v1/init", 200, READY));
-    CHECK_INT(OP_IN(verb_init, "hunter2 \"x\"\nrest\n", "init", "--key", "passphrase", "--passphrase-file", "-"), 0);
+    CHECK_INT(OP_IN(verb_init, "hunter2 \"x\"\nrest\n", "init", "--key", "passphrase",
+                    "--passphrase-file", "-"),
+              0);
     ASKED("POST /v1/init", "{\"source\":\"passphrase\",\"passphrase\":\"hunter2 \\\"x\\\"\"}");
     no_passphrase_shows();
     scratch_write(scratch_path(&s, "p"), "hunter3\n", 8, 0600);
-    CHECK_INT(OP(verb_init, "init", "--key", "passphrase", "--passphrase-file", scratch_path(&s, "p"), "--json"), 0);
+    CHECK_INT(OP(verb_init, "init", "--key", "passphrase", "--passphrase-file",
+                 scratch_path(&s, "p"), "--json"),
+              0);
     ASKED("POST /v1/init", "{\"source\":\"passphrase\",\"passphrase\":\"hunter3\"}");
     no_passphrase_shows();
     fake_stop(&fake);
@@ -52,9 +56,11 @@ TEST(init_asks_twice_on_a_terminal_and_says_that_it_derives)
 
 TEST(init_says_where_a_key_file_can_be_made)
 {
-    BEGIN(call_on("POST /v1/init", 500, "{\"error\":\"permission\",\"message\":\"/etc/x: Permission denied\"}"));
+    BEGIN(call_on("POST /v1/init", 500,
+                  "{\"error\":\"permission\",\"message\":\"/etc/x: Permission denied\"}"));
     CHECK_INT(OP(verb_init, "init"), err_exit(ERR_PERMISSION));
-    CHECK_STR(call_err, "broker-cli init: /etc/x: Permission denied; give --path FILE where the broker's user may write\n");
+    CHECK_STR(call_err, "broker-cli init: /etc/x: Permission denied; give --path FILE where the "
+                        "broker's user may write\n");
     CHECK_INT(OP(verb_init, "init", "--path", "/etc/x"), err_exit(ERR_PERMISSION));
     CHECK_STR(call_err, "broker-cli init: /etc/x: Permission denied\n");
     fake_stop(&fake);
@@ -77,7 +83,9 @@ TEST(unlock_with_a_passphrase)
     BEGIN(call_on("POST /v1/unlock", 200, READY));
     CHECK_INT(OP_IN(verb_unlock, "hunter2\n", "unlock", "--passphrase-file", "-"), 0);
     ASKED("POST /v1/unlock", "{\"passphrase\":\"hunter2\"}");
-    CHECK_INT(OP_IN(verb_unlock, "hunter2\n", "unlock", "--key", "passphrase", "--passphrase-file", "-", "--json"), 0);
+    CHECK_INT(OP_IN(verb_unlock, "hunter2\n", "unlock", "--key", "passphrase", "--passphrase-file",
+                    "-", "--json"),
+              0);
     ASKED("POST /v1/unlock", "{\"source\":\"passphrase\",\"passphrase\":\"hunter2\"}");
     CHECK_STR(call_out, READY "\n");
     no_passphrase_shows();
@@ -90,7 +98,8 @@ TEST(unlock_tries_what_needs_no_person_first)
 {
     const struct op_step steps[] = {{"Passphrase: ", "hunter2\n"}, {0}};
     BEGIN(call_on("GET /v1/status", 200, STATUS(PASS "," FILE_)),
-          {.match = "POST /v1/unlock", .bytes = fake_ok(503, "{\"error\":\"locked\",\"message\":\"no slot opens\"}")},
+          {.match = "POST /v1/unlock",
+           .bytes = fake_ok(503, "{\"error\":\"locked\",\"message\":\"no slot opens\"}")},
           call_on("POST /v1/unlock", 200, READY));
     CHECK_INT(TTY(verb_unlock, steps, "unlock"), 0);
     ASKED("POST /v1/unlock", "{}");
@@ -100,7 +109,8 @@ TEST(unlock_tries_what_needs_no_person_first)
     CHECK_INT(op_asked("POST /v1/unlock", "{}"), 2);
     fake_stop(&fake);
     BEGIN(call_on("GET /v1/status", 200, STATUS(PASS "," FILE_)),
-          call_on("POST /v1/unlock", 409, "{\"error\":\"conflict\",\"message\":\"the store is not locked\"}"));
+          call_on("POST /v1/unlock", 409,
+                  "{\"error\":\"conflict\",\"message\":\"the store is not locked\"}"));
     CHECK_INT(OP(verb_unlock, "unlock"), err_exit(ERR_CONFLICT));
     CHECK_STR(call_err, "broker-cli unlock: the store is not locked\n");
     fake_stop(&fake);
@@ -109,7 +119,8 @@ TEST(unlock_tries_what_needs_no_person_first)
 TEST(unlock_that_ends_in_another_state_is_no_success)
 {
     BEGIN(call_on("GET /v1/status", 200, STATUS(FILE_)),
-          call_on("POST /v1/unlock", 200, "{\"state\":\"rollback\",\"reason\":\"older than its log\"}"));
+          call_on("POST /v1/unlock", 200,
+                  "{\"state\":\"rollback\",\"reason\":\"older than its log\"}"));
     CHECK_INT(OP(verb_unlock, "unlock"), err_exit(ERR_ROLLBACK));
     CHECK_STR(call_err, "broker-cli unlock: rollback: older than its log\n");
     CHECK_STR(call_out, "");
@@ -118,8 +129,10 @@ TEST(unlock_that_ends_in_another_state_is_no_success)
 
 TEST(a_wrong_passphrase_is_told)
 {
-    BEGIN(call_on("POST /v1/unlock", 401, "{\"error\":\"bad_token\",\"message\":\"the key does not open this slot\"}"));
-    CHECK_INT(OP_IN(verb_unlock, "hunter9\n", "unlock", "--passphrase-file", "-"), err_exit(ERR_AUTH));
+    BEGIN(call_on("POST /v1/unlock", 401,
+                  "{\"error\":\"bad_token\",\"message\":\"the key does not open this slot\"}"));
+    CHECK_INT(OP_IN(verb_unlock, "hunter9\n", "unlock", "--passphrase-file", "-"),
+              err_exit(ERR_AUTH));
     CHECK_STR(call_err, "broker-cli unlock: the key does not open this slot\n");
     CHECK_STR(call_out, "");
     fake_stop(&fake);
@@ -138,8 +151,10 @@ TEST(lock)
 TEST(rekey_asks_first_and_waits_when_told)
 {
     BEGIN(call_on("POST /v1/rekey", 200, "{\"epoch\":3,\"records\":12}"),
-          {.match = "GET /v1/keys", .bytes = fake_ok(200, "{\"epoch\":3,\"rekeying\":true,\"keys\":[]}")},
-          {.match = "GET /v1/keys", .bytes = fake_ok(200, "{\"epoch\":3,\"rekeying\":true,\"keys\":[]}")},
+          {.match = "GET /v1/keys",
+           .bytes = fake_ok(200, "{\"epoch\":3,\"rekeying\":true,\"keys\":[]}")},
+          {.match = "GET /v1/keys",
+           .bytes = fake_ok(200, "{\"epoch\":3,\"rekeying\":true,\"keys\":[]}")},
           call_on("GET /v1/keys", 200, "{\"epoch\":3,\"rekeying\":false,\"keys\":[]}"));
     CHECK_INT(OP(verb_rekey, "rekey"), 2);
     WARNS("say --yes");
@@ -192,7 +207,8 @@ TEST(store_accept)
 
 TEST(key_add_and_remove)
 {
-    BEGIN(call_on("POST /v1/keys", 200, "{\"slot\":1,\"source\":\"keyfile\"}"), call_on("DELETE /v1/keys/1", 200, "{\"removed\":1}"),
+    BEGIN(call_on("POST /v1/keys", 200, "{\"slot\":1,\"source\":\"keyfile\"}"),
+          call_on("DELETE /v1/keys/1", 200, "{\"removed\":1}"),
           call_on("DELETE", 404, "{\"error\":\"not_found\",\"message\":\"no such key slot\"}"));
     CHECK_INT(OP2(verb_key, "key", "add", "keyfile", "--path", "/k"), 0);
     ASKED("POST /v1/keys", "{\"source\":\"keyfile\",\"path\":\"/k\"}");
@@ -211,8 +227,10 @@ TEST(key_add_and_remove)
 
 TEST(key_list)
 {
-#define KEYS "{\"epoch\":2,\"rekeying\":true,\"keys\":[{\"slot\":0,\"source\":\"passphrase\",\"detail\":\"Argon2id\",\"created_at_ms\":0}," \
-             "{\"slot\":7,\"source\":\"keyfile\",\"detail\":\"\",\"created_at_ms\":1795304833000}]}"
+#define KEYS                                                                                       \
+    "{\"epoch\":2,\"rekeying\":true,\"keys\":[{\"slot\":0,\"source\":\"passphrase\",\"detail\":"   \
+    "\"Argon2id\",\"created_at_ms\":0},"                                                           \
+    "{\"slot\":7,\"source\":\"keyfile\",\"detail\":\"\",\"created_at_ms\":1795304833000}]}"
     setenv("TZ", "UTC", 1);
     BEGIN(call_on("GET /v1/keys", 200, KEYS));
     CHECK_INT(OP2(verb_key, "key", "list"), 0);
@@ -229,7 +247,9 @@ TEST(slips)
 {
     static const struct op_slip rows[] = {
         {verb_init, {"init", "now"}, "\"now\" is not expected here"},
-        {verb_init, {"init", "--passphrase-file", "/x"}, "is for the source passphrase, not for keyfile"},
+        {verb_init,
+         {"init", "--passphrase-file", "/x"},
+         "is for the source passphrase, not for keyfile"},
         {verb_init, {"init", "--passphrase", "hunter2"}, "no option --passphrase here"},
         {verb_init, {"init", "--key", "passphrase"}, "--passphrase-file FILE"},
         {verb_unlock, {"unlock", "x"}, "not expected"},

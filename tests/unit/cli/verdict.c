@@ -5,12 +5,16 @@ TEST(a_good_log_with_both_keys)
 {
     AUTO(log_free) struct log l = log_new(25);
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", l.key, "--public-key", l.pub), 0);
-    CHECK_STR(call_out, "good: 25 lines, 2 checkpoints, the last at line 20\n"
-                        "  every line was checked with the auditor's key, and the signatures of the checkpoints\n");
+    CHECK_STR(
+        call_out,
+        "good: 25 lines, 2 checkpoints, the last at line 20\n"
+        "  every line was checked with the auditor's key, and the signatures of the checkpoints\n");
     CHECK_STR(call_err, "");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", l.key, "--public-key", l.pub, "--json"), 0);
-    CHECK_STR(call_out, "{\"good\":true,\"lines\":25,\"checkpoints\":2,\"last_checkpoint_seq\":20,\"findings\":0,\"first_bad_seq\":0,"
-                        "\"problem\":null,\"macs_checked\":true,\"signatures_checked\":true,\"next_chain_seq\":0}\n");
+    CHECK_STR(call_out, "{\"good\":true,\"lines\":25,\"checkpoints\":2,\"last_checkpoint_seq\":20,"
+                        "\"findings\":0,\"first_bad_seq\":0,"
+                        "\"problem\":null,\"macs_checked\":true,\"signatures_checked\":true,\"next_"
+                        "chain_seq\":0}\n");
 }
 
 TEST(a_verdict_says_what_it_is_worth)
@@ -21,7 +25,8 @@ TEST(a_verdict_says_what_it_is_worth)
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", l.key), 0);
     SAYS("  every line was checked with the auditor's key\n");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--public-key", l.pub), 0);
-    SAYS("  the signatures of the checkpoints were checked; lines behind line 20 are not vouched for\n");
+    SAYS("  the signatures of the checkpoints were checked; lines behind line 20 are not vouched "
+         "for\n");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--public-key", l.pub, "--json"), 0);
     SAYS("\"macs_checked\":false,\"signatures_checked\":true");
 }
@@ -63,31 +68,35 @@ TEST(a_chain_that_began_anew_has_keys_of_its_own)
     AUTO(log_free) struct log l = log_new(12);
     char old[100];
     snprintf(old, sizeof(old), "%s", l.key);
-    log_chain(&l, "-13");
-    for (int i = 0; i < 12; i++)
-        log_line(&l);
+    log_chain(&l, "-13", 12);
     log_save(&l);
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", l.key, "--public-key", l.pub), 0);
-    CHECK_STR(call_out, "good: 12 lines, 1 checkpoints, the last at line 20\n"
-                        "  every line was checked with the auditor's key, and the signatures of the checkpoints\n");
+    CHECK_STR(
+        call_out,
+        "good: 12 lines, 1 checkpoints, the last at line 20\n"
+        "  every line was checked with the auditor's key, and the signatures of the checkpoints\n");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", old), err_exit(ERR_CORRUPT));
     SAYS("12 findings, the first at line 13: ");
-    SAYS("  a new chain begins with line 13: from there on verify with auditor-13.key and audit-13.pub\n");
+    SAYS("  a new chain begins with line 13: from there on verify with auditor-13.key and "
+         "audit-13.pub\n");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", old, "--json"), err_exit(ERR_CORRUPT));
     SAYS("\"next_chain_seq\":13}");
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", old, "--public-key", l.pub), 2);
-    CHECK_STR(call_err, "broker-cli audit verify: the two keys are of different chains: one begins with line 1, one with line 13\n");
+    CHECK_STR(call_err, "broker-cli audit verify: the two keys are of different chains: one begins "
+                        "with line 1, one with line 13\n");
     CHECK_STR(call_out, "");
 }
 
 TEST(a_key_by_another_name_is_of_the_beginning)
 {
     AUTO(log_free) struct log l = log_new(5);
-    static const char *const names[] = {"my.key", "auditor-x.key", "auditor-.key", "auditor-1234567890123456789.key", "auditor-5.pub"};
+    static const char *const names[] = {"my.key", "auditor-x.key", "auditor-.key",
+                                        "auditor-1234567890123456789.key", "auditor-5.pub"};
     for (size_t i = 0; i < COUNT(names); i++) {
         const char *file = scratch_path(&l.dir, names[i]);
-        log_key(file, secret_bytes(l.k0));
-        CHECK_INT(VERIFY("--dir", l.dir.path, "--key", file), 0);
+        log_key(file, l.k0);
+        CHECK(VERIFY("--dir", l.dir.path, "--key", file) == 0 ||
+              !printf("    %s: %s\n", file, call_out));
     }
 }
 
@@ -101,15 +110,17 @@ TEST(what_is_no_log_or_no_key)
     WARNS("/nowhere/at/all: No such file or directory");
     CHECK_INT(VERIFY("--dir", l.key), err_exit(ERR_IO)); /* no directory */
     CHECK_INT(VERIFY("--dir", l.dir.path, "--key", "/nowhere/k"), err_exit(ERR_NOT_FOUND));
-    static const char *const bad[] = {"", "hunter2", "0123", "zz23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-                                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0"};
+    static const char *const bad[] = {
+        "", "hunter2", "0123", "zz23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         const char *file = scratch_path(&l.dir, "bad.key");
         scratch_write(file, bad[i], strlen(bad[i]), 0600);
         CHECK_INT(VERIFY("--dir", l.dir.path, "--key", file), err_exit(ERR_INVALID));
         WARNS("bad.key holds no key of 64 hex digits");
         CHECK(!strstr(call_err, "hunter2"));
-        CHECK_INT(VERIFY("--dir", l.dir.path, "--public-key", file, "--json"), err_exit(ERR_INVALID));
+        CHECK_INT(VERIFY("--dir", l.dir.path, "--public-key", file, "--json"),
+                  err_exit(ERR_INVALID));
         SAYS("{\"error\":\"invalid\",");
     }
 }
