@@ -9,6 +9,7 @@
 #include "api/listen.h"
 #include "base/auto.h"
 #include "base/log.h"
+#include <broker/secret.h>
 
 enum { STALL_MS = 250 };
 
@@ -50,6 +51,7 @@ static void turn(void *ctx)
     arm(w, conns_next_deadline(w->conns));
     if (listeners_stalled(w->listeners))
         arm(w, loop_now(w->loop) + STALL_MS);
+    wipe_stack();
 }
 
 static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_limits *limits,

@@ -35,7 +35,7 @@ static struct pool {
     struct secret *free_list[COUNT(class_size)];
 } pool = {.kind = "none"};
 
-enum { POOL_MAX = 64 << 20 };
+enum { POOL_MAX = 64 << 20, STACK_BYTES = 32 << 10 };
 
 /* Room with a guard page on either side; NULL when there is no address space. */
 static uint8_t *reserve(size_t size, size_t page)
@@ -197,6 +197,13 @@ void wipe(void *p, size_t n)
 {
     if (n)
         sodium_memzero(p, n);
+}
+
+/* No function of ours keeps a secret in a local array, but libraries and the loader spill vector registers: 32 bytes of whatever was
+ * copied last. */
+void wipe_stack(void)
+{
+    sodium_stackzero(STACK_BYTES);
 }
 
 bool equal_ct(const void *a, const void *b, size_t n)

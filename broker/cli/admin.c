@@ -1,6 +1,7 @@
 /*
- * The operator's side of the command line: where the admin socket is, and how its answers are read. An answer is printed as it came
- * only for --json; for people it is cleaned first. Nothing here keeps a secret longer than one call.
+ * The operator's side of the command line: where the admin socket is, and how its answers are read.
+ * An answer is printed as it came only for --json; for people it is cleaned first. Nothing here
+ * keeps a secret longer than one call.
  */
 #include "cli/admin.h"
 
@@ -263,7 +264,8 @@ int subverb_run(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     for (const struct verb *w = v->words; word && w->name; w++)
         if (strcmp(w->name + strlen(v->name) + 1, word) == 0) {
-            argv[1] = (char *)(uintptr_t)w->name; /* errors and help name both words */
+            /* errors and help name both words; nobody writes through argv */
+            memcpy(&argv[1], &w->name, sizeof(argv[1]));
             return w->run(argc - 1, argv + 1);
         }
     if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {

@@ -1,6 +1,7 @@
 /*
- * Questions to a person. A passphrase is read byte by byte, so that nothing behind its line is taken from a pipe and no copy stays in
- * a stdio buffer. While it is typed, signals that end or stop us wait until the terminal echoes again.
+ * Questions to a person. A passphrase is read byte by byte, so that nothing behind its line is
+ * taken from a pipe and no copy stays in a stdio buffer. While it is typed, signals that end or
+ * stop us wait until the terminal echoes again.
  */
 #include "cli/ask.h"
 
@@ -33,7 +34,8 @@ err_t ask_yes(bool yes, const char *question, struct why *why)
 
 /* ---- one line */
 
-/* Waits for input; false when a signal came instead. Without `signals` (-1) it is not waited for. */
+/* Waits for input; false when a signal came instead. Without `signals` (-1) it is not waited for.
+ * */
 static bool wait_input(int fd, int signals)
 {
     struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};

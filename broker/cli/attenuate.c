@@ -1,6 +1,6 @@
 /*
- * broker-cli attenuate: narrows a token offline. Reads it from standard input (never argv), appends caveats, prints the narrower one. No
- * key is needed, and none can widen one again.
+ * broker-cli attenuate: narrows a token offline. Reads it from standard input (never argv), appends
+ * caveats, prints the narrower one. No key is needed, and none can widen one again.
  */
 #include "cli/admin.h"
 

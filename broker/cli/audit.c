@@ -1,6 +1,7 @@
 /*
- * broker-cli audit tail|show|export (from the broker) and verify (offline, from a directory): reading the record. Exported lines are
- * printed byte for byte, so that they verify elsewhere; lines for people are cleaned first, because a peer chose parts of them.
+ * broker-cli audit tail|show|export (from the broker) and verify (offline, from a directory):
+ * reading the record. Exported lines are printed byte for byte, so that they verify elsewhere;
+ * lines for people are cleaned first, because a peer chose parts of them.
  */
 #include "cli/admin.h"
 
@@ -75,7 +76,7 @@ static bool is_head(const char *key)
 }
 
 /* One line for people: what is always there, then what is there. */
-static void print_line(const json_t *line)
+static void print_line(json_t *line)
 {
     const char *key;
     json_t *value;
@@ -84,7 +85,7 @@ static void print_line(const json_t *line)
                  shade(SHADE_BOLD), text_of(line, "event"), shade(SHADE_NONE),
                  good ? "" : shade(SHADE_BAD), text_of(line, "outcome"),
                  good ? "" : shade(SHADE_NONE));
-    json_object_foreach ((json_t *)(uintptr_t)line, key, value) {
+    json_object_foreach (line, key, value) {
         if (!is_head(key) && json_is_string(value))
             (void)printf(" %s=%s", key, json_string_value(value));
         else if (!is_head(key) && json_is_integer(value))
@@ -104,7 +105,8 @@ static err_t parse_line(struct view text, json_t **line, struct why *why)
     return ERR_OK;
 }
 
-/* Lines that match are counted, and printed but for the first `skip` of them. `after` is the last line's number so far. */
+/* Lines that match are counted, and printed but for the first `skip` of them. `after` is the last
+ * line's number so far. */
 struct walk {
     const struct audit_options *o;
     bool print;
@@ -255,16 +257,16 @@ static err_t verify(const struct audit_options *o, const struct operands *rest, 
     return verdict_give(&o->verify, o->common.json, why);
 }
 
-#define VERB(name_, options_, fn_)                                                                 \
-    static int name_(int argc, char **argv)                                                        \
+#define VERB(linkage_, name_, options_, fn_)                                                       \
+    linkage_ name_(int argc, char **argv)                                                          \
     {                                                                                              \
         (void)argc;                                                                                \
         return run(&(options_), fn_, argv);                                                        \
     }
-VERB(run_tail, tail_options, tail)
-VERB(run_show, show_options, show)
-VERB(run_export, show_options, export)
-VERB(run_verify, verify_options, verify)
+VERB(static int, run_tail, tail_options, tail)
+VERB(static int, run_show, show_options, show)
+VERB(static int, run_export, show_options, export)
+VERB(static int, run_verify, verify_options, verify)
 
 const struct verb audit_words[] = {
     {"audit tail", "the last lines", "audit tail [OPTIONS]",

@@ -41,10 +41,9 @@ static const struct option_row grant_rows[] = {
     {"budget", OPTION_TEXT, AT(budget), "TEXT", "proxy: for example \"requests: 600/h\""},
     VERB_ROWS(struct consumer_options)};
 static const struct option_row plain_rows[] = {VERB_ROWS(struct consumer_options)};
-#define OPTIONS(rows_)                                                                             \
-    {                                                                                              \
-        .rows = (rows_), .n = COUNT(rows_)                                                         \
-    }
+/* clang-format off */
+#define OPTIONS(rows_) {.rows = (rows_), .n = COUNT(rows_)}
+/* clang-format on */
 static const struct options add_options = OPTIONS(add_rows), remove_options = OPTIONS(remove_rows),
                             grant_options = OPTIONS(grant_rows),
                             plain_options = OPTIONS(plain_rows);
@@ -91,7 +90,8 @@ static const char *span(int64_t ms, char out[24])
     return out;
 }
 
-/* The directory is what a container gets: a mounted socket would stay the old one after a restart. */
+/* The directory is what a container gets: a mounted socket would stay the old one after a restart.
+ * */
 static const char *directory_of(const json_t *c, char out[256])
 {
     const char *socket = text_of(c, "socket"), *slash = strrchr(socket, '/');
@@ -327,29 +327,30 @@ static int run(const struct options *how, consumer_fn *fn, char **argv)
     return verb_end(argv[0], &o.common, e, &why);
 }
 
-#define VERB(name_, options_, fn_)                                                                 \
-    int name_(int argc, char **argv)                                                               \
+#define VERB(linkage_, name_, options_, fn_)                                                       \
+    linkage_ name_(int argc, char **argv)                                                          \
     {                                                                                              \
         (void)argc;                                                                                \
         return run(&(options_), fn_, argv);                                                        \
     }
-VERB(verb_grant, grant_options, grant)
-VERB(verb_revoke_grant, plain_options, revoke_grant)
-static VERB(run_add, add_options, add) static VERB(run_list, plain_options, list) static VERB(
-    run_show, plain_options, show) static VERB(run_remove, remove_options, remove_one)
+VERB(int, verb_grant, grant_options, grant)
+VERB(int, verb_revoke_grant, plain_options, revoke_grant)
+VERB(static int, run_add, add_options, add)
+VERB(static int, run_list, plain_options, list)
+VERB(static int, run_show, plain_options, show)
+VERB(static int, run_remove, remove_options, remove_one)
 
-    const struct verb consumer_words[] = {
-        {"consumer add", "a new one, with its socket directory", "consumer add NAME [OPTIONS]",
-         "broker-cli consumer add gateway --uid 0,1000 --note 'the DeerFlow gateway'", run_add,
-         NULL},
-        {"consumer list", "who there is", "consumer list [OPTIONS]", "broker-cli consumer list",
-         run_list, NULL},
-        {"consumer show", "one of them, with its grants", "consumer show NAME [OPTIONS]",
-         "broker-cli consumer show gateway", run_show, NULL},
-        {"consumer remove", "take one away, with its socket and its leases",
-         "consumer remove NAME [--yes] [OPTIONS]", "broker-cli consumer remove gateway", run_remove,
-         NULL},
-        {.name = NULL},
+const struct verb consumer_words[] = {
+    {"consumer add", "a new one, with its socket directory", "consumer add NAME [OPTIONS]",
+     "broker-cli consumer add gateway --uid 0,1000 --note 'the DeerFlow gateway'", run_add, NULL},
+    {"consumer list", "who there is", "consumer list [OPTIONS]", "broker-cli consumer list",
+     run_list, NULL},
+    {"consumer show", "one of them, with its grants", "consumer show NAME [OPTIONS]",
+     "broker-cli consumer show gateway", run_show, NULL},
+    {"consumer remove", "take one away, with its socket and its leases",
+     "consumer remove NAME [--yes] [OPTIONS]", "broker-cli consumer remove gateway", run_remove,
+     NULL},
+    {.name = NULL},
 };
 
 int verb_consumer(int argc, char **argv)

@@ -1,6 +1,7 @@
 /*
- * broker-cli doctor: what is wrong on this machine, each with the command that mends it. A list of checks; each says good, note or
- * wrong. Works without a broker too: then that is the first thing it finds. What this user may not look at is never called wrong.
+ * broker-cli doctor: what is wrong on this machine, each with the command that mends it. A list of
+ * checks; each says good, note or wrong. Works without a broker too: then that is the first thing
+ * it finds. What this user may not look at is never called wrong.
  */
 #include "cli/admin.h"
 

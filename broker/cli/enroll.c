@@ -1,6 +1,7 @@
 /*
- * broker-cli enroll, replace: a login or key on its way in, from a file, standard input or a variable, never from the command line. It is
- * parsed here first, so that it can be shown redacted, and asked about, before anything leaves this process.
+ * broker-cli enroll, replace: a login or key on its way in, from a file, standard input or a
+ * variable, never from the command line. It is parsed here first, so that it can be shown redacted,
+ * and asked about, before anything leaves this process.
  */
 #include "cli/admin.h"
 

@@ -1,6 +1,7 @@
 /*
- * Answers as people read them. Nothing here keeps a state, and nothing that came from elsewhere reaches a terminal with a control
- * character in it: answers are cleaned as text (show_clean) before they are parsed, which no member can escape.
+ * Answers as people read them. Nothing here keeps a state, and nothing that came from elsewhere
+ * reaches a terminal with a control character in it: answers are cleaned as text (show_clean)
+ * before they are parsed, which no member can escape.
  */
 #include "cli/show.h"
 
@@ -16,8 +17,10 @@
 
 static unsigned hex_digit(uint8_t c)
 {
-    const char *digits = "0123456789abcdef", *at = memchr(digits, c | (c > '9' ? 0x20 : 0), 16);
-    return at ? (unsigned)(at - digits) : 16;
+    uint8_t low = c | 0x20;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return low >= 'a' && low <= 'f' ? low - 'a' + 10u : 16u;
 }
 
 /* \uXXXX of a control character (C0, DEL, C1)? `p` is behind the "\u", four bytes are there. */
@@ -34,12 +37,15 @@ static size_t clean_escape(uint8_t *p, size_t n)
 {
     if (n < 2)
         return 1;
-    if (memchr("bfnrt", p[1], 5))
-        memcpy(p, "??", 2);
+    if (p[1] && strchr("bfnrt", p[1]))
+        memset(p, '?', 2);
     if (p[1] != 'u' || n < 6)
         return 2;
-    if (is_control(p + 2))
-        memcpy(p + 2, "003f", 4);
+    if (is_control(p + 2)) { /* \u003f */
+        p[2] = p[3] = '0';
+        p[4] = '3';
+        p[5] = 'f';
+    }
     return 6;
 }
 
@@ -57,7 +63,7 @@ void show_clean(struct buf *json)
         if (*p == 0x7f || (inside && *p < 0x20))
             *p = '?';
         else if (*p == 0xc2 && left > 1 && p[1] >= 0x80 && p[1] < 0xa0)
-            memcpy(p, "??", 2);
+            memset(p, '?', 2);
         i++;
     }
 }
@@ -216,11 +222,11 @@ static void print_hidden(const json_t *what, FILE *out)
         (void)fprintf(out, ", ending …%s", text_of(what, "last4"));
 }
 
-void show_picture(const json_t *picture, FILE *out)
+void show_picture(json_t *picture, FILE *out)
 {
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)picture, key, value) {
+    json_object_foreach (picture, key, value) {
         char label[32];
         if (strcmp(key, "provider") == 0)
             continue; /* stands above */

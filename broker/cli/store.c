@@ -1,6 +1,7 @@
 /*
- * broker-cli init, unlock, lock, rekey, store accept, key add|list|remove: the store and the keys that open it. A passphrase lives in
- * one buffer that is wiped, and in the body of one request that is wiped too.
+ * broker-cli init, unlock, lock, rekey, store accept, key add|list|remove: the store and the keys
+ * that open it. A passphrase lives in one buffer that is wiped, and in the body of one request that
+ * is wiped too.
  */
 #include "cli/admin.h"
 
@@ -19,20 +20,16 @@ struct store_options {
     bool yes, wait;
 };
 #define AT(member) offsetof(struct store_options, member)
+/* clang-format off */
 #define PASSPHRASE_ROW                                                                             \
-    {                                                                                              \
-        "passphrase-file", OPTION_TEXT, AT(passphrase_file), "FILE",                               \
-            "the passphrase is the first line of FILE (-: standard input); else it is asked for"   \
-    }
+    {"passphrase-file", OPTION_TEXT, AT(passphrase_file), "FILE",                                  \
+     "the passphrase is the first line of FILE (-: standard input); else it is asked for"}
 #define PATH_ROW                                                                                   \
-    {                                                                                              \
-        "path", OPTION_TEXT, AT(path), "PATH",                                                     \
-            "keyfile: where to make it; systemd: name of the credential; keyring: label"           \
-    }
-#define YES_ROW                                                                                    \
-    {                                                                                              \
-        "yes", OPTION_FLAG, AT(yes), NULL, "do not ask"                                            \
-    }
+    {"path", OPTION_TEXT, AT(path), "PATH",                                                        \
+     "keyfile: where to make it; systemd: name of the credential; keyring: label"}
+#define YES_ROW {"yes", OPTION_FLAG, AT(yes), NULL, "do not ask"}
+#define OPTIONS(rows_) {.rows = (rows_), .n = COUNT(rows_)}
+/* clang-format on */
 
 static const struct option_row init_rows[] = {
     {"key", OPTION_TEXT, AT(key), "SOURCE",
@@ -53,17 +50,14 @@ static const struct option_row rekey_rows[] = {
 static const struct option_row yes_rows[] = {YES_ROW, VERB_ROWS(struct store_options)};
 static const struct option_row plain_rows[] = {VERB_ROWS(struct store_options)};
 
-#define OPTIONS(rows_)                                                                             \
-    {                                                                                              \
-        .rows = (rows_), .n = COUNT(rows_)                                                         \
-    }
 static const struct options init_options = OPTIONS(init_rows),
                             unlock_options = OPTIONS(unlock_rows),
                             key_add_options = OPTIONS(key_add_rows),
                             rekey_options = OPTIONS(rekey_rows), yes_options = OPTIONS(yes_rows),
                             plain_options = OPTIONS(plain_rows);
 
-/* Sources whose key a person types. Others are the broker's business, and so is a source that does not exist. */
+/* Sources whose key a person types. Others are the broker's business, and so is a source that does
+ * not exist. */
 static bool is_typed(const char *source)
 {
     static const char *const typed[] = {"passphrase"};
@@ -164,8 +158,8 @@ static err_t unlock_with(const struct store_options *o, const struct buf *pass, 
     return ERR_OK;
 }
 
-/* As the options or the slots have it: with a passphrase, without one, or first without. What opens without a person is tried
- * first, as at the broker's start. */
+/* As the options or the slots have it: with a passphrase, without one, or first without. What opens
+ * without a person is tried first, as at the broker's start. */
 static err_t unlock(const struct store_options *o, const struct operands *rest, struct why *why)
 {
     AUTO(buf_free) struct buf pass = {0};
@@ -324,31 +318,31 @@ static int run(const struct options *options, store_fn *fn, char **argv)
     return verb_end(argv[0], &o.common, e, &why);
 }
 
-#define VERB(name_, options_, fn_)                                                                 \
-    int name_(int argc, char **argv)                                                               \
+#define VERB(linkage_, name_, options_, fn_)                                                       \
+    linkage_ name_(int argc, char **argv)                                                          \
     {                                                                                              \
         (void)argc;                                                                                \
         return run(&(options_), fn_, argv);                                                        \
     }
-VERB(verb_init, init_options, init)
-VERB(verb_unlock, unlock_options, unlock)
-VERB(verb_lock, plain_options, lock)
-VERB(verb_rekey, rekey_options, rekey)
-VERB(verb_store, yes_options, accept)
-static VERB(run_key_add, key_add_options,
-            key_add) static VERB(run_key_list, plain_options,
-                                 key_list) static VERB(run_key_remove, yes_options, key_remove)
+VERB(int, verb_init, init_options, init)
+VERB(int, verb_unlock, unlock_options, unlock)
+VERB(int, verb_lock, plain_options, lock)
+VERB(int, verb_rekey, rekey_options, rekey)
+VERB(int, verb_store, yes_options, accept)
+VERB(static int, run_key_add, key_add_options, key_add)
+VERB(static int, run_key_list, plain_options, key_list)
+VERB(static int, run_key_remove, yes_options, key_remove)
 
-    const struct verb key_words[] = {
-        {"key add",
-         "one more key that opens the store; SOURCE is keyfile, passphrase, keyring or systemd",
-         "key add SOURCE [OPTIONS]",
-         "broker-cli key add passphrase\n  broker-cli key add keyfile --path /media/usb/broker.key",
-         run_key_add, NULL},
-        {"key list", "the slots", "key list [OPTIONS]", "broker-cli key list", run_key_list, NULL},
-        {"key remove", "take a slot away", "key remove SLOT [--yes] [OPTIONS]",
-         "broker-cli key remove 1", run_key_remove, NULL},
-        {.name = NULL},
+const struct verb key_words[] = {
+    {"key add",
+     "one more key that opens the store; SOURCE is keyfile, passphrase, keyring or systemd",
+     "key add SOURCE [OPTIONS]",
+     "broker-cli key add passphrase\n  broker-cli key add keyfile --path /media/usb/broker.key",
+     run_key_add, NULL},
+    {"key list", "the slots", "key list [OPTIONS]", "broker-cli key list", run_key_list, NULL},
+    {"key remove", "take a slot away", "key remove SLOT [--yes] [OPTIONS]",
+     "broker-cli key remove 1", run_key_remove, NULL},
+    {.name = NULL},
 };
 
 int verb_key(int argc, char **argv)

@@ -1,5 +1,6 @@
 /*
- * The table of verbs, and what they all do alike: reading their line, saying what failed, writing their answer.
+ * The table of verbs, and what they all do alike: reading their line, saying what failed, writing
+ * their answer.
  */
 #include "cli/verbs.h"
 

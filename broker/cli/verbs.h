@@ -1,5 +1,6 @@
 /*
- * The verbs of broker-cli. Adding one: its file with `int verb_NAME(int argc, char **argv)`, a line in the list below and a row in verbs.c.
+ * The verbs of broker-cli. Adding one: its file with `int verb_NAME(int argc, char **argv)`, a line
+ * in the list below and a row in verbs.c.
  */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
@@ -67,12 +68,12 @@ struct verb_common {
     }
 
 enum { VERB_GO_ON = -1 };
-/* Reads the line of a verb (argv[0] is its name). VERB_GO_ON; else the exit status, when help was asked for and printed, or the line is not
- * usable and that was said. */
+/* Reads the line of a verb (argv[0] is its name). VERB_GO_ON; else the exit status, when help was
+ * asked for and printed, or the line is not usable and that was said. */
 int verb_begin(const struct options *o, char **argv, void *into, const struct verb_common *common,
                struct operands *rest);
-/* Says what failed on standard error ("broker-cli NAME: sentence"), with --json also as {"error","message"} on standard output; the
- * exit status. ERR_OK gives 0 and says nothing. */
+/* Says what failed on standard error ("broker-cli NAME: sentence"), with --json also as
+ * {"error","message"} on standard output; the exit status. ERR_OK gives 0 and says nothing. */
 int verb_end(const char *name, const struct verb_common *common, err_t e, const struct why *why);
 /* Writes all of it to standard output, past stdio: nothing of a secret stays in a buffer there. */
 MUST err_t verb_write(const struct buf *out, struct why *why);

@@ -1,6 +1,7 @@
 /*
- * Verifies a log and says what was found, and how much that is worth: with the auditor's key every line was checked, with the public
- * key the lines before the last checkpoint, without both only form and order. A verdict is never better than it sounds.
+ * Verifies a log and says what was found, and how much that is worth: with the auditor's key every
+ * line was checked, with the public key the lines before the last checkpoint, without both only
+ * form and order. A verdict is never better than it sounds.
  */
 #include "cli/verdict.h"
 

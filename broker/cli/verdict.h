@@ -8,10 +8,9 @@
 #include <stdbool.h>
 
 struct verdict_ask {
-    const char *dir; /* of the log */
-    const char *
-        key; /* file of the auditor's key, or NULL; auditor-N.key is of the chain that begins with line N */
-    const char *public_key; /* audit.pub, audit-N.pub, or NULL */
+    const char *dir;        /* of the log */
+    const char *key;        /* auditor.key, or auditor-N.key of the chain from line N; or NULL */
+    const char *public_key; /* audit.pub, audit-N.pub; or NULL */
 };
 /* Verifies, and prints the verdict on standard output. ERR_CORRUPT: something was found. */
 MUST err_t verdict_give(const struct verdict_ask *ask, bool json, struct why *why);

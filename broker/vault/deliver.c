@@ -198,9 +198,9 @@ static const char *env_of(const struct credential *c, const struct cred *cred, c
     return strcmp(c->kind, "api_key") == 0 ? c->provider->env_secret : c->provider->env_token;
 }
 
-static void write_value(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key)
+void deliver_field(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key)
 {
-    if (cred && cred_has(cred, f))
+    if (cred_has(cred, f))
         jsonw_view(w, key, cred->f[f]);
     else
         jsonw_null(w, key);
@@ -248,9 +248,9 @@ static err_t write_released(struct vault *v, struct lease *l, const struct crede
         jsonw_view(w, "secret", buf_view(&value));
     jsonw_str(w, "file_name", file ? c->provider->file_name : NULL);
     jsonw_str(w, "env", env_of(c, &cred, env));
-    write_value(w, &cred, CF_USERNAME, "username");
-    write_value(w, &cred, CF_ORIGIN, "origin");
-    write_value(w, &cred, CF_ACCOUNT, "account");
+    deliver_field(w, &cred, CF_USERNAME, "username");
+    deliver_field(w, &cred, CF_ORIGIN, "origin");
+    deliver_field(w, &cred, CF_ACCOUNT, "account");
     if (c->expires_ms)
         jsonw_int(w, "secret_expires_at_ms", c->expires_ms);
     else

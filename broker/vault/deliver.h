@@ -14,6 +14,8 @@ MUST err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct
 MUST err_t deliver_lease_admin(struct vault *v, const struct lease *l, struct jsonw *w, struct why *why);
 /* Can this credential be released in this delivery now? Judged from the index, nothing is opened. */
 MUST err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why);
+/* A member with the field's text, or null. */
+void deliver_field(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key);
 /* The deliveries this credential can have at all: its provider's for its kind, within the operator's ceiling. */
 unsigned deliver_possible(const struct credential *c);
 /* A lease ended: its projected file goes when no other live lease uses it. */

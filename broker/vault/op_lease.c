@@ -26,6 +26,19 @@ err_t op_whoami(struct request *rq, struct pending *p, struct jsonw *w)
     return ERR_OK;
 }
 
+/* What the secret is for, so that git and docker can find the right one by host: not secret, but it lies in the sealed record. */
+static void write_origin(struct jsonw *w, struct vault *v, const struct credential *c)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    struct cred cred = {0};
+    struct why why = {0};
+    if (c && strcmp(c->kind, "generic") == 0 && credential_open(v->credentials, c, &plain, &why) == ERR_OK &&
+        cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, &why) != ERR_OK)
+        cred = (struct cred){0};
+    deliver_field(w, &cred, CF_ORIGIN, "origin");
+    deliver_field(w, &cred, CF_USERNAME, "username");
+}
+
 static void write_grant(struct jsonw *w, struct vault *v, const struct config_grant *g)
 {
     struct why why = {0};
@@ -36,6 +49,7 @@ static void write_grant(struct jsonw *w, struct vault *v, const struct config_gr
     jsonw_str(w, "credential", g->credential);
     jsonw_str(w, "provider", c ? c->provider->name : NULL);
     jsonw_str(w, "kind", c ? c->kind : NULL);
+    write_origin(w, v, c);
     write_deliveries(w, "deliver", mask);
     jsonw_int(w, "ttl_ms", g->ttl_ms);
     jsonw_int(w, "max_ttl_ms", g->max_ttl_ms);

@@ -177,7 +177,7 @@ bool op_end_lease(struct vault *v, struct lease *l)
 {
     struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = l->consumer,
                              .credential = l->credential, .lease = l->id_hex, .delivery = delivery_name(l->delivery)};
-    bool recorded = server_record(v, &r, NULL, NULL) == ERR_OK;
+    bool recorded = audit_note(v->audit, &r, NULL) == ERR_OK;
     end_unrecorded(v, l);
     return recorded;
 }
@@ -193,7 +193,7 @@ unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f)
         lost += !op_end_lease(v, l);
         n++;
     }
-    if (lost) /* the ring is full, or the disk is: said once */
+    if (lost) /* the ring is full: said once */
         log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(AUDIT_LEASE_END), NULL);
     return n;
 }
@@ -232,7 +232,7 @@ static err_t revoke_many(struct request *rq, struct pending *p, struct revoked *
     return ERR_OK;
 }
 
-/* Revoking never waits for a healthy disk: the leases end first, and the answer says when that could not be recorded. */
+/* Revoking never waits for a healthy disk: the leases end first, the record follows when it can, and the answer says so. */
 err_t op_admin_revoke(struct request *rq, struct pending *p, struct jsonw *w)
 {
     struct revoked what = {0};
@@ -243,5 +243,8 @@ err_t op_admin_revoke(struct request *rq, struct pending *p, struct jsonw *w)
                              .consumer = what.consumer[0] ? what.consumer : NULL, .peer = &rq->conn->peer,
                              .credential = what.credential[0] ? what.credential : NULL, .count = p->number};
     err_t e = server_record(rq->v, &r, p, &own);
-    return e == ERR_OK ? e : fail(rq->why, e, "%u leases ended, but it could not be recorded: %s", p->number, own.text);
+    if (e == ERR_OK)
+        return ERR_OK;
+    server_note(rq->v, &r);
+    return fail(rq->why, e, "%u leases ended, but it is not recorded yet: %s", p->number, own.text);
 }

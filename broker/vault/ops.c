@@ -66,6 +66,8 @@ err_t read_deliveries(struct view list, unsigned *mask, struct why *why)
         if (!delivery_from_name(item, &d))
             return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
         found |= 1u << d;
+        if (comma && item.n + 1 == list.n)
+            return fail(why, ERR_INVALID, "a list of deliveries ends in a comma");
         list = comma ? VIEW(comma + 1, list.n - item.n - 1) : VIEW(NULL, 0);
     }
     *mask = found;

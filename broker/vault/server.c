@@ -188,6 +188,7 @@ void server_turn_end(void *ctx)
     struct vault *v = ctx;
     if (v->sink)
         sink_flush(v->sink, v->queue != NULL);
+    wipe_stack();
 }
 
 /* ---- the first step */

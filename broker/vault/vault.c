@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 
 enum { SECRET_POOL = 1 << 20, TICK_MS = 500, SPAWN_WAIT_MS = 5000, SPAWN_PACKETS = 8, SWEEP_RECORDS = 64 };
 
@@ -177,6 +178,9 @@ static err_t open_dirs(struct vault *v, struct why *why)
     const struct file_dir run = {.create = true, .mode = 0755, .forbidden = 0022};
     TRY(file_open_dir(v->dirs->state, &own, &v->state_fd, why));
     TRY(file_open_dir(v->dirs->run, &run, &v->run_fd, why));
+    /* the sockets of a broker that runs are never taken from it; its state has a lock of its own (store/) */
+    if (flock(v->run_fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(why, ERR_CONFLICT, "another broker has its sockets in %s: give this one another --run", v->dirs->run);
     return file_open_dir_at(v->state_fd, "log", &own, &v->log_fd, why);
 }
 

@@ -200,6 +200,8 @@ void worker_free(struct vault_worker *wk)
     if (wk->sock >= 0 && wk->kind != WORKER_AUDIT) /* the sink owns the audit writer's */
         close(wk->sock);
     wk->sock = -1;
+    wk->ready = false;
+    wk->sandbox_report[0] = '\0';
     free_queue(wk);
     conn_close_all(wk);
 }

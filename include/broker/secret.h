@@ -40,6 +40,8 @@ bool secret_equal(const struct secret *a, const struct secret *b); /* constant t
 
 /* Wipes any memory; not removed by the compiler. */
 void wipe(void *p, size_t n);
+/* Wipes the 32 KiB of stack below the caller: what functions that have returned left there. For the end of a loop's turn. */
+void wipe_stack(void);
 /* Constant-time compare of two byte strings of equal length. */
 bool equal_ct(const void *a, const void *b, size_t n);
 

@@ -7,6 +7,7 @@
 LOOP=
 finish() {
     local code=$?
+    set +e
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     { wait || true; } 2>/dev/null
     umount "$STATE" 2>/dev/null || true

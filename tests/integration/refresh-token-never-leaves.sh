@@ -29,7 +29,7 @@ for name in claude codex; do
         fi
     done
     expect_fail 4 . "$CLI" token "$name" --deliver secret --socket "$RUN/gateway"
-    "$CLI" grant gateway "$name" --deliver secret,file >/dev/null 2>"$T/out.grant.$name" || true
+    "$CLI" grant gateway "$name" --deliver secret,file,access_token,helper >/dev/null 2>"$T/out.grant.$name" || true
     answer=$(call gateway POST /v1/leases "{\"credential\":\"$name\",\"deliver\":\"secret\"}")
     echo "$answer" >>"$T/out.leases"
     holds "a login was released whole: $answer" begins "$answer" 403
@@ -42,8 +42,8 @@ call gateway GET /v1/grants >>"$T/out.leases"
 call gateway GET /v1/leases >>"$T/out.leases"
 "$CLI" list --json >"$T/out.list"
 "$CLI" audit export >"$T/out.audit"
-# shellcheck disable=SC2016
-"$EXEC" --socket "$RUN/gateway" --profile env --credential claude=file -- sh -c 'env; cat "$CREDENTIAL_BROKER_FILES"/* 2>/dev/null; true' >"$T/out.exec"
+"$EXEC" --socket "$RUN/gateway" --profile claude-code --credential claude -- env >"$T/out.exec"
+holds "broker-exec gave nothing" grep -q sk-ant-oat01 "$T/out.exec"
 files=$(find "$RUN/gateway/files" -type f | wc -l)
 holds "the projected files are not there" test "$files" -ge 1
 "$SCAN" "$T"/out.* "$STATE" "$RUN" "$T/log" <"$T/needles" >"$T/found" || die "$(<"$T/found")"

@@ -23,6 +23,7 @@ printf '#!/bin/sh\nexec %s -o %s %s "$@"\n' "${execs[*]}" "$T/execs.daemon" "$DA
 chmod 755 "$T/brokerd"
 DAEMON=$T/brokerd
 start_broker
+PIDS+=("$(pgrep -P "$BROKER")") # strace ends with it, and does not listen itself
 n=0
 run() { "${execs[@]}" -o "$T/execs.$((++n))" "$@"; }
 run "$CLI" init --key passphrase --passphrase-file "$T/passphrase" >/dev/null
@@ -37,8 +38,12 @@ run "$CLI" token key --socket "$RUN/gateway" >/dev/null
 call gateway POST /v1/leases '{"credential":"claude","deliver":"file"}' >/dev/null
 scan() { "$SCAN" "$@" <"$T/needles" >"$T/found"; }
 for f in "$T"/execs.*; do [[ -s $f ]] || die "strace saw nothing in $f"; done
-holds "the helper that derives keys was not seen" grep -q -- '--role=kdf' "$T/execs.daemon"
-holds "the workers were not seen" grep -q -- '--role=admin' "$T/execs.daemon"
+if ((EUID == 0)); then
+    holds "the helper that derives keys was not seen" grep -q -- '--role=kdf' "$T/execs.daemon"
+    holds "the workers were not seen" grep -q -- '--role=admin' "$T/execs.daemon"
+else
+    leave_out 2 "what the broker executes is hidden from its own user, strace too"
+fi
 scan "$T"/execs.* || die "$(<"$T/found")"
 holds "not every program was looked at: $(<"$T/found")" grep -q " 8 files: 0 found" "$T/found"
 # what the kernel shows of the processes that run

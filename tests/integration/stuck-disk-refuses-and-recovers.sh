@@ -7,6 +7,7 @@
 LOOP= FROZEN=
 finish() {
     local code=$?
+    set +e
     [[ -z $FROZEN ]] || fsfreeze -u "$STATE" || true
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     { wait || true; } 2>/dev/null

@@ -97,6 +97,25 @@ TEST(comparison_and_shrinking)
     secret_free(c);
 }
 
+__attribute__((noinline)) static const uint8_t *leave_behind(void)
+{
+    volatile uint8_t local[64];
+    for (size_t i = 0; i < sizeof(local); i++)
+        local[i] = 0x5a;
+    uintptr_t at = (uintptr_t)local; /* as a number, so that nobody minds that it outlives its variable */
+    return (const uint8_t *)at;
+}
+
+TEST(what_a_function_left_on_the_stack_is_wiped)
+{
+    const volatile uint8_t *left = leave_behind();
+    wipe_stack();
+    unsigned found = 0;
+    for (size_t i = 0; i < 64; i++)
+        found += left[i] == 0x5a;
+    CHECK(found < 8); /* the call of wipe_stack itself stands there now */
+}
+
 TEST(guard_pages_stop_a_run)
 {
     open_pool(4096);

@@ -1,4 +1,5 @@
-/* The operator's side: where the socket is, answers that are none, lists in pages, verbs of verbs. */
+/* The operator's side: where the socket is, answers that are none, lists in pages, verbs of verbs.
+ * */
 #include "unit/cli/operator.h"
 
 #include "cli/admin.h"

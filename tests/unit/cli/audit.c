@@ -1,4 +1,5 @@
-/* audit tail, show, export: pages, filters, what a peer may not do to a terminal, and how following ends. (verify: verdict.c) */
+/* audit tail, show, export: pages, filters, what a peer may not do to a terminal, and how following
+ * ends. (verify: verdict.c) */
 #include "unit/cli/operator.h"
 
 #include <signal.h>

@@ -8,7 +8,7 @@
     "\"replaced_at_ms\":0,\"expires_at_ms\":4070908800000,\"account\":null,\"state\":\"ok\""
 #define TWO                                                                                        \
     "{\"name\":\"" LONG "\",\"provider\":\"generic\",\"kind\":\"generic\",\"version\":1,"          \
-                        "\"expires_at_ms\":null,\"account\":\"r:12\",\"state\":\"needs_login\"}"
+    "\"expires_at_ms\":null,\"account\":\"r:12\",\"state\":\"needs_login\"}"
 
 static void pages(void)
 {

@@ -1,4 +1,5 @@
-/* enroll, replace: real logins on their way in, shown redacted; nothing of a secret on the outputs or the command line. */
+/* enroll, replace: real logins on their way in, shown redacted; nothing of a secret on the outputs
+ * or the command line. */
 #include "unit/cli/operator.h"
 
 #define KEY                                                                                        \

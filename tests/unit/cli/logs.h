@@ -1,5 +1,6 @@
 /*
- * A real audit log in a directory, with its keys beside it, as the vault writes it: lines chained, a signed checkpoint each tenth.
+ * A real audit log in a directory, with its keys beside it, as the vault writes it: lines chained,
+ * a signed checkpoint each tenth.
  */
 #ifndef TESTS_CLI_LOGS_H
 #define TESTS_CLI_LOGS_H

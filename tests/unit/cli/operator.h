@@ -1,6 +1,6 @@
 /*
- * The operator's verbs in a test: against a fake broker, without a terminal (a session of their own), or on one (a pseudo-terminal on
- * which steps are typed).
+ * The operator's verbs in a test: against a fake broker, without a terminal (a session of their
+ * own), or on one (a pseudo-terminal on which steps are typed).
  */
 #ifndef TESTS_CLI_OPERATOR_H
 #define TESTS_CLI_OPERATOR_H

@@ -1,4 +1,5 @@
-/* What people see: columns, times, pictures, and that nothing from elsewhere commands the terminal. */
+/* What people see: columns, times, pictures, and that nothing from elsewhere commands the terminal.
+ * */
 #include "unit/cli/operator.h"
 
 #include "base/auto.h"

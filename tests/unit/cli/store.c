@@ -1,4 +1,5 @@
-/* init, unlock, lock, rekey, store accept, key: what is asked of the broker, what is said, and that no passphrase shows. */
+/* init, unlock, lock, rekey, store accept, key: what is asked of the broker, what is said, and that
+ * no passphrase shows. */
 #include "unit/cli/operator.h"
 
 #define READY        "{\"state\":\"ready\",\"reason\":null}"

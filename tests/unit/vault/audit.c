@@ -63,12 +63,13 @@ TEST(what_has_happened_is_noted_on_a_sick_log_and_written_when_it_is_well)
     rig_start_writer(&l.r);
     log_lines(&l, 1);
     log_check_good(&l);
-    CHECK_INT(kill(l.r.writer, SIGSTOP), 0);
+    rig_kill_writer(&l.r);
+    CHECK(rig_until(&l.r, rig_is_sick, 1000));
     while (audit_note(l.a, &r, &l.why) == ERR_OK)
         n++;
     CHECK(n > 2 * 1024); /* no checkpoint is tried in vain meanwhile */
     CHECK_INT(audit_seq(l.a), 12 + n);
-    CHECK_INT(kill(l.r.writer, SIGCONT), 0);
+    rig_start_writer(&l.r);
     log_flush(&l);
     log_check_good(&l);
     log_end(&l);

@@ -292,6 +292,7 @@ static inline uint64_t rig_new_conn(struct rig *r)
 
 struct field {
     enum msg_field f;
+    char kind;
     const char *s;
     uint64_t u;
     struct view v;
@@ -302,9 +303,9 @@ static inline uint64_t rig_post(struct rig *r, enum msg_type type, uint64_t conn
     uint64_t id = ++r->next_id;
     msg_begin(&r->out, type, id, conn);
     for (; f->f != F__COUNT; f++) {
-        if (f->s)
+        if (f->kind == 'S')
             msg_put_str(&r->out, f->f, f->s);
-        else if (f->v.p)
+        else if (f->kind == 'V')
             msg_put(&r->out, f->f, f->v);
         else
             msg_put_u64(&r->out, f->f, f->u);
@@ -336,9 +337,9 @@ static inline err_t rig_ask(struct rig *r, enum msg_type type, uint64_t conn, in
     return rig_reply(r, rig_side(type), rig_post(r, type, conn, fd, f));
 }
 
-#define S(tag, text) {.f = (tag), .s = (text)}
-#define N(tag, number) {.f = (tag), .u = (number)}
-#define V(tag, view) {.f = (tag), .v = (view)}
+#define S(tag, text) {.f = (tag), .kind = 'S', .s = (text)} /* NULL: left out */
+#define N(tag, number) {.f = (tag), .kind = 'N', .u = (number)}
+#define V(tag, view) {.f = (tag), .kind = 'V', .v = (view)}
 #define FIELDS(...) ((const struct field[]){__VA_ARGS__ __VA_OPT__(, ) {.f = F__COUNT}})
 #define ASK(r, type, conn, ...) rig_ask(r, type, conn, -1, FIELDS(__VA_ARGS__))
 #define POST(r, type, conn, ...) rig_post(r, type, conn, -1, FIELDS(__VA_ARGS__))
@@ -582,6 +583,64 @@ static inline void rig_enroll(struct rig *r, uint64_t admin)
 static inline err_t rig_issue(struct rig *r, uint64_t conn, const char *credential, const char *deliver)
 {
     return ASK(r, MSG_LEASE_ISSUE, conn, S(F_CREDENTIAL, credential), S(F_DELIVER, deliver));
+}
+
+/* ---- the helper of a key source */
+
+struct rig_helper {
+    int sock;
+    struct buf in; /* the question, viewed into by `ask` */
+    struct msg ask;
+};
+
+/* The vault asks for a helper of this role and gets one; its question. */
+static inline struct rig_helper rig_helper(struct rig *r, const char *role)
+{
+    struct rig_helper h = {.in = {.max = MSG_MAX}};
+    int pair[2], fd = -1;
+    CHECK(rig_asked_for(r, role, RIG_WAIT_MS));
+    CHECK_OK(ipc_pair(pair, &r->why), r->why);
+    keycall_on_spawned(r->v, role, pair[0]);
+    h.sock = pair[1];
+    CHECK_OK(ipc_recv(h.sock, &h.in, &fd, &r->why), r->why);
+    CHECK_OK(msg_parse(buf_view(&h.in), FROM_VAULT, &h.ask, &r->why), r->why);
+    CHECK(h.ask.type == MSG_KEY_ASK && fd == -1);
+    return h;
+}
+
+static inline void rig_helper_end(struct rig_helper *h)
+{
+    auto_close(&h->sock);
+    h->sock = -1;
+    buf_free(&h->in);
+}
+
+static inline void rig_answer(struct rig *r, struct rig_helper *h, err_t status, struct view params, struct view key)
+{
+    AUTO(buf_free) struct buf b = {.max = MSG_MAX};
+    msg_begin(&b, MSG_KEY_ANSWER, 0, 0);
+    msg_put_u64(&b, F_STATUS, (uint64_t)status);
+    if (status != ERR_OK)
+        msg_put_str(&b, F_REASON, "the helper says no");
+    if (params.p)
+        msg_put(&b, F_PARAMS, params);
+    if (key.p)
+        msg_put(&b, F_KEY, key);
+    CHECK_OK(ipc_send(h->sock, buf_view(&b), -1, &r->why), r->why);
+    rig_turns(r, 5);
+}
+
+/* A helper that makes the key from the passphrase: 32 times its first byte. */
+static inline void rig_derive(struct rig *r)
+{
+    struct rig_helper h = rig_helper(r, "kdf");
+    struct view pass = msg_view(&h.ask, F_PASSPHRASE);
+    uint8_t key[32];
+    CHECK(pass.n > 0);
+    memset(key, pass.p[0], sizeof(key));
+    bool create = view_is(msg_view(&h.ask, F_OP), "create");
+    rig_answer(r, &h, ERR_OK, create ? view_str("salt") : VIEW(NULL, 0), VIEW(key, 32));
+    rig_helper_end(&h);
 }
 
 /* ---- the audit log */
