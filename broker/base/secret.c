@@ -49,7 +49,9 @@ static bool map_memfd_secret(uint8_t *at, size_t size)
     AUTO(auto_close) int fd = (int)syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
         return false;
-    return mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        return false;
+    return madvise(at, size, MADV_DONTFORK) == 0; /* shared: a child would see, and could wipe, its parent's secrets */
 }
 
 static bool map_locked(uint8_t *at, size_t size)
@@ -59,7 +61,7 @@ static bool map_locked(uint8_t *at, size_t size)
     if (mlock(at, size) != 0)
         return false;
     (void)madvise(at, size, MADV_DONTDUMP);
-    (void)madvise(at, size, MADV_WIPEONFORK);
+    (void)madvise(at, size, MADV_DONTFORK);
     return true;
 }
 

@@ -90,6 +90,7 @@ class Model:
         self.m[where][key] = old + [new]
         self.save()
         status, body = step()
+        assert status not in (400, 404, 405), f"{key}: {status} {body}"
         if status < 300:
             self.m[where][key] = [new]
             self.m["done"] += 1
@@ -108,7 +109,7 @@ def put(b, m, replace, name=None):
     m.m["serial"] += 1
     value = "value-%d-" % m.m["serial"] + "x" * random.choice([1, 40, 3000])
     if replace:
-        return m.change("values", name, value, lambda: b.ask("admin", "PUT", "/v1/credentials/" + name, {"data": value}))
+        return m.change("values", name, value, lambda: b.ask("admin", "PUT", "/v1/credentials/" + name, {"provider": "generic", "data": value}))
     body = {"name": name, "provider": "generic", "data": value}
     return m.change("values", name, value, lambda: b.ask("admin", "POST", "/v1/credentials", body))
 

@@ -60,6 +60,14 @@ stop_broker() {
     kill "$BROKER"
     wait "$BROKER" || true
 }
+crash_broker() { # kill -9 of every process of it at once
+    local all
+    all="$BROKER $(pgrep -P "$BROKER" | tr '\n' ' ')"
+    # shellcheck disable=SC2086
+    kill -9 $all 2>/dev/null || true
+    wait "$BROKER" 2>/dev/null || true
+    sleep 0.2
+}
 init_broker() { # a key file is the quickest source
     start_broker "$@"
     "$CLI" init --key keyfile --path "$STATE/master.key" >/dev/null

@@ -42,7 +42,10 @@ call gateway GET /v1/grants >>"$T/out.leases"
 call gateway GET /v1/leases >>"$T/out.leases"
 "$CLI" list --json >"$T/out.list"
 "$CLI" audit export >"$T/out.audit"
-"$EXEC" --socket "$RUN/gateway" --profile claude-code --credential claude -- env >"$T/out.exec"
+mkdir "$T/claude"
+# shellcheck disable=SC2016
+CLAUDE_CONFIG_DIR=$T/claude "$EXEC" --socket "$RUN/gateway" --profile claude-code --credential claude -- \
+    sh -c 'env; cat "$CLAUDE_CONFIG_DIR/.credentials.json"' >"$T/out.exec"
 holds "broker-exec gave nothing" grep -q sk-ant-oat01 "$T/out.exec"
 files=$(find "$RUN/gateway/files" -type f | wc -l)
 holds "the projected files are not there" test "$files" -ge 1

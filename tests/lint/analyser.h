@@ -1,8 +1,8 @@
 /*
- * Read before each source when clang's analyser runs, never when the program is built: tells the analyser, which sees one file at
- * a time, that the two functions that make an error never return ERR_OK. Without it, it walks paths where a step failed and yet "succeeded".
+ * Read before each source by the analysers (make lint), never by a build. They see one file at a time, so they would walk
+ * paths on which fail() gives ERR_OK and a step that failed "succeeds" with nothing in its outputs. This tells them otherwise.
  */
 #include <broker/err.h>
 
-#define fail(why, e, ...) ((void)(fail)(why, e, __VA_ARGS__), (e))
-#define fail_errno(why, no, ...) ((void)(fail_errno)(why, no, __VA_ARGS__), ERR_IO)
+#define fail(why, e, ...) ((fail)(why, e, __VA_ARGS__) ? (e) : (e))
+#define fail_errno(why, no, ...) ((fail_errno)(why, no, __VA_ARGS__) == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_IO)

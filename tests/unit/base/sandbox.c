@@ -51,6 +51,7 @@ static int process_facts(void *ctx)
     bad |= (umask(0) != 077) << 2;
     bad |= (sigaction(SIGTERM, NULL, &term) < 0 || term.sa_handler != SIG_DFL) << 3;
     bad |= (sigaction(SIGPIPE, NULL, &pipe_action) < 0 || pipe_action.sa_handler != SIG_IGN) << 4;
+    bad |= (sigaction(SIGXFSZ, NULL, &pipe_action) < 0 || pipe_action.sa_handler != SIG_IGN) << 4;
     bad |= (sigprocmask(SIG_BLOCK, NULL, &mask) < 0 || sigismember(&mask, SIGUSR1)) << 5;
 #ifndef BROKER_NO_SANDBOX
     bad |= (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) << 6;

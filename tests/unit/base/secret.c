@@ -116,6 +116,22 @@ TEST(what_a_function_left_on_the_stack_is_wiped)
     CHECK(found < 8); /* the call of wipe_stack itself stands there now */
 }
 
+TEST(a_forked_child_has_no_secrets)
+{
+    open_pool(4096);
+    struct secret *s = secret_from("the parent's own", 16);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(secret_bytes(s)[0] == 't' ? 7 : 8);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 7);
+    CHECK(memcmp(secret_bytes(s), "the parent's own", 16) == 0);
+    secret_free(s);
+}
+
 TEST(guard_pages_stop_a_run)
 {
     open_pool(4096);

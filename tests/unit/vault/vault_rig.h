@@ -404,7 +404,6 @@ static inline void rig_open_vault(struct rig *r)
     const struct file_dir run = {.create = true, .mode = 0755, .forbidden = 0022};
     struct vault *v = r->v = calloc(1, sizeof(*v));
     char dropins[128];
-    int pair[2];
     CHECK(v);
     *v = (struct vault){.dirs = &r->dirs, .state = VAULT_LOCKED, .started_ms = clock_boot_ms(), .store_ops = &r->ops};
     v->queue_tail = &v->queue;
@@ -416,9 +415,6 @@ static inline void rig_open_vault(struct rig *r)
         v->workers[k].kind = k;
         v->workers[k].sock = -1;
     }
-    CHECK_OK(ipc_pair(pair, &r->why), r->why);
-    v->supervisor = pair[0];
-    r->supervisor = pair[1];
     CHECK_OK(loop_new(&v->loop, &r->why), r->why);
     CHECK_OK(file_open_dir(r->state, &own, &v->state_fd, &r->why), r->why);
     CHECK_OK(file_open_dir(r->run, &run, &v->run_fd, &r->why), r->why);
@@ -443,6 +439,10 @@ static inline void rig_start(struct rig *r)
     memset(&rig_store, 0, sizeof(rig_store));
     rig_open_vault(r);
     rig_start_writer(r);
+    int pair[2]; /* after the fork: the writer has none of our channels, not even for a moment */
+    CHECK_OK(ipc_pair(pair, &r->why), r->why);
+    r->v->supervisor = pair[0];
+    r->supervisor = pair[1];
     CHECK_OK(listen_sync(r->v, &r->why), r->why);
     for (unsigned side = 0; side < 2; side++) {
         r->worker[side] = -1;
