@@ -61,9 +61,10 @@ $(B)/brokerd: $(B)/obj/broker/main.o $(call ARCH,supervisor vault keysource stor
 	$(LD_) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lsodium -lseccomp -lcyaml -lyaml -ljansson -o $@
 # Statically where Debian's archive is there: a third of the memory and of the start-up time, because GnuTLS (which plain HTTP on a
 # Unix socket has no use for) then is not loaded
+comma    := ,
 MHD      := $(if $(wildcard $(shell $(CC) -print-file-name=libmicrohttpd.a)),-l:libmicrohttpd.a,-lmicrohttpd)
 $(B)/brokerd-api: $(call objs,api) $(call ARCH,provider base)
-	$(LD_) $(filter %.o,$^) $(filter %.a,$^) $(MHD) -ljansson -lsodium -lseccomp -o $@
+	$(LD_) $(filter %.o,$^) $(filter %.a,$^) $(if $(filter -l:%,$(MHD)),-Wl$(comma)--wrap=setsockopt) $(MHD) -ljansson -lsodium -lseccomp -o $@
 $(B)/brokerd-keyring: $(call objs,keyring) $(call ARCH,keysource crypto base)
 	$(LD_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(shell pkg-config --libs libsecret-1) -lsodium -lseccomp -o $@
 $(B)/broker-cli: $(call objs,cli) $(call ARCH,client provider crypto base)

@@ -198,6 +198,7 @@ static enum MHD_Result collect(struct conn *c, const char *data, size_t *n)
 
 /* ---- libmicrohttpd's callbacks */
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd fixes the parameters */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_n, void **state)

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { PER_TURN = 256 };
+enum { PER_TURN = 256, LAZY_MS = 50, LAZY_BYTES = 16384 };
 
 struct entry {        /* before each packet in the queue */
     uint64_t request; /* 0: none waits for it */
@@ -26,6 +26,8 @@ struct link {
     int fd;
     struct loop_fd *watch;
     struct buf queue;
+    bool urgent;        /* somebody waits for what is queued; else it is only news of closed connections */
+    int64_t lazy_until; /* when such news is sent at the latest */
     size_t sent; /* bytes of the queue that are done */
     struct buf in;
 };
@@ -58,6 +60,7 @@ err_t link_request(struct link *l, uint64_t id, struct view packet, struct why *
 {
     if (l->queue.len + packet.n > LINK_QUEUE_MAX || !queue_add(l, id, packet))
         return fail(why, ERR_UNAVAILABLE, "the broker is busy; try again");
+    l->urgent = true;
     return ERR_OK;
 }
 
@@ -75,12 +78,15 @@ static void queue_message(struct link *l, enum msg_type type, uint64_t conn, con
 
 void link_closed(struct link *l, uint64_t conn)
 {
+    if (l->queue.len == 0)
+        l->lazy_until = loop_now(l->w->loop) + LAZY_MS;
     queue_message(l, MSG_CLOSED, conn, NULL);
 }
 
 void link_ready(struct link *l, const char *sandbox)
 {
     queue_message(l, MSG_READY, 0, sandbox);
+    l->urgent = true;
 }
 
 static MUST err_t send_entry(struct link *l, const struct entry *e, struct view packet,
@@ -96,10 +102,23 @@ static MUST err_t send_entry(struct link *l, const struct entry *e, struct view 
     return ERR_OK;
 }
 
+/* A closed connection wakes the vault for nothing: the news goes with the next request, or after a moment. */
+static bool may_wait(const struct link *l)
+{
+    return !l->urgent && l->queue.len < LAZY_BYTES && loop_now(l->w->loop) < l->lazy_until;
+}
+
+int64_t link_due(const struct link *l)
+{
+    return l->queue.len > 0 && may_wait(l) ? l->lazy_until : INT64_MAX;
+}
+
 void link_flush(struct link *l)
 {
     struct why why = {0};
     struct entry e;
+    if (may_wait(l))
+        return;
     while (l->sent < l->queue.len) {
         memcpy(&e, l->queue.p + l->sent, sizeof(e));
         err_t r = send_entry(l, &e, VIEW(l->queue.p + l->sent + sizeof(e), e.n), &why);
@@ -116,6 +135,7 @@ void link_flush(struct link *l)
     if (l->sent > 0)
         buf_reset(&l->queue);
     l->sent = 0;
+    l->urgent = false;
     watch_for(l, EPOLLIN);
 }
 

@@ -19,5 +19,7 @@ void link_closed(struct link *l, uint64_t conn);
 void link_ready(struct link *l, const char *sandbox);
 /* Sends what is queued, as far as the vault takes it; the rest when it does again. */
 void link_flush(struct link *l);
+/* When link_flush() is next wanted although nothing happens (clock_boot_ms); INT64_MAX: not. */
+int64_t link_due(const struct link *l);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/jsonw.h"
 
 #include <broker/secret.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 
 #include <string.h>
@@ -87,8 +88,7 @@ static void add_retry(struct reply *out, const struct msg *m)
     char seconds[24];
     if (!m->has[F_RETRY_MS])
         return;
-    snprintf(seconds, sizeof(seconds), "%llu",
-             (unsigned long long)(msg_u64(m, F_RETRY_MS, 0) / 1000 + 1));
+    snprintf(seconds, sizeof(seconds), "%" PRIu64, msg_u64(m, F_RETRY_MS, 0) / 1000 + 1);
     (void)add(out->http, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 

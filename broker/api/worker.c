@@ -49,6 +49,7 @@ static void turn(void *ctx)
         arm(w, loop_now(w->loop)); /* more is ready: come back after the other descriptors */
     link_flush(w->link);
     arm(w, conns_next_deadline(w->conns));
+    arm(w, link_due(w->link));
     if (listeners_stalled(w->listeners))
         arm(w, loop_now(w->loop) + STALL_MS);
     wipe_stack();

@@ -299,7 +299,7 @@ bool hex_decode(struct view text, void *out, size_t n)
             return false;
     uint8_t *o = out;
     for (size_t i = 0; i < n; i++)
-        o[i] = (uint8_t)(nibble(text.p[2 * i]) << 4 | nibble(text.p[2 * i + 1]));
+        o[i] = (uint8_t)(nibble(text.p[2 * i]) * 16 + nibble(text.p[2 * i + 1]));
     return true;
 }
 

@@ -110,11 +110,16 @@ err_t file_write_all(int fd, const void *p, size_t n, struct why *why)
     return ERR_OK;
 }
 
-static err_t sync_dir(int dirfd, struct why *why)
+/* The directory that `name` stands in, which need not be dirfd's, and AT_FDCWD cannot be synced. */
+static err_t sync_dir(int dirfd, const char *name, struct why *why)
 {
-    /* AT_FDCWD cannot be synced: open the directory it stands for */
-    AUTO(auto_close) int own = dirfd == AT_FDCWD ? open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fsync(dirfd == AT_FDCWD ? own : dirfd) != 0)
+    char parent[4096] = ".";
+    const char *slash = strrchr(name, '/');
+    size_t n = slash == name ? 1 : slash ? (size_t)(slash - name) : 0;
+    if (slash && !view_copy(VIEW(name, n), parent, sizeof(parent)))
+        return fail(why, ERR_INVALID, "a file name is too long");
+    AUTO(auto_close) int own = slash || dirfd == AT_FDCWD ? openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fsync(slash || dirfd == AT_FDCWD ? own : dirfd) != 0)
         return fail_errno(why, errno, "fsync of the directory");
     return ERR_OK;
 }
@@ -148,7 +153,7 @@ err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t
         (void)unlinkat(dirfd, temp, 0);
         return e;
     }
-    return sync_dir(dirfd, why);
+    return sync_dir(dirfd, name, why);
 }
 
 err_t file_remove_at(int dirfd, const char *name, struct why *why)
@@ -158,7 +163,7 @@ err_t file_remove_at(int dirfd, const char *name, struct why *why)
             return ERR_OK;
         return fail_errno(why, errno, "%s", name);
     }
-    return sync_dir(dirfd, why);
+    return sync_dir(dirfd, name, why);
 }
 
 static err_t check_dir(int fd, const char *name, mode_t forbidden, struct why *why)

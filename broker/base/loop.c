@@ -134,7 +134,7 @@ static bool heap_grow(struct loop *l)
     if (l->n_heap < l->cap_heap)
         return true;
     int cap = l->cap_heap ? l->cap_heap * 2 : HEAP_FIRST;
-    struct loop_timer **heap = reallocarray(l->heap, (size_t)cap, sizeof(*heap));
+    struct loop_timer **heap = reallocarray(l->heap, (size_t)cap, sizeof(struct loop_timer *));
     if (!heap)
         return false;
     l->heap = heap;

@@ -257,9 +257,11 @@ static bool take_value(struct scan *s, struct json_slice *out)
 
 bool json_value(const char *text, size_t n, struct json_slice *out)
 {
+    if (!text)
+        return false;
     struct scan s = {text, text + n};
     struct json_slice v;
-    if (!text || !take_value(&s, &v))
+    if (!take_value(&s, &v))
         return false;
     skip_space(&s);
     if (s.p != s.end)

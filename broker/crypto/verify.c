@@ -313,7 +313,7 @@ static err_t segment_range(int dirfd, unsigned *first, unsigned *last, struct wh
     AUTO(auto_closedir) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     if (!d)
         return fail_errno(why, errno, "the directory of the audit log");
-    fd = -1;
+    (void)TAKE_FD(fd); /* the stream's now */
     *first = SEGMENTS_MAX;
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         unsigned n = segment_number(e->d_name);

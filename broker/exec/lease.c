@@ -83,10 +83,10 @@ static MUST err_t check_readable(const char *path, struct why *why)
 static MUST err_t locate_file(const char *socket, struct exec_lease *l, struct why *why)
 {
     char dir[PATH_MAX];
-    AUTO(auto_free) char *file = NULL;
     if (!l->lease.file || !stays_inside(l->lease.file))
         return fail(why, ERR_INVALID, "the broker names no file for %s", l->lease.credential);
     TRY(absolute(socket, dir, why));
+    AUTO(auto_free) char *file = NULL;
     if (asprintf(&file, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, l->lease.file) < 0) {
         file = NULL;
         return fail(why, ERR_INTERNAL, "out of memory");

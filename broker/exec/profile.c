@@ -198,7 +198,7 @@ static const struct broker_grant *grant_named(struct profile_grants grants, cons
     for (size_t i = 0; i < grants.n; i++)
         if (strlen(grants.grant[i].credential) == n &&
             memcmp(grants.grant[i].credential, name, n) == 0)
-            return &grants.grant[i];
+            return grants.grant + i;
     return NULL;
 }
 

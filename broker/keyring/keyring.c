@@ -57,7 +57,7 @@ static void on_ready(GObject *source, GAsyncResult *result, gpointer data)
 /* Runs the loop until on_ready; gives the result for the call's _finish function. */
 static GAsyncResult *talk_wait(struct talk *t)
 {
-    g_clear_object(&t->result);
+    g_clear_object(&t->result); /* NOLINT(bugprone-sizeof-expression): as in talk_end() */
     g_main_loop_run(t->loop);
     return t->result;
 }
@@ -66,12 +66,14 @@ static void talk_end(struct talk *t)
 {
     if (t->timer)
         (void)g_source_remove(t->timer);
+    /* NOLINTBEGIN(bugprone-sizeof-expression): these macros of GLib take the size of a pointer */
     g_clear_object(&t->result);
     g_clear_object(&t->service);
     g_clear_object(&t->cancel);
     g_clear_error(&t->error);
     g_clear_pointer(&t->attributes, g_hash_table_unref);
     g_clear_pointer(&t->loop, g_main_loop_unref);
+    /* NOLINTEND(bugprone-sizeof-expression) */
 }
 
 static err_t locked(struct why *why)

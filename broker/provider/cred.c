@@ -34,7 +34,8 @@ static bool is_free_text(unsigned f)
 
 const char *cred_field_name(enum cred_field f)
 {
-    return f > 0 && (unsigned)f < CF__COUNT ? fields[f].name : "?";
+    const char *name = (unsigned)f < CF__COUNT ? fields[f].name : NULL;
+    return name ? name : "?";
 }
 
 bool cred_field_is_secret(enum cred_field f)

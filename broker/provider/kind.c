@@ -97,7 +97,8 @@ err_t kind_release(const struct provider *p, const struct cred *c, struct kind_r
         return fail(why, ERR_CONFLICT, "the delivery %s hands out no bare value",
                     delivery_name(how.delivery));
     TRY(kind_fresh(p, c, how.now_ms, why));
-    struct view value = c->f[kind_of(p, c)->value];
+    const struct provider_kind *k = kind_of(p, c);
+    struct view value = k ? c->f[k->value] : VIEW(NULL, 0);
     if (value.n == 0)
         return fail(why, ERR_CONFLICT, "the credential has no value to hand out");
     buf_add_view(out, value);

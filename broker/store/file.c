@@ -46,7 +46,7 @@ static err_t list_dir(int dirfd, const char *name, DIR **out, struct why *why)
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d)
         return fail_errno(why, errno, "listing the store");
-    fd = -1;
+    (void)TAKE_FD(fd); /* the stream's now */
     *out = d;
     return ERR_OK;
 }

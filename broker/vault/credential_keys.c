@@ -42,7 +42,7 @@ err_t credential_keys_derive(uint32_t epoch, const struct secret *master,
     if (previous)
         TRY(derive_pair(previous, epoch - 1, &k.kek_before, &k.manifest_before, why));
     *out = k;
-    k = (struct credential_keys){0};
+    k = (struct credential_keys){0}; /* NOLINT(clang-analyzer-deadcode.DeadStores): AUTO reads it */
     return ERR_OK;
 }
 
@@ -174,7 +174,7 @@ static bool is_orphan(const struct sweep *s, const char *name)
         !hex_decode(VIEW(name, 2 * SEAL_ID), key.id, SEAL_ID))
         return false;
     const struct credential **row =
-        s->n ? bsearch(&at, s->by_id, s->n, sizeof(at), compare_id) : NULL;
+        s->n ? bsearch(&at, s->by_id, s->n, sizeof(struct credential *), compare_id) : NULL;
     if (!row)
         return true;
     credential_record_name(*row, expect);

@@ -385,6 +385,11 @@ struct lease *lease_next(struct leases *ls, uint64_t *cursor)
     return NULL;
 }
 
+int64_t leases_wall_ms(const struct leases *ls)
+{
+    return journal_wall_ms(&ls->journal);
+}
+
 unsigned leases_live(const struct leases *ls)
 {
     return ls->table.live;

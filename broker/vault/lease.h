@@ -75,6 +75,8 @@ struct lease *lease_by_hex(struct leases *ls, struct view hex);
 /* Live leases in order of issue, from cursor 0; NULL at the end. Safe while leases end. */
 struct lease *lease_next(struct leases *ls, uint64_t *cursor);
 unsigned leases_live(const struct leases *ls);
+/* The wall clock that deadlines in tokens are held against: it does not go back with the system's. */
+int64_t leases_wall_ms(const struct leases *ls);
 unsigned leases_live_of(const struct leases *ls, const char *consumer);
 /* Records the projected file's path with the lease. */
 MUST err_t lease_set_file(struct leases *ls, struct lease *l, const char *rel, struct why *why);

@@ -15,7 +15,7 @@ void journal_init(struct journal *j, const struct leases_env *env)
 {
     *j = (struct journal){.sink = env->sink, .dirfd = env->dirfd, .key = env->journal_key};
     j->frame.max = SINK_RECORD_MAX;
-    j->wall_high = clock_wall_ms();
+    journal_saw_wall(j, clock_wall_ms());
     clock_boot_id(j->boot_id);
 }
 
@@ -27,8 +27,14 @@ void journal_clear(struct journal *j)
 
 int64_t journal_wall_ms(const struct journal *j)
 {
-    int64_t now = clock_wall_ms();
-    return now > j->wall_high ? now : j->wall_high;
+    int64_t now = clock_wall_ms(), least = j->wall_high + (clock_boot_ms() - j->wall_boot);
+    return now > least ? now : least;
+}
+
+void journal_saw_wall(struct journal *j, int64_t wall)
+{
+    j->wall_high = wall;
+    j->wall_boot = clock_boot_ms();
 }
 
 /* ---- segments */
@@ -60,9 +66,7 @@ void journal_tidy(struct journal *j)
 
 static void begin_frame(struct journal *j, enum journal_type type)
 {
-    int64_t now = clock_wall_ms();
-    if (now > j->wall_high)
-        j->wall_high = now;
+    journal_saw_wall(j, journal_wall_ms(j));
     buf_reset(&j->frame);
     buf_put_u32(&j->frame, 0); /* both lengths, known at the end */
     buf_put_u8(&j->frame, (uint8_t)type);

@@ -42,15 +42,17 @@ struct journal {
     uint64_t generation, segment; /* of the present generation: its number, and that of its first segment */
     uint64_t entries;             /* in it */
     uint64_t done_pos;            /* sink position of its DONE */
-    int64_t wall_high;            /* ms */
+    int64_t wall_high, wall_boot; /* the highest wall clock known, ms; when it was seen on the boot clock */
     bool open;                    /* a generation is begun and its chain whole */
     bool done, tidy;              /* DONE is written; older segments are removed */
 };
 
 void journal_init(struct journal *j, const struct leases_env *env);
 void journal_clear(struct journal *j);
-/* The wall clock, never less than the highest one recorded. */
+/* The wall clock, except that it never goes back: never less than the highest one recorded and the time since then. */
 int64_t journal_wall_ms(const struct journal *j);
+/* `wall` was seen now. */
+void journal_saw_wall(struct journal *j, int64_t wall);
 
 /* Each appends one entry, beginning a generation where there is none (journal_done needs one). After any failure nothing was
  * recorded and `open` is false. ERR_AUDIT: the sink did not take it. */

@@ -312,8 +312,8 @@ static err_t apply(struct replay *r, const struct frame *f)
     r->linked = true;
     r->link = (struct journal_link){.generation = f->generation, .seq = f->seq};
     memcpy(r->link.mac, f->body.p + f->body.n, CHAIN_MAC);
-    if (f->wall_ms > r->j->wall_high)
-        r->j->wall_high = f->wall_ms;
+    if (f->wall_ms > journal_wall_ms(r->j))
+        journal_saw_wall(r->j, f->wall_ms);
     return ERR_OK;
 }
 

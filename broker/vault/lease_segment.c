@@ -43,7 +43,7 @@ err_t lease_segment_each(int dirfd, const char *suffix, lease_segment_fn *fn, vo
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir)
         return fail_errno(why, errno, "the directory of the lease journal cannot be listed");
-    fd = -1; /* the stream's now */
+    (void)TAKE_FD(fd); /* the stream's now */
     for (const struct dirent *e; (e = readdir(dir));) {
         uint64_t number = number_of(e->d_name, suffix);
         if (number > 0)

@@ -44,9 +44,8 @@ static void squeeze_slots(struct lease_table *t)
     size_t to = 0;
     for (size_t i = 0; i < t->n_slots; i++)
         if (t->slot[i].node) {
-            t->slot[to] = t->slot[i];
-            t->slot[to].node->slot = to;
-            to++;
+            t->slot[i].node->slot = to;
+            t->slot[to++] = t->slot[i];
         }
     t->n_slots = to;
 }

@@ -83,10 +83,10 @@ err_t op_grants(struct request *rq, struct pending *p, struct jsonw *w)
 static err_t read_ask(struct request *rq, struct policy_ask *ask)
 {
     const struct msg *m = rq->msg;
-    *ask = (struct policy_ask){.credential = msg_view(m, F_CREDENTIAL), .uses = msg_u64(m, F_USES, 0),
-                               .owner_process = view_is(msg_view(m, F_OWNER), "process")};
+    *ask = (struct policy_ask){.credential = msg_view(m, F_CREDENTIAL), .uses = msg_u64(m, F_USES, 0)};
     uint64_t ttl = msg_u64(m, F_TTL_MS, 0);
     TRY(name_check(ask->credential, "credential", rq->why));
+    TRY(read_owner(m, &ask->owner_process, rq->why));
     if (ttl > INT64_MAX / 4)
         return fail(rq->why, ERR_INVALID, "that ttl is not a time");
     ask->ttl_ms = (int64_t)ttl;
@@ -217,7 +217,7 @@ static err_t check_token(struct request *rq, struct lease **out, struct token_ca
         return refuse_token(rq);
     if (caveats->never || (caveats->has_uid && caveats->uid != rq->conn->peer.uid) ||
         (caveats->has_deliver && !(caveats->deliver & 1u << l->delivery)) ||
-        (caveats->expires_ms && caveats->expires_ms <= clock_wall_ms()))
+        (caveats->expires_ms && caveats->expires_ms <= leases_wall_ms(v->leases)))
         return refuse_token(rq);
     *out = l;
     return ERR_OK;

@@ -209,7 +209,7 @@ static err_t read_limits(const struct msg *m, struct config_grant *g, struct why
     g->ttl_ms = (int64_t)ttl;
     g->max_ttl_ms = (int64_t)max;
     g->uses = msg_u64(m, F_USES, 0);
-    g->owner_process = view_is(msg_view(m, F_OWNER), "process");
+    TRY(read_owner(m, &g->owner_process, why));
     TRY(read_deliveries(msg_view(m, F_DELIVER), &g->deliver, why));
     if (g->deliver == 0)
         return fail(why, ERR_INVALID, "a grant needs a delivery: proxy, access_token, file, helper or secret");

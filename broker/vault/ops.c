@@ -47,6 +47,15 @@ const struct op ops[] = {
     {MSG_NONE,            ANY,   QUIET,                 NULL,               NULL,                 NULL},
 };
 
+err_t read_owner(const struct msg *m, bool *process, struct why *why)
+{
+    struct view owner = msg_view(m, F_OWNER);
+    if (m->has[F_OWNER] && !view_is(owner, "process") && !view_is(owner, "none"))
+        return fail(why, ERR_INVALID, "owner is process or none");
+    *process = view_is(owner, "process");
+    return ERR_OK;
+}
+
 void write_deliveries(struct jsonw *w, const char *key, unsigned mask)
 {
     jsonw_open(w, key, '[');

@@ -69,6 +69,8 @@ OP_DECIDE(op_reload);
 MUST err_t policy_reload(struct vault *v, struct why *why);
 
 /* shared */
+/* "process" or "none", as it is when nothing is said. A word it does not know is refused: misspelt, it would bind nothing. */
+MUST err_t read_owner(const struct msg *m, bool *process, struct why *why);
 void write_deliveries(struct jsonw *w, const char *key, unsigned mask);
 /* "file,access_token" into a mask; empty: 0. */
 MUST err_t read_deliveries(struct view list, unsigned *mask, struct why *why);

@@ -6,6 +6,7 @@
     changes.py RUN MODEL turns OPS             for each line on stdin: check, "begun", drive, "over"
     changes.py RUN MODEL once OP               one change; prints "ok", "refused CODE" or "gone"
     changes.py RUN MODEL check                 what the broker has must be what the model says; then the model is what it has
+    changes.py RUN MODEL serve                 lines on stdin: an OP, or "check"; each is answered by a line as above ("checked")
     changes.py RUN MODEL count                 acknowledged, refused
     changes.py RUN - ask WHO METHOD PATH [JSON [TOKEN]]    prints "STATUS BODY"
 
@@ -243,6 +244,17 @@ def check(b, m):
     m.save()
 
 
+def serve(m):
+    for line in sys.stdin:
+        b, what = Broker(), line.strip()
+        if what != "check":
+            once(b, m, what)
+        else:
+            check(b, m)
+            print("checked")
+        sys.stdout.flush()
+
+
 def turns(m, ops):
     for _ in sys.stdin:
         b = Broker()
@@ -268,6 +280,8 @@ def main():
         return drive(b, m, ops, int(rest[1]) if len(rest) > 1 else 1 << 30)
     if verb == "once":
         return once(b, m, rest[0])
+    if verb == "serve":
+        return serve(m)
     if verb == "turns":
         return turns(m, rest[0].split(","))
     if verb == "check":
@@ -277,6 +291,6 @@ def main():
 
 try:
     main()
-except AssertionError as e:
-    print(f"changes: {e}", flush=True)
+except (AssertionError, Gone) as e:
+    print(f"changes: {e or 'the broker is gone'}", flush=True)
     sys.exit(1)

@@ -37,6 +37,8 @@ kill_all() {
     local all
     mapfile -t all < <(parts)
     { kill -KILL "${all[@]}" "$BROKER" && forget_broker; } 2>/dev/null
+    # nobody waits for the orphans, and the next vault wants their lock
+    eventually 5 flock -n "$STATE/lock" true || die "a killed vault keeps its lock"
 }
 end_broker() { # asked politely
     kill "$BROKER"

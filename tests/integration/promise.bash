@@ -1,6 +1,7 @@
 # Shared by the tests that are named after promises: lib.bash, and a count of what was seen, so that what needs root is counted as skipped.
 # shellcheck shell=bash disable=SC2034
 . "$(dirname "${BASH_SOURCE[0]}")/lib.bash"
+shopt -s lastpipe # the last part of a pipe counts too
 seen=0 left_out=0
 # where every uid can read it, whoever owns the source tree
 install -m 644 -D "$ROOT/tests/fake/unixhttp.py" "$T/py/unixhttp.py"

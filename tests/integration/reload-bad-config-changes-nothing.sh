@@ -31,7 +31,7 @@ bad() { # LINE KEY WHAT: a configuration on standard input
     holds "$3: something changed" unchanged
     : >"$T/log"
     kill -HUP "$BROKER"
-    holds "$3: SIGHUP does not say $1: $2: $(<"$T/log")" eventually 3 grep -q "config.refused .*broker.yaml:$1: .*$2" "$T/log"
+    holds "$3: SIGHUP does not say $1: $2: $(<"$T/log")" eventually 3 grep -qE "config.refused .*broker.yaml:$1: .*$2" "$T/log"
     holds "$3: SIGHUP changed something" unchanged
 }
 good | sed 's/ttl: 15m/ttl: soon/' | bad 7 ttl "a time that is none"
@@ -42,8 +42,8 @@ good | sed 's/name: second/name: ..\/evil/' | bad 8 name "a name that is a path"
 good | sed 's/name: second/name: admin/' | bad 8 name "the operator's name"
 { good && printf 'x: [\n'; } | bad '[0-9]+' . "broken YAML"
 { good && printf 'x: &a [1]\ny: *a\n'; } | bad '[0-9]+' . "an alias"
-head -c 300000 /dev/zero | tr '\0' '#' >"$CONFIG"
-expect_fail '12' . "$CLI" reload || true
+head -c 3000000 /dev/zero | tr '\0' '#' >"$CONFIG"
+expect_fail 12 . "$CLI" reload
 holds "a huge file" unchanged
 printf 'consumers:\n  - name: "gate\0way"\n' | bad '[0-9]+' . "a NUL byte"
 holds "the refusal is not recorded" audit_has event=config.reload outcome=error
@@ -77,7 +77,8 @@ if ((EUID == 0)); then
     holds "an administrator cannot pass" grep -q 'user:1002:--x' <(getfacl -npc "$RUN/admin")
     printf 'consumers:\n  - name: gateway\n' >"$CONFIG"
     "$CLI" reload >/dev/null
-    holds "without uids the directory stays open" refused grep -qE 'user:100[0-9]' <(getfacl -npc "$RUN/gateway" "$(sock gateway)" "$RUN/admin")
+    # an entry that is left counts for nothing: the mask, which shows as the mode's group bits, is empty
+    holds "without uids the directory stays open" is "$(stat -c %a "$RUN/gateway" "$(sock gateway)" "$RUN/admin" | tr '\n' ' ')" "700 600 700 "
 else
     leave_out 6 "uids of others need root"
 fi

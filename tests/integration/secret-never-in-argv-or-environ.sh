@@ -17,7 +17,7 @@ print("passphrase correct-horse-battery-staple-0815")
 PY
 echo correct-horse-battery-staple-0815 >"$T/passphrase"
 # every exec of every process, whole
-execs=(strace -f -v -qq -e trace=execve,execveat -e signal=none -s 100000)
+execs=(strace -f -v -qq -e "trace=execve,execveat" -e signal=none -s 100000)
 DAEMON_PROGRAM=$DAEMON
 printf '#!/bin/sh\nexec %s -o %s %s "$@"\n' "${execs[*]}" "$T/execs.daemon" "$DAEMON_PROGRAM" >"$T/brokerd"
 chmod 755 "$T/brokerd"

@@ -36,7 +36,7 @@ for dir in s r c; do
     code=0
     start || code=$?
     holds "$dir as a symbolic link: exit $code: $(<"$T/said")" test "$code" -ne 0 -a "$code" -ne 124
-    rm -rf "$T/$dir" "$T/$dir.real"
+    rm -rf "${T:?}/$dir" "$T/$dir.real"
 done
 fresh
 rm -r "$T/s"

@@ -4,5 +4,5 @@
  */
 #include <broker/err.h>
 
-#define fail(why, e, ...) ((fail)(why, e, __VA_ARGS__) ? (e) : (e))
+#define fail(why, e, ...) ((void)(fail)(why, e, __VA_ARGS__), (e))
 #define fail_errno(why, no, ...) ((fail_errno)(why, no, __VA_ARGS__) == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_IO)

@@ -104,6 +104,30 @@ TEST(a_proc_file_of_unknown_size_is_read)
     buf_free(&b);
 }
 
+TEST(a_path_is_synced_where_it_lies)
+{
+    int d = open_temp();
+    char path[100];
+    struct why w = {0};
+    (void)snprintf(path, sizeof(path), "%s/x", dir);
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), gone = open_temp();
+    char left[64];
+    memcpy(left, dir, sizeof(left));
+    CHECK_INT(fchdir(gone), 0);
+    CHECK_INT(chmod(left, 0), 0); /* where we are cannot even be opened, as behind Landlock */
+    err_t wrote = file_write_atomic_at(AT_FDCWD, path, view_str("1"), 0600, &w);
+    err_t removed = file_remove_at(AT_FDCWD, path, &w);
+    CHECK_INT(fchdir(here), 0);
+    CHECK_INT(chmod(left, 0700), 0);
+    done(gone);
+    close(here);
+    close(d);
+    *strrchr(path, '/') = '\0';
+    CHECK_INT(rmdir(path), 0);
+    CHECK_OK(wrote, w);
+    CHECK_OK(removed, w);
+}
+
 TEST(a_failed_write_leaves_the_old_file_and_no_litter)
 {
     int d = open_temp();

@@ -131,12 +131,19 @@ TEST(what_a_body_may_have_is_what_its_field_may_have)
     CHECK(msg_fits(F_BODY, VIEW(b.p, SERVER_BODY_MAX)) && !msg_fits(F_BODY, VIEW(b.p, SERVER_BODY_MAX + 1)));
 }
 
+static const struct op *row_of(enum msg_type type)
+{
+    const struct op *op = ops;
+    while (op->type != type && op->type != MSG_NONE)
+        op++;
+    return op;
+}
+
 static struct pending *pending_of(enum msg_type type, uint64_t id)
 {
     struct pending *p = calloc(1, sizeof(*p));
     CHECK(p);
-    for (p->op = ops; p->op->type != type; p->op++)
-        CHECK(p->op->type != MSG_NONE);
+    p->op = row_of(type);
     p->worker = rig_side(type);
     p->id = id;
     return p;
@@ -385,7 +392,7 @@ TEST(changes_on_their_way_are_seen)
     CHECK(server_changing(r.v, p));
     p->name[0] = 'N';
     CHECK(!server_changing(r.v, p));
-    p->op = pending_of(MSG_LOCK, 1)->op;
+    p->op = row_of(MSG_LOCK);
     p->name[0] = 'n';
     CHECK(!server_changing(r.v, p));
     pending_free(p);
