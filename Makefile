@@ -146,12 +146,12 @@ $(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
 .PHONY: lint format deps-build deps-check deps-lint deps-bench deps
 lint: deps-lint
 	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
-	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh contrib/*/*.sh .ci/run
+	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh tests/*/*.bash tests/lint/analyse contrib/*/*.sh .ci/run
 	@echo "  LINT  cppcheck"; # it knows neither the sentinel attribute nor cleanup: those two checks see ghosts
 	@cppcheck -q --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem --suppress=varFuncNullUB --suppress=memleak -Iinclude -Ibroker -DBROKER_VERSION='""' broker
-	@echo "  LINT  clang-tidy"; ls broker/*.c broker/*/*.c | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(STD) $(shell pkg-config --cflags libsecret-1) 2>/dev/null' sh
-	@echo "  LINT  gcc -fanalyzer"; ls broker/*/*.c | grep -v keyring/ | xargs -P 2 -n 8 sh -c 'for f; do $(CC) $(STD) -fanalyzer -O1 -w -Werror=analyzer-null-dereference -Werror=analyzer-use-after-free -Werror=analyzer-double-free -Werror=analyzer-double-fclose -Werror=analyzer-use-of-uninitialized-value -c $$f -o /dev/null || exit 255; done' sh
+	@echo "  LINT  gcc -fanalyzer"; ls broker/*.c broker/*/*.c | xargs -P 2 -I{} tests/lint/analyse gcc {} $(STD) $(CPP_keyring)
+	@echo "  LINT  clang-tidy"; ls broker/*.c broker/*/*.c | xargs -P 2 -I{} tests/lint/analyse clang {} $(STD) $(CPP_keyring)
 	@echo "lint: clean"
 format:
 	clang-format -i broker/*.c broker/*/*.[ch] include/broker/*.h

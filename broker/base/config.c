@@ -199,10 +199,11 @@ static err_t read_dropin(const struct dropins *d, const char *name, struct confi
 
 static err_t add_consumer(struct config *c, const char *file, struct config_consumer *add, struct why *why)
 {
+    const char *name = add->name; /* NOLINT(clang-analyzer-core.NullDereference): not after read_dropin() */
     for (unsigned i = 0; i < c->n_consumers; i++)
-        if (strcmp(c->consumers[i].name, add->name) == 0)
+        if (strcmp(c->consumers[i].name, name) == 0)
             return fail(why, ERR_INVALID, "%s:1: name: there is a consumer \"%s\" in the main file already: remove one of them",
-                        file, add->name);
+                        file, name);
     if (c->n_consumers >= CONFIG_MAX_CONSUMERS)
         return fail(why, ERR_LIMIT, "over %d consumers", CONFIG_MAX_CONSUMERS);
     struct config_consumer *all = reallocarray(c->consumers, c->n_consumers + 1, sizeof(*all));

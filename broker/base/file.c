@@ -5,6 +5,7 @@
  */
 #include "base/file.h"
 
+#include "base/acl.h"
 #include "base/auto.h"
 #include <broker/secret.h>
 
@@ -124,20 +125,33 @@ static err_t sync_dir(int dirfd, const char *name, struct why *why)
     return ERR_OK;
 }
 
-static err_t write_temp(int dirfd, const char *temp, struct view data, mode_t mode, struct why *why)
+/* Who may use the new file: a mode, or the readers of an ACL. */
+struct access {
+    mode_t mode;
+    const struct acl_rule *readers; /* NULL: the mode alone */
+};
+
+static err_t set_access(int fd, const char *temp, const struct access *a, struct why *why)
 {
-    AUTO(auto_close) int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    err_t e = a->readers ? acl_allow_fd(fd, a->readers, why) : ERR_UNAVAILABLE;
+    if (e != ERR_UNAVAILABLE)
+        return e;
+    return fchmod(fd, a->mode) == 0 ? ERR_OK : fail_errno(why, errno, "%s", temp); /* the umask does not decide */
+}
+
+static err_t write_temp(int dirfd, const char *temp, struct view data, const struct access *a, struct why *why)
+{
+    AUTO(auto_close) int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_errno(why, errno, "%s", temp);
     TRY(file_write_all(fd, data.p, data.n, why));
-    if (fchmod(fd, mode) != 0) /* the umask does not decide */
-        return fail_errno(why, errno, "%s", temp);
+    TRY(set_access(fd, temp, a, why));
     if (fsync(fd) != 0)
         return fail_errno(why, errno, "fsync of %s", temp);
     return ERR_OK;
 }
 
-err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t mode, struct why *why)
+static err_t write_atomic(int dirfd, const char *name, struct view data, const struct access *a, struct why *why)
 {
     char temp[320];
     uint64_t r = 0;
@@ -146,7 +160,7 @@ err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t
     int n = snprintf(temp, sizeof(temp), "%s.tmp-%016llx", name, (unsigned long long)r);
     if (n < 0 || (size_t)n >= sizeof(temp))
         return fail(why, ERR_INVALID, "a file name is too long");
-    err_t e = write_temp(dirfd, temp, data, mode, why);
+    err_t e = write_temp(dirfd, temp, data, a, why);
     if (e == ERR_OK && renameat(dirfd, temp, dirfd, name) != 0)
         e = fail_errno(why, errno, "rename to %s", name);
     if (e != ERR_OK) {
@@ -154,6 +168,16 @@ err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t
         return e;
     }
     return sync_dir(dirfd, name, why);
+}
+
+err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t mode, struct why *why)
+{
+    return write_atomic(dirfd, name, data, &(struct access){.mode = mode}, why);
+}
+
+err_t file_write_atomic_for(int dirfd, const char *name, struct view data, const struct acl_rule *readers, struct why *why)
+{
+    return write_atomic(dirfd, name, data, &(struct access){.mode = 0644, .readers = readers}, why);
 }
 
 err_t file_remove_at(int dirfd, const char *name, struct why *why)

@@ -16,6 +16,11 @@ MUST err_t file_read_at(int dirfd, const char *name, size_t max, struct buf *out
  * abandons the temporary file and is never retried. On failure the old file is as it was. */
 MUST err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t mode,
                                 struct why *why);
+/* The same, readable by the rule's uids from the first instant its name is there; where the file system has no ACLs, by everybody who can pass
+ * the directory. */
+struct acl_rule;
+MUST err_t file_write_atomic_for(int dirfd, const char *name, struct view data, const struct acl_rule *readers,
+                                 struct why *why);
 /* unlink + fsync of the directory; a missing file is no error */
 MUST err_t file_remove_at(int dirfd, const char *name, struct why *why);
 

@@ -189,6 +189,20 @@ err_t credential_write(struct credentials *cs, struct credential *next, struct v
     return cs->ops->record_write(cs->store, name, record, why);
 }
 
+err_t credentials_settle(struct credentials *cs, struct why *why)
+{
+    return manifest_mend(&cs->manifest, &cs->index, why);
+}
+
+/* What was refused must not be there after a restart: a failed append may have reached the disk, so it is settled at once. Where that
+ * fails too, credentials_settle goes on trying. */
+static err_t or_settle(struct credentials *cs, err_t e)
+{
+    if (e != ERR_OK)
+        (void)!credentials_settle(cs, NULL);
+    return e;
+}
+
 /* Steps 3 to 5: `row` becomes `next`. */
 err_t credential_commit(struct credentials *cs, struct credential *row,
                         const struct credential *next, struct why *why)
@@ -196,7 +210,7 @@ err_t credential_commit(struct credentials *cs, struct credential *row,
     char old[STORE_NAME_MAX + 1];
     struct why ignored = {0};
     credential_record_name(row, old);
-    TRY(manifest_put(&cs->manifest, next, why));
+    TRY(or_settle(cs, manifest_put(&cs->manifest, next, why)));
     cs->stale -= row->epoch != cs->epoch;
     *row = *next;
     if (cs->ops->record_remove(cs->store, old, &ignored) ==
@@ -213,7 +227,7 @@ static err_t commit_new(struct credentials *cs, const struct credential *next,
     if (!row)
         return fail(why, ERR_INTERNAL, "out of memory");
     *row = *next;
-    TRY(manifest_put(&cs->manifest, row, why));
+    TRY(or_settle(cs, manifest_put(&cs->manifest, row, why)));
     *out = row;
     index_add(&cs->index, TAKE(row));
     return ERR_OK;
@@ -329,7 +343,7 @@ err_t credential_remove(struct credentials *cs, struct view name, struct why *wh
     if (!row)
         return fail(why, ERR_NOT_FOUND, "there is no such credential");
     TRY(manifest_mend(&cs->manifest, &cs->index, why));
-    TRY(manifest_remove(&cs->manifest, row, why));
+    TRY(or_settle(cs, manifest_remove(&cs->manifest, row, why)));
     credential_record_name(row, record);
     cs->stale -= row->epoch != cs->epoch;
     index_remove(&cs->index, row);

@@ -67,7 +67,9 @@ MUST err_t credentials_set_keys(struct credentials *cs, const struct secret *mas
                                 const struct secret *previous, struct why *why);
 MUST err_t credentials_rekey_step(struct credentials *cs, unsigned max, unsigned *left, struct why *why);
 
-
+/* A change that failed may still be on the disk; each change settles that at once, and where this fails too, it is called until it does
+ * not: ERR_OK when nothing is open. */
+MUST err_t credentials_settle(struct credentials *cs, struct why *why);
 /* Removes records that no entry names, up to `max` (at most 256) of them; *removed 0: none is left. Lists all records (about 0.1 s for
  * 100,000), so call it when idle: soon after opening, and after failures. Opening itself looks at no record. */
 MUST err_t credentials_sweep(struct credentials *cs, unsigned max, unsigned *removed, struct why *why);

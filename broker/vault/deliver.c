@@ -73,17 +73,26 @@ static err_t allow_consumer(struct vault *v, const struct lease *l, const char *
     if (n < 0 || (size_t)n + strlen(rel) >= sizeof(path))
         return fail(why, ERR_INTERNAL, "the name of the projected file does not fit");
     if (!c || c->peer.uid.n == 0)
-        return ERR_OK;
+        return ERR_OK; /* the broker's own uid */
     rule.uid = c->peer.uid.id;
     rule.n = c->peer.uid.n;
     for (const char *end = strchr(rel, '/'); end; end = strchr(end + 1, '/')) {
         (void)snprintf(path + n, sizeof(path) - (size_t)n, "%.*s", (int)(end - rel), rel);
         TRY(acl_allow(path, &rule, why));
     }
-    (void)snprintf(path + n, sizeof(path) - (size_t)n, "%s", rel);
-    rule.owner = ACL_R | ACL_W;
-    rule.user = ACL_R;
-    return acl_allow(path, &rule, why);
+    return ERR_OK;
+}
+
+/* The file can be read by its consumer from the first instant it is there. */
+static err_t write_for_consumer(struct vault *v, const struct lease *l, int dir, const char *name, struct view json, struct why *why)
+{
+    const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
+    struct acl_rule readers = {.owner = ACL_R | ACL_W, .user = ACL_R};
+    if (!c || c->peer.uid.n == 0)
+        return file_write_atomic_at(dir, name, json, 0600, why);
+    readers.uid = c->peer.uid.id;
+    readers.n = c->peer.uid.n;
+    return file_write_atomic_for(dir, name, json, &readers, why);
 }
 
 static err_t write_projected(struct vault *v, struct lease *l, const struct provider *p, struct view json, struct why *why)
@@ -96,8 +105,8 @@ static err_t write_projected(struct vault *v, struct lease *l, const struct prov
     if (!l->file[0]) /* first, so that whatever fails behind, the lease's end takes the file away */
         TRY(lease_set_file(v->leases, l, rel, why));
     TRY(open_file_dir(v, l, &dir, why));
-    TRY(file_write_atomic_at(dir, p->file_name, json, 0600, why));
     TRY(allow_consumer(v, l, rel, why));
+    TRY(write_for_consumer(v, l, dir, p->file_name, json, why));
     struct audit_record r = {.event = AUDIT_FILE_PROJECT, .outcome = ERR_OK, .consumer = l->consumer,
                              .credential = l->credential, .lease = l->id_hex};
     server_note(v, &r);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SETTLE_MS = 1000 };
+
 struct init {
     struct vault *v;
     struct pending *p;
@@ -41,6 +43,7 @@ static err_t open_new(struct init *in, struct view params, const struct secret *
 static void undo(struct vault *v, const struct keysource *source, struct view params)
 {
     struct why why = {0};
+    (void)!sink_settle(v->sink, SETTLE_MS, NULL); /* the log of this attempt is on the disk before another one looks for it */
     err_t e = unlock_load(v, &why);
     if (e == ERR_UNINIT && params.n) /* else the header may be on the disk, and needs its key */
         keycall_forget(v, source->name, params);

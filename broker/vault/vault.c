@@ -145,12 +145,12 @@ static err_t start_audit_writer(struct vault *v, struct why *why)
 
 /* ---- beginning and end */
 
-/* Records that a crash left without an entry, a few at a time. Never under suspicion: an older manifest put back names fewer of them. */
+/* What a failed change left open; and records that a crash left without an entry, a few at a time. Never under suspicion: an older manifest put back names fewer of them. */
 static void sweep_step(struct vault *v)
 {
     struct why why = {0};
     unsigned removed = 0;
-    if (v->swept || v->state != VAULT_READY)
+    if (v->state != VAULT_READY || credentials_settle(v->credentials, &why) != ERR_OK || v->swept)
         return;
     err_t e = credentials_sweep(v->credentials, SWEEP_RECORDS, &removed, &why);
     if (e != ERR_OK)

@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=${BUILD:-$root/build}
-cli=$build/broker-cli run_as=()
+cli=$build/broker-cli
 state=${XDG_STATE_HOME:-$HOME/.local/state}/credential-broker-quickstart
 if [[ -n ${XDG_RUNTIME_DIR:-} && -d ${XDG_RUNTIME_DIR:-} ]]; then run=$XDG_RUNTIME_DIR/cb-quickstart; else run=/dev/shm/cb-quickstart-$EUID; fi
 user=()

@@ -134,7 +134,10 @@ def rekey(b, m):
 
 
 def issue(b, m):
-    name = random.choice(NAMES)
+    have = [n for n in NAMES if m.m["values"][n][-1] is not None]
+    if not have:
+        return put(b, m, False)
+    name = random.choice(have)
     status, body = b.ask("gateway", "POST", "/v1/leases", {"credential": name, "deliver": "secret"})
     if status >= 300:
         m.m["refused"] += 1

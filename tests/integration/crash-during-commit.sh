@@ -9,6 +9,7 @@ init_broker
 for name in c0 c1 c2 c3; do consumer gateway "$name" secret --ttl 1h; done
 changes_in_turns enroll,enroll,replace,replace,remove,rekey
 for ((i = 1; i <= KILLS; i++)); do # each turn begins with a look at what the last one left
+    # shellcheck disable=SC2034 # faults.bash says it
     TURN="kill $i"
     begin_changes
     sleep "0.0$((RANDOM % 60 + 10))"

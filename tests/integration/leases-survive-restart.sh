@@ -41,6 +41,7 @@ own() { # NAME: a lease of a process that lives on; its pid in OWNER[NAME]
     owner <"$T/$1.in" >"$T/$1.out" 2>&1 &
     OWNER[$1]=$!
     PIDS+=("$!")
+    # shellcheck disable=SC2034 # stays open: the owner lives until its input ends
     exec {keep}>"$T/$1.in"
     read -r -t 10 line <"$T/$1.out"
     [[ $line == 20[01]* ]] || die "no lease of a process: $line"
@@ -52,8 +53,8 @@ round() { # how the broker ends
     issue key lives
     issue key revoked
     issue key ended
+    local due=$(($(now_ms) + 1500)) # at the earliest
     issue key short '"ttl_ms":1500'
-    local due=$(($(now_ms) + 1500))
     issue few uses
     renew "${ID[uses]}" "${TOKEN[uses]}" >/dev/null
     local owned=yes

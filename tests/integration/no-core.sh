@@ -30,7 +30,7 @@ chmod 777 "$where"
 uid=$(stat -c %u "/proc/$(vault_pid)")
 pattern=
 if ((EUID == 0)); then
-    exec 9>/dev/shm/core_pattern.lock
+    exec 9</proc/sys/kernel/core_pattern
     flock -w 10 9 || die "another test holds the core pattern"
     pattern=$(</proc/sys/kernel/core_pattern)
     put_back() { echo "$pattern" >/proc/sys/kernel/core_pattern; }

@@ -17,7 +17,7 @@ put_back() { # FROM what…
     local part
     for part in "${@:2}"; do
         # shellcheck disable=SC2086
-        rm -rf "$STATE"/$part
+        rm -rf "${STATE:?}"/$part
         # shellcheck disable=SC2086
         cp -a "$1"/$part "$STATE/"
     done

@@ -27,8 +27,8 @@ before=$(sums)
 try() { # FILE OFFSET PATTERN: what the status or the refusal of a lease says
     fresh
     newer "$STATE/$1" "$2"
-    local then said
-    then=$(sums)
+    local sums_then said
+    sums_then=$(sums)
     "$DAEMON" "${ARGS[@]}" >>"$T/log" 2>&1 &
     BROKER=$!
     PIDS+=("$BROKER")
@@ -41,7 +41,7 @@ try() { # FILE OFFSET PATTERN: what the status or the refusal of a lease says
     ! grep -q '"secret":"' <<<"$said" || die "released from a $1 of a newer version"
     kill "$BROKER" 2>/dev/null || true
     forget_broker
-    [[ $(sums) == "$then" ]] || die "$1 of a newer version: something was changed: $(diff <(echo "$then") <(sums))"
+    [[ $(sums) == "$sums_then" ]] || die "$1 of a newer version: something was changed: $(diff <(echo "$sums_then") <(sums))"
 }
 ARGS=(--state "$STATE" --run "$RUN" --config "$CONFIG")
 if ((EUID == 0)); then ARGS+=(--user "$SYSTEM_USER"); fi

@@ -4,7 +4,7 @@
 # (everybody), and an ext4 on a loop device is frozen (root).
 . "$(dirname "$0")/lib.bash" || exit 1
 . "$(dirname "$0")/faults.bash"
-LOOP= FROZEN=
+LOOP='' FROZEN=''
 finish() {
     local code=$?
     set +e

@@ -12,7 +12,7 @@ f=$(call gateway POST /v1/leases '{"credential":"claude","deliver":"file"}')
 call gateway POST /v1/token/introspect "{\"token\":\"$(field token <<<"$a")x\"}" >/dev/null
 sleep 0.3
 python3 - "$STATE/log" "$T/log" "$LOGINS/claude.json" "$(field token <<<"$a")" "$(field secret <<<"$a")" \
-    "$(field token <<<"$b")" "$(field secret <<<"$b")" <<'PY'
+    "$(field token <<<"$b")" "$(field secret <<<"$b")" "$(field token <<<"$f")" <<'PY'
 import json, pathlib, re, sys
 logs, err, login = sys.argv[1:4]
 needles = set(sys.argv[4:])

@@ -6,7 +6,7 @@ bad=0
 for src in broker/*/*.c; do
     rel=${src#broker/}
     [[ -f tests/unit/$rel ]] && continue
-    line=$(grep -E "^$rel[[:space:]]" tests/lint/beside.exempt 2>/dev/null || true)
+    line=$(grep -E "^${rel}[[:space:]]" tests/lint/beside.exempt 2>/dev/null || true)
     [[ -n $line ]] || { echo "$src has no tests/unit/$rel"; bad=1; continue; }
     for t in ${line#* }; do
         [[ -e $t ]] || { echo "$src: the test that should cover it is missing: $t"; bad=1; }
