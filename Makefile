@@ -133,7 +133,7 @@ check-integration: all $(TOOLS)
 TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
 BENCH    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
 define tool_rule
-$(1): tests/$(patsubst $(B)/%,%,$(1)).c $(call ARCH,vault keysource store provider crypto client base)
+$(1): tests/$(patsubst $(B)/%,%,$(1)).c $(call ARCH,api vault keysource store provider crypto client base)
 	@mkdir -p $$(@D)
 	$$(call say,TOOL,$$@)
 	$$(Q)$$(CC) $$(STD) $$(WARN) -Wno-missing-prototypes -Itests $$(HARD) $$(CFLAGS) $$(DEPGEN) $$< \
@@ -179,6 +179,7 @@ SAN_UNIT := $(patsubst $(B)/%,$(SAN_B)/%,$(UNIT))
 ONLY     ?= *
 LIBS_munge_bench = -lmunge
 LIBS_mhd_floor = -lmicrohttpd
+LIBS_api_worker = -lmicrohttpd
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/$(ONLY).c))
 FUZZ_B   := $(B)/fuzz
 fuzz:

@@ -73,6 +73,7 @@ static void write_credential(struct jsonw *w, const struct credential *c)
 
 static err_t note_failure(struct vault *v, const struct pending *p, enum audit_event event, err_t e)
 {
+    v->swept = false; /* its record may be left */
     struct audit_record r = {.event = event, .outcome = e, .credential = p->name, .peer = server_peer(v, p),
                              .provider = p->name2[0] ? p->name2 : NULL};
     server_note(v, &r);

@@ -99,6 +99,7 @@ awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand() "\t" $0 }' "$T/points"
 # ---- doing
 passed=0 kills=0 errors=0 reached=0
 wrong() { # what comes after a finding would be judged by a broken state
+    tail -n 3 "$T/trace"
     die "$op, $role $inject: $1; $passed points were good; again with --seed $seed"
 }
 attempt() {

@@ -206,10 +206,11 @@ TEST(a_failed_commit_keeps_both_records_until_it_is_settled)
     const struct store_ops *good = store_by_name(view_str("file"));
     (void)rig_put(&r, "k", "sk-ant-api03-old");
     r.ops.manifest_append = rig_no_append;
+    r.ops.manifest_replace = rig_no_replace;
     CHECK_INT(rig_try_put(&r, "k", "sk-ant-api03-new", true), ERR_IO);
     CHECK_INT(rig_records(&r), 2);
     rig_holds(&r, "k", "sk-ant-api03-old");
-    r.ops.manifest_replace = rig_no_replace;
+    CHECK_INT(credentials_settle(r.cs, &r.why), ERR_NO_SPACE);
     CHECK_INT(rig_try_put(&r, "k", "sk-ant-api03-new", true), ERR_NO_SPACE);
     CHECK_INT(credentials_sweep(r.cs, 8, &removed, &r.why), ERR_NO_SPACE);
     CHECK_INT(rig_records(&r), 2);
@@ -221,6 +222,31 @@ TEST(a_failed_commit_keeps_both_records_until_it_is_settled)
     rig_reopen(&r);
     rig_holds(&r, "k", "sk-ant-api03-newer");
     CHECK_INT(credential_find(r.cs, view_str("k"))->version, 2);
+}
+
+/* It is on the disk, but the answer was an error. */
+static err_t append_and_fail(struct store *s, struct view entry, struct why *why)
+{
+    TRY(store_by_name(view_str("file"))->manifest_append(s, entry, why));
+    return fail(why, ERR_IO, "the sync failed");
+}
+
+TEST(what_was_refused_is_not_there_after_a_restart_either)
+{
+    AUTO(rig_free) struct rig r;
+    rig_new(&r);
+    (void)rig_put(&r, "k", "sk-ant-api03-old");
+    r.ops.manifest_append = append_and_fail;
+    CHECK_INT(rig_try_put(&r, "k", "sk-ant-api03-new", true), ERR_IO);
+    CHECK_INT(rig_try_put(&r, "l", "sk-ant-api03-new", false), ERR_IO);
+    rig_reopen(&r);
+    rig_holds(&r, "k", "sk-ant-api03-old");
+    CHECK_INT(credentials_count(r.cs), 1);
+    r.ops.manifest_append = append_and_fail;
+    CHECK_INT(credential_remove(r.cs, view_str("k"), &r.why), ERR_IO);
+    rig_reopen(&r);
+    rig_holds(&r, "k", "sk-ant-api03-old");
+    CHECK_OK(credentials_settle(r.cs, &r.why), r.why);
 }
 
 TEST(a_failed_removal_commit_leaves_it_there)
