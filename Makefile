@@ -153,6 +153,9 @@ lint: deps-lint
 	@echo "  LINT  gcc -fanalyzer"; ls broker/*.c broker/*/*.c | xargs -P 2 -I{} tests/lint/analyse gcc {} $(STD) $(CPP_keyring)
 	@echo "  LINT  clang-tidy"; ls broker/*.c broker/*/*.c | xargs -P 2 -I{} tests/lint/analyse clang {} $(STD) $(CPP_keyring)
 	@echo "lint: clean"
+.PHONY: format-check
+format-check:
+	@clang-format --dry-run -Werror broker/*.c broker/*/*.[ch] include/broker/*.h
 format:
 	clang-format -i broker/*.c broker/*/*.[ch] include/broker/*.h
 

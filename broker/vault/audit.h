@@ -14,6 +14,7 @@
 #include <broker/secret.h>
 
 /* event, wire name, is a release (durable before the answer under audit.sync: release) */
+/* clang-format off */
 #define AUDIT_EVENTS(X)                                                                          \
     X(START,            "broker.start",        false)                                            \
     X(STOP,             "broker.stop",         false)                                            \
@@ -51,6 +52,7 @@
     X(GRANT_REMOVE,     "grant.remove",        true)                                             \
     X(RELOAD,           "config.reload",       true)                                             \
     X(ADMIN_DENIED,     "admin.denied",        false)
+/* clang-format on */
 
 enum audit_event {
 #define AUDIT_EVENT_ENUM(n, s, r) AUDIT_##n,

@@ -10,6 +10,7 @@
 #define ANY false
 #define QUIET AUDIT__COUNT
 
+/* clang-format off */
 const struct op ops[] = {
     /* message            state  refusal is             decide              finish                undo */
     {MSG_WHOAMI,          ANY,   QUIET,                 op_whoami,          NULL,                 NULL},
@@ -46,6 +47,7 @@ const struct op ops[] = {
     {MSG_AUDIT_READ,      READY, QUIET,                 op_audit_read,      NULL,                 NULL},
     {MSG_NONE,            ANY,   QUIET,                 NULL,               NULL,                 NULL},
 };
+/* clang-format on */
 
 err_t read_owner(const struct msg *m, bool *process, struct why *why)
 {

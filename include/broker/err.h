@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 /*   name          HTTP exit wire code              default sentence */
+/* clang-format off */
 #define BROKER_ERRORS(X)                                                                        \
     X(OK,          200, 0,   "ok",               "done")                                        \
     X(INTERNAL,    500, 1,   "internal",         "internal error")                              \
@@ -40,6 +41,7 @@
     X(NO_BROKER,   503, 23,  "no_broker",        "the broker cannot be reached")                \
     X(METHOD,      405, 24,  "method",           "method not allowed")                          \
     X(PERMISSION,  500, 25,  "permission",       "owner or mode is not safe")
+/* clang-format on */
 
 typedef enum broker_err {
 #define BROKER_ERR_ENUM(n, h, e, w, s) ERR_##n,

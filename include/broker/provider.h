@@ -13,9 +13,11 @@
 #include "base/buf.h"
 
 /* How the use of a credential reaches the client, least exposure first. Bit positions are stored: append only. */
+/* clang-format off */
 #define BROKER_DELIVERIES(X)                                                                     \
     X(PROXY, "proxy") X(ACCESS_TOKEN, "access_token") X(FILE, "file") X(HELPER, "helper")        \
     X(SECRET, "secret")
+/* clang-format on */
 enum delivery {
 #define BROKER_DELIVERY_ENUM(n, s) DELIVER_##n,
     BROKER_DELIVERIES(BROKER_DELIVERY_ENUM)
@@ -27,6 +29,7 @@ const char *delivery_name(enum delivery d);
 bool delivery_from_name(struct view name, enum delivery *out);
 
 /* Fields of a credential in canonical form. Stored: append only, never renumber. Numbers are decimal text. */
+/* clang-format off */
 #define BROKER_CRED_FIELDS(X)                                                                    \
     X(KIND,            1,  32,    "login | setup_token | api_key | generic")                     \
     X(SECRET,          2,  65000, "the API key, setup token or generic secret")                  \
@@ -48,6 +51,7 @@ bool delivery_from_name(struct view name, enum delivery *out);
     X(ENV,             18, 128,   "environment name the secret goes by")                         \
     X(USERNAME,        19, 256,   "generic: user name for git, docker, basic auth; access key id for aws") \
     X(AUTH_MODE,       20, 64,    "Codex auth_mode as the file had it")
+/* clang-format on */
 enum cred_field {
 #define BROKER_CRED_ENUM(n, tag, max, doc) CF_##n = (tag),
     BROKER_CRED_FIELDS(BROKER_CRED_ENUM)

@@ -111,7 +111,7 @@ attempt() {
     detach
     if grep -q 'INJECTED\|SIGKILL' "$T/trace"; then reached=$((reached + 1)); fi
     # what a descriptor in memory can never say (an eventfd: EROFS) may end a process, but loses nothing either
-    if ! grep -q INJECTED "$T/trace" || grep INJECTED "$T/trace" | grep -qF "<$STATE"; then elsewhere=; else elsewhere=1; fi
+    if ! grep -qE 'INJECTED|<detached' "$T/trace" || grep -E 'INJECTED|<detached' "$T/trace" | grep -qF "<$STATE"; then elsewhere=; else elsewhere=1; fi
     if [[ -z $elsewhere ]] && [[ $inject == *error=* || $role == audit ]] && kill -0 "$BROKER" 2>/dev/null && [[ -n $(role_pid vault) ]]; then
         # it lives on: by itself, and with the same answers as after a restart
         eventually 5 "$CLI" status || wrong "it does not answer any more"

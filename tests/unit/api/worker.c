@@ -143,29 +143,35 @@ static long resident_kb(pid_t pid)
     return kb;
 }
 
-static void one_round(struct rig *r)
+/* The news of a closed connection comes with the next request, or after a moment. */
+static void one_round(struct rig *r, int *closed)
 {
-    struct msg m;
+    struct msg m = {0};
     int fd = http_connect(r);
     http_request(fd, "GET", "/v1/whoami", NULL, NULL);
-    rig_expect(r, MSG_WHOAMI, &m);
+    CHECK(rig_poll(r, &m, 5000));
+    for (; m.type == MSG_CLOSED; ++*closed)
+        CHECK(rig_poll(r, &m, 5000));
+    CHECK_INT(m.type, MSG_WHOAMI);
     rig_reply(r, m.id, ERR_OK, "{}");
     http_read(fd, &a);
     CHECK_INT(a.status, 200);
     close(fd);
-    rig_expect(r, MSG_CLOSED, &m);
 }
 
 TEST(ten_thousand_clients_one_after_another_leave_nothing_behind)
 {
     struct rig r;
     rig_open(&r, FROM_API, NULL, 0);
+    int closed = 0;
     for (int i = 0; i < 1000; i++)
-        one_round(&r);
+        one_round(&r, &closed);
     int fds = count_fds(r.pid);
     long kb = resident_kb(r.pid);
     for (int i = 0; i < 9000; i++)
-        one_round(&r);
+        one_round(&r, &closed);
+    for (struct msg m; closed < 10000; closed++)
+        rig_expect(&r, MSG_CLOSED, &m);
     CHECK_INT(count_fds(r.pid), fds);
 #ifndef __SANITIZE_ADDRESS__
     CHECK(resident_kb(r.pid) <= kb + 64);
