@@ -198,6 +198,16 @@ unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f)
     return n;
 }
 
+void op_end_orphans(struct vault *v)
+{
+    uint64_t cursor = 0;
+    for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;) {
+        const struct credential *c = credential_find(v->credentials, view_str(l->credential));
+        if (!c || c->created_ms > l->issued_wall_ms)
+            (void)op_end_lease(v, l);
+    }
+}
+
 /* What is named is copied: it is recorded after the leases have ended. */
 struct revoked {
     char lease[2 * TOKEN_LEASE_ID + 1], consumer[65], credential[65];

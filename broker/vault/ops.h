@@ -84,6 +84,9 @@ struct op_lease_filter {
 MUST err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w, struct why *why);
 /* Ends the leases that match (all members empty: all); how many. */
 unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f);
+/* Ends the leases of credentials that are gone, or were enrolled anew since: a crash may have come between a removal and the ends of its
+ * leases, which would then count for whatever has the name next. */
+void op_end_orphans(struct vault *v);
 /* Ends one, with its file; false: it could not be recorded. */
 bool op_end_lease(struct vault *v, struct lease *l);
 

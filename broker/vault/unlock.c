@@ -155,6 +155,7 @@ static err_t check_anchor(struct vault *v, struct why *why)
 static void enter_ready(struct vault *v, const char *why)
 {
     unlock_state(v, VAULT_READY, why);
+    op_end_orphans(v);
     deliver_restore(v);
 }
 
