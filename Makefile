@@ -145,6 +145,7 @@ $(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
 # ---- lint: layers, sizes, banned calls, tests beside sources; then the analysers
 .PHONY: lint format deps-build deps-check deps-lint deps-bench deps
 lint: deps-lint
+	@echo "  LINT  clang-format"; $(MAKE) -s format-check
 	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
 	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh tests/*/*.bash tests/lint/analyse contrib/*/*.sh .ci/run
 	@echo "  LINT  cppcheck"; # it knows neither the sentinel attribute nor cleanup: those two checks see ghosts

@@ -317,7 +317,8 @@ static MUST err_t watch(struct http *h, struct why *why)
     const union MHD_DaemonInfo *i = MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD);
     if (!i)
         return fail(why, ERR_INTERNAL, "libmicrohttpd has no epoll descriptor");
-    return loop_watch(h->w->loop, &(struct loop_source){i->epoll_fd, EPOLLIN, on_epoll, h}, &h->watch, why);
+    return loop_watch(h->w->loop, &(struct loop_source){i->epoll_fd, EPOLLIN, on_epoll, h},
+                      &h->watch, why);
 }
 
 err_t http_new(struct worker *w, struct http **out, struct why *why)

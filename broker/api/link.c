@@ -26,9 +26,9 @@ struct link {
     int fd;
     struct loop_fd *watch;
     struct buf queue;
-    bool urgent;        /* somebody waits for what is queued; else it is only news of closed connections */
+    bool urgent; /* somebody waits for what is queued; else it is only news of closed connections */
     int64_t lazy_until; /* when such news is sent at the latest */
-    size_t sent; /* bytes of the queue that are done */
+    size_t sent;        /* bytes of the queue that are done */
     struct buf in;
 };
 
@@ -226,7 +226,8 @@ err_t link_new(struct worker *w, int vault_fd, struct link **out, struct why *wh
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
     *l = (struct link){.w = w, .fd = vault_fd, .queue.max = 2 * LINK_QUEUE_MAX, .in.max = MSG_MAX};
-    err_t e = loop_watch(w->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
+    err_t e =
+        loop_watch(w->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
     if (e != ERR_OK) {
         free(l);
         return e;

@@ -156,7 +156,8 @@ err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t q
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
     struct loop_fd *watch = NULL;
-    err_t e = loop_watch(all->w->loop, &(struct loop_source){fd, EPOLLIN, on_accept, l}, &watch, why);
+    err_t e =
+        loop_watch(all->w->loop, &(struct loop_source){fd, EPOLLIN, on_accept, l}, &watch, why);
     if (e != ERR_OK) {
         if (l->fd < 0 && l->open == 0)
             listener_drop(l);

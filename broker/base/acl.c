@@ -11,7 +11,15 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-enum { TAG_OWNER = 1, TAG_USER = 2, TAG_GROUP = 4, TAG_MASK = 16, TAG_OTHER = 32, VERSION = 2, NO_ID = -1 };
+enum {
+    TAG_OWNER = 1,
+    TAG_USER = 2,
+    TAG_GROUP = 4,
+    TAG_MASK = 16,
+    TAG_OTHER = 32,
+    VERSION = 2,
+    NO_ID = -1
+};
 
 struct entry {
     uint16_t tag, perm;
@@ -37,7 +45,8 @@ static size_t encode(const struct acl_rule *rule, struct acl *acl)
         return 0;
     acl->version = htole32(VERSION);
     acl->e[k++] = entry(TAG_OWNER, rule->owner, (uint32_t)NO_ID);
-    for (unsigned i = 0; i < rule->n; i++) { /* ascending ids, each once: selection over at most 64 */
+    for (unsigned i = 0; i < rule->n;
+         i++) { /* ascending ids, each once: selection over at most 64 */
         uint64_t best = UINT64_MAX;
         for (unsigned j = 0; j < rule->n; j++)
             if ((uint64_t)rule->uid[j] + 1 > last && rule->uid[j] < best)

@@ -10,8 +10,18 @@
 #include <unistd.h>
 
 #define AUTO(fn) __attribute__((cleanup(fn)))
-#define TAKE(p) __extension__({ __typeof__(p) take_ = (p); (p) = NULL; take_; })
-#define TAKE_FD(fd) __extension__({ int take_ = (fd); (fd) = -1; take_; })
+#define TAKE(p)                                                                                    \
+    __extension__({                                                                                \
+        __typeof__(p) take_ = (p);                                                                 \
+        (p) = NULL;                                                                                \
+        take_;                                                                                     \
+    })
+#define TAKE_FD(fd)                                                                                \
+    __extension__({                                                                                \
+        int take_ = (fd);                                                                          \
+        (fd) = -1;                                                                                 \
+        take_;                                                                                     \
+    })
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* for `AUTO(auto_free) char *p` */
@@ -38,11 +48,11 @@ static inline void auto_secret(struct secret **s)
 }
 
 /* `TRY(step(…));` returns the step's error from the present function when it is not ERR_OK. */
-#define TRY(expr)                \
-    do {                         \
-        err_t try_ = (expr);     \
-        if (try_ != ERR_OK)      \
-            return try_;         \
+#define TRY(expr)                                                                                  \
+    do {                                                                                           \
+        err_t try_ = (expr);                                                                       \
+        if (try_ != ERR_OK)                                                                        \
+            return try_;                                                                           \
     } while (0)
 
 #endif

@@ -182,7 +182,8 @@ struct view buf_view(const struct buf *b)
 const char *buf_text(struct buf *b)
 {
     size_t max = max_of(b);
-    b->max = max + 1; /* the NUL is not part of the contents, so it may stand one past the maximum */
+    b->max =
+        max + 1; /* the NUL is not part of the contents, so it may stand one past the maximum */
     bool room = buf_reserve(b, 1);
     b->max = max;
     if (!room)

@@ -17,8 +17,8 @@ struct view {
 };
 
 #define VIEW(ptr, len) ((struct view){(const uint8_t *)(ptr), (len)})
-struct view view_str(const char *s);                 /* without the NUL; NULL gives an empty view */
-bool view_eq(struct view a, struct view b);          /* not for secrets */
+struct view view_str(const char *s);        /* without the NUL; NULL gives an empty view */
+bool view_eq(struct view a, struct view b); /* not for secrets */
 bool view_is(struct view v, const char *s);
 /* Copies into a NUL-terminated string of room `cap`; false (and "") when it does not fit or holds a NUL. */
 bool view_copy(struct view v, char *out, size_t cap);
@@ -32,18 +32,18 @@ struct buf {
 };
 enum { BUF_DEFAULT_MAX = 1 << 20 };
 
-void buf_free(struct buf *b);                        /* wipes; leaves a valid empty buffer */
-void buf_reset(struct buf *b);                       /* wipes the contents, keeps the room */
-bool buf_reserve(struct buf *b, size_t more);        /* room for `more` further bytes */
+void buf_free(struct buf *b);                 /* wipes; leaves a valid empty buffer */
+void buf_reset(struct buf *b);                /* wipes the contents, keeps the room */
+bool buf_reserve(struct buf *b, size_t more); /* room for `more` further bytes */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_view(struct buf *b, struct view v);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_put_u8(struct buf *b, uint8_t v);
-void buf_put_u16(struct buf *b, uint16_t v);         /* big-endian, as all below */
+void buf_put_u16(struct buf *b, uint16_t v); /* big-endian, as all below */
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
-void buf_put_str16(struct buf *b, struct view v);    /* u16 length, then the bytes; bad over 65,535 */
+void buf_put_str16(struct buf *b, struct view v); /* u16 length, then the bytes; bad over 65,535 */
 void buf_put_str32(struct buf *b, struct view v);
 struct view buf_view(const struct buf *b);
 /* Appends a NUL (not counted in len) and returns the text; NULL when bad. */
@@ -64,7 +64,7 @@ uint64_t get_u64(struct cursor *c);
 struct view get_bytes(struct cursor *c, size_t n);
 struct view get_str16(struct cursor *c);
 struct view get_str32(struct cursor *c);
-bool cursor_done(const struct cursor *c);            /* not bad, and nothing left */
+bool cursor_done(const struct cursor *c); /* not bad, and nothing left */
 size_t cursor_left(const struct cursor *c);
 
 /* lower-case hex; `out` has room for 2n + 1 */

@@ -51,8 +51,13 @@ void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_LEN + 1])
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
     int64_t month = mp < 10 ? mp + 3 : mp - 9, year = yoe + era * 400 + (month <= 2);
-    const int64_t part[] = {year, month, doy - (153 * mp + 2) / 5 + 1, rest / 3600000,
-                            rest / 60000 % 60, rest / 1000 % 60, rest % 1000};
+    const int64_t part[] = {year,
+                            month,
+                            doy - (153 * mp + 2) / 5 + 1,
+                            rest / 3600000,
+                            rest / 60000 % 60,
+                            rest / 1000 % 60,
+                            rest % 1000};
     static const char form[] = "yyyy-mm-ddThh:nn:ss.mmmZ";
     static const uint8_t end[] = {4, 7, 10, 13, 16, 19, 23}, width[] = {4, 2, 2, 2, 2, 2, 3};
     memcpy(out, form, sizeof(form));

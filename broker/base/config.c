@@ -104,7 +104,8 @@ static const char *base_name(const char *path)
 
 /* ---- one consumer */
 
-err_t config_parse_consumer(struct view yaml, const char *label, struct config_consumer **out, struct why *why)
+err_t config_parse_consumer(struct view yaml, const char *label, struct config_consumer **out,
+                            struct why *why)
 {
     AUTO(auto_yaml_consumer) struct yaml_consumer *y = NULL;
     TRY(yaml_read_consumer(yaml, label, &y, why));
@@ -139,7 +140,8 @@ static err_t add_name(struct dropins *d, const char *name, struct why *why)
     if (n < 5 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
         return ERR_OK;
     if (n >= DROPIN_NAME_MAX)
-        return fail(why, ERR_INVALID, "%.100s: the name of a drop-in is that of its consumer and .yaml", name);
+        return fail(why, ERR_INVALID,
+                    "%.100s: the name of a drop-in is that of its consumer and .yaml", name);
     if (d->n == CONFIG_MAX_CONSUMERS)
         return fail(why, ERR_LIMIT, "over %d drop-ins", CONFIG_MAX_CONSUMERS);
     if (d->n == d->cap) {
@@ -183,26 +185,32 @@ static err_t list_dropins(const char *path, struct dropins *d, struct why *why)
     return ERR_OK;
 }
 
-static err_t read_dropin(const struct dropins *d, const char *name, struct config_consumer **out, struct why *why)
+static err_t read_dropin(const struct dropins *d, const char *name, struct config_consumer **out,
+                         struct why *why)
 {
     AUTO(buf_free) struct buf text = {.max = CONFIG_MAX_BYTES + 8192};
     AUTO(auto_consumer) struct config_consumer *c = NULL;
     TRY(file_read_at(d->dirfd, name, CONFIG_MAX_BYTES, &text, why));
     TRY(config_parse_consumer(buf_view(&text), name, &c, why));
     if (strlen(name) != strlen(c->name) + 5 || strncmp(name, c->name, strlen(c->name)) != 0)
-        return build_fail(&(struct build){.text = buf_view(&text), .label = name, .why = why}, "", "name",
-                          "expected the file's own name without .yaml, not \"%s\"", c->name);
+        return build_fail(&(struct build){.text = buf_view(&text), .label = name, .why = why}, "",
+                          "name", "expected the file's own name without .yaml, not \"%s\"",
+                          c->name);
     c->managed = true;
     *out = TAKE(c);
     return ERR_OK;
 }
 
-static err_t add_consumer(struct config *c, const char *file, struct config_consumer *add, struct why *why)
+static err_t add_consumer(struct config *c, const char *file, struct config_consumer *add,
+                          struct why *why)
 {
-    const char *name = add->name; /* NOLINT(clang-analyzer-core.NullDereference): not after read_dropin() */
+    const char *name =
+        add->name; /* NOLINT(clang-analyzer-core.NullDereference): not after read_dropin() */
     for (unsigned i = 0; i < c->n_consumers; i++)
         if (strcmp(c->consumers[i].name, name) == 0)
-            return fail(why, ERR_INVALID, "%s:1: name: there is a consumer \"%s\" in the main file already: remove one of them",
+            return fail(why, ERR_INVALID,
+                        "%s:1: name: there is a consumer \"%s\" in the main file already: remove "
+                        "one of them",
                         file, name);
     if (c->n_consumers >= CONFIG_MAX_CONSUMERS)
         return fail(why, ERR_LIMIT, "over %d consumers", CONFIG_MAX_CONSUMERS);
@@ -239,12 +247,14 @@ static err_t read_main(const char *path, struct config *c, struct why *why)
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
     TRY(yaml_read_root(buf_view(&text), label, &y, why));
-    return build_config(&(struct build){.text = buf_view(&text), .label = label, .why = why}, y ? y : &nothing, c);
+    return build_config(&(struct build){.text = buf_view(&text), .label = label, .why = why},
+                        y ? y : &nothing, c);
 }
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct config_consumer *)a)->name, ((const struct config_consumer *)b)->name);
+    return strcmp(((const struct config_consumer *)a)->name,
+                  ((const struct config_consumer *)b)->name);
 }
 
 err_t config_load(const char *path, const char *dropin_dir, struct config **out, struct why *why)
@@ -290,7 +300,9 @@ err_t config_parse_ids(struct view text, struct config_ids *out, struct why *why
         bool ends = ch == ',', is_digit = ch >= '0' && ch <= '9';
         v = is_digit ? v * 10 + (uint64_t)(ch - '0') : v;
         if ((ends && (!digit || n == CONFIG_MAX_LIST)) || (!ends && !is_digit) || v >= UINT32_MAX)
-            return fail(why, ERR_INVALID, "expected numeric ids like 0,1000: at most %d, each below 4294967295", CONFIG_MAX_LIST);
+            return fail(why, ERR_INVALID,
+                        "expected numeric ids like 0,1000: at most %d, each below 4294967295",
+                        CONFIG_MAX_LIST);
         if (ends)
             id[n++] = (uint32_t)v;
         digit = is_digit;

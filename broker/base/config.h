@@ -10,8 +10,12 @@
 #include "base/buf.h"
 #include <sys/types.h>
 
-enum { CONFIG_MAX_BYTES = 1 << 20, CONFIG_MAX_CONSUMERS = 1024, CONFIG_MAX_GRANTS = 256,
-       CONFIG_MAX_LIST = 64 };
+enum {
+    CONFIG_MAX_BYTES = 1 << 20,
+    CONFIG_MAX_CONSUMERS = 1024,
+    CONFIG_MAX_GRANTS = 256,
+    CONFIG_MAX_LIST = 64
+};
 
 enum audit_sync { AUDIT_SYNC_RELEASE, AUDIT_SYNC_EVERY, AUDIT_SYNC_100MS };
 
@@ -21,54 +25,58 @@ struct config_ids { /* a condition on uid or gid; n == 0: no condition */
 };
 struct config_peer {
     struct config_ids uid, gid;
-    char *cgroup;               /* prefix of the peer's cgroup path; NULL: no condition */
+    char *cgroup; /* prefix of the peer's cgroup path; NULL: no condition */
 };
 struct config_grant {
     char *credential;
-    unsigned deliver;           /* mask of 1u << enum delivery (broker/provider.h) */
-    int64_t ttl_ms;             /* default of a lease; default 15m */
-    int64_t max_ttl_ms;         /* ceiling over all renewals of one lease's step; default max(ttl, 24h) */
-    uint64_t uses;              /* default and ceiling of a lease's use count; 0: unlimited */
-    bool owner_process;         /* leases die with the process that asked */
-    char **allow;               /* NULL-terminated, proxy only */
-    char **models;              /* NULL-terminated, proxy only */
-    char *budget;               /* proxy only, kept as text */
-    struct config_peer peer;    /* further conditions of this grant */
+    unsigned deliver;   /* mask of 1u << enum delivery (broker/provider.h) */
+    int64_t ttl_ms;     /* default of a lease; default 15m */
+    int64_t max_ttl_ms; /* ceiling over all renewals of one lease's step; default max(ttl, 24h) */
+    uint64_t uses;      /* default and ceiling of a lease's use count; 0: unlimited */
+    bool owner_process; /* leases die with the process that asked */
+    char **allow;       /* NULL-terminated, proxy only */
+    char **models;      /* NULL-terminated, proxy only */
+    char *budget;       /* proxy only, kept as text */
+    struct config_peer peer; /* further conditions of this grant */
 };
 struct config_consumer {
     char *name;
     char *note;
-    bool managed;               /* from a drop-in that broker-cli may rewrite */
-    bool once;                  /* bootstrap: the socket is spent after the first lease per credential */
-    unsigned max_leases;        /* live leases; default 1024 */
+    bool managed;        /* from a drop-in that broker-cli may rewrite */
+    bool once;           /* bootstrap: the socket is spent after the first lease per credential */
+    unsigned max_leases; /* live leases; default 1024 */
     struct config_peer peer;
     struct config_grant *grants;
     unsigned n_grants;
 };
 struct config {
-    char *store;                /* "file" */
-    char **key;                 /* NULL-terminated order of key sources to try; NULL: every slot in order */
-    enum audit_sync sync;       /* default release */
-    uint64_t audit_max_bytes;   /* roll a segment at this size; default 64 MiB */
-    char *anchor;               /* path of a second anchor file; NULL: none */
-    struct config_ids admin_uid;/* who may use the admin socket besides root and the daemon's own uid */
-    bool files_on_disk;         /* allow file delivery outside tmpfs; default false */
+    char *store; /* "file" */
+    char **key;  /* NULL-terminated order of key sources to try; NULL: every slot in order */
+    enum audit_sync sync;     /* default release */
+    uint64_t audit_max_bytes; /* roll a segment at this size; default 64 MiB */
+    char *anchor;             /* path of a second anchor file; NULL: none */
+    struct config_ids
+        admin_uid;      /* who may use the admin socket besides root and the daemon's own uid */
+    bool files_on_disk; /* allow file delivery outside tmpfs; default false */
     struct config_consumer *consumers; /* sorted by name */
     unsigned n_consumers;
 };
 
 /* Reads `path` (missing: all defaults) and then every `*.yaml` in `dropin_dir` (may be NULL), one consumer each. */
-MUST err_t config_load(const char *path, const char *dropin_dir, struct config **out, struct why *why);
+MUST err_t config_load(const char *path, const char *dropin_dir, struct config **out,
+                       struct why *why);
 void config_free(struct config *c); /* takes NULL */
 const struct config_consumer *config_consumer(const struct config *c, struct view name);
 /* The consumer's grant for a credential; NULL when there is none, or no consumer. */
 const struct config_grant *config_grant_of(const struct config_consumer *c, const char *credential);
 /* One consumer as the YAML of a drop-in, with a comment on top that says who wrote it. */
-MUST err_t config_write_consumer(const struct config_consumer *c, struct buf *yaml, struct why *why);
+MUST err_t config_write_consumer(const struct config_consumer *c, struct buf *yaml,
+                                 struct why *why);
 /* Parses one drop-in's text, for tests and for the check before a write. */
 MUST err_t config_parse_consumer(struct view yaml, const char *label, struct config_consumer **out,
                                  struct why *why);
 void config_consumer_free(struct config_consumer *c);
-MUST err_t config_parse_ids(struct view text, struct config_ids *out, struct why *why); /* "0,1000" */
+MUST err_t config_parse_ids(struct view text, struct config_ids *out,
+                            struct why *why); /* "0,1000" */
 
 #endif

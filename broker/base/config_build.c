@@ -14,12 +14,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NOTE_MAX = 256, CGROUP_MAX = 256, BUDGET_MAX = 256, ITEM_MAX = 256, WORD_MAX = 32, WHERE_MAX = 64,
-       MAX_LEASES = 1024, MAX_LEASES_TOP = 65536 };
-#define TTL_DEFAULT_MS ((int64_t)15 * 60 * 1000)
-#define MAX_TTL_DEFAULT_MS ((int64_t)24 * 3600 * 1000)
+enum {
+    NOTE_MAX = 256,
+    CGROUP_MAX = 256,
+    BUDGET_MAX = 256,
+    ITEM_MAX = 256,
+    WORD_MAX = 32,
+    WHERE_MAX = 64,
+    MAX_LEASES = 1024,
+    MAX_LEASES_TOP = 65536
+};
+#define TTL_DEFAULT_MS      ((int64_t)15 * 60 * 1000)
+#define MAX_TTL_DEFAULT_MS  ((int64_t)24 * 3600 * 1000)
 #define AUDIT_BYTES_DEFAULT ((uint64_t)64 << 20)
-#define AUDIT_BYTES_MIN ((uint64_t)1 << 20)
+#define AUDIT_BYTES_MIN     ((uint64_t)1 << 20)
 
 err_t build_fail(const struct build *b, const char *where, const char *key, const char *fmt, ...)
 {
@@ -37,7 +45,8 @@ err_t build_fail(const struct build *b, const char *where, const char *key, cons
 
 /* ---- texts, numbers, times */
 
-static err_t copy_text(const struct build *b, const char *where, const char *key, const char *in, char **out)
+static err_t copy_text(const struct build *b, const char *where, const char *key, const char *in,
+                       char **out)
 {
     if (!in)
         return ERR_OK;
@@ -45,7 +54,8 @@ static err_t copy_text(const struct build *b, const char *where, const char *key
     return *out ? ERR_OK : build_fail(b, where, key, "out of memory");
 }
 
-static err_t copy_bounded(const struct build *b, const char *where, const char *key, const char *in, char **out)
+static err_t copy_bounded(const struct build *b, const char *where, const char *key, const char *in,
+                          char **out)
 {
     if (in && (in[0] == '\0' || strlen(in) > NOTE_MAX))
         return build_fail(b, where, key, "expected 1 to %d bytes", NOTE_MAX);
@@ -74,7 +84,8 @@ struct number {
     bool sizes; /* K, M, G are allowed */
 };
 
-static err_t take_number(const struct build *b, const char *where, const struct number *n, const char *in, uint64_t *out)
+static err_t take_number(const struct build *b, const char *where, const struct number *n,
+                         const char *in, uint64_t *out)
 {
     static const char suffix[] = "KMG";
     uint64_t v;
@@ -89,13 +100,15 @@ static err_t take_number(const struct build *b, const char *where, const struct 
         rest++;
     }
     if (!ok || *rest || v < n->min)
-        return build_fail(b, where, n->key, "expected a whole number from %" PRIu64 " to %" PRIu64 "%s", n->min, n->max,
-                          n->sizes ? ", or like 64M" : "");
+        return build_fail(b, where, n->key,
+                          "expected a whole number from %" PRIu64 " to %" PRIu64 "%s", n->min,
+                          n->max, n->sizes ? ", or like 64M" : "");
     *out = v;
     return ERR_OK;
 }
 
-static err_t take_duration(const struct build *b, const char *where, const char *key, const char *in, int64_t *out)
+static err_t take_duration(const struct build *b, const char *where, const char *key,
+                           const char *in, int64_t *out)
 {
     struct why why = {0};
     int64_t ms;
@@ -109,7 +122,8 @@ static err_t take_duration(const struct build *b, const char *where, const char 
     return ERR_OK;
 }
 
-static err_t take_name(const struct build *b, const char *where, const char *key, const char *in, char **out)
+static err_t take_name(const struct build *b, const char *where, const char *key, const char *in,
+                       char **out)
 {
     struct why why = {0};
     const char *what = key[0] == 'c' ? "credential" : "consumer";
@@ -138,7 +152,8 @@ static err_t take_list(const struct build *b, const char *where, const struct li
     *out = list; /* from here on the caller's */
     for (unsigned i = 0; i < l->n; i++) {
         if (!l->fits(l->item[i]))
-            return build_fail(b, where, l->key, "expected %s, not \"%.40s\"", l->expected, l->item[i]);
+            return build_fail(b, where, l->key, "expected %s, not \"%.40s\"", l->expected,
+                              l->item[i]);
         TRY(copy_text(b, where, l->key, l->item[i], &list[i]));
     }
     return ERR_OK;
@@ -148,7 +163,8 @@ static err_t take_list(const struct build *b, const char *where, const struct li
 static bool fits_allow(const char *s)
 {
     size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    return n > 0 && s[n] == ' ' && s[n + 1] == '/' && !strpbrk(s + n + 1, " ?#%\\") && strlen(s) <= ITEM_MAX;
+    return n > 0 && s[n] == ' ' && s[n + 1] == '/' && !strpbrk(s + n + 1, " ?#%\\") &&
+           strlen(s) <= ITEM_MAX;
 }
 
 static bool fits_model(const char *s)
@@ -162,7 +178,8 @@ static bool fits_source(const char *s)
     return n > 0 && n <= WORD_MAX && s[n] == '\0';
 }
 
-static err_t take_ids(const struct build *b, const char *where, const struct list *l, struct config_ids *out)
+static err_t take_ids(const struct build *b, const char *where, const struct list *l,
+                      struct config_ids *out)
 {
     if (l->n == 0)
         return ERR_OK;
@@ -173,29 +190,34 @@ static err_t take_ids(const struct build *b, const char *where, const struct lis
         uint64_t v;
         const char *rest;
         if (!read_number(l->item[out->n], UINT32_MAX - 1, &v, &rest) || *rest)
-            return build_fail(b, where, l->key, "expected numeric ids from 0 to %u, not \"%.40s\"", UINT32_MAX - 1,
-                              l->item[out->n]);
+            return build_fail(b, where, l->key, "expected numeric ids from 0 to %u, not \"%.40s\"",
+                              UINT32_MAX - 1, l->item[out->n]);
         out->id[out->n] = (uint32_t)v;
     }
     return ERR_OK;
 }
 
-static err_t build_peer(const struct build *b, const char *parent, const struct yaml_peer *y, struct config_peer *out)
+static err_t build_peer(const struct build *b, const char *parent, const struct yaml_peer *y,
+                        struct config_peer *out)
 {
     char where[WHERE_MAX];
     if (!y)
         return ERR_OK;
     (void)snprintf(where, sizeof(where), "%s%speer", parent, parent[0] ? "." : "");
-    TRY(take_ids(b, where, &(struct list){.key = "uid", .item = y->uid, .n = y->uid_count}, &out->uid));
-    TRY(take_ids(b, where, &(struct list){.key = "gid", .item = y->gid, .n = y->gid_count}, &out->gid));
+    TRY(take_ids(b, where, &(struct list){.key = "uid", .item = y->uid, .n = y->uid_count},
+                 &out->uid));
+    TRY(take_ids(b, where, &(struct list){.key = "gid", .item = y->gid, .n = y->gid_count},
+                 &out->gid));
     if (y->cgroup && (y->cgroup[0] != '/' || strlen(y->cgroup) > CGROUP_MAX))
-        return build_fail(b, where, "cgroup", "expected the beginning of a cgroup path, like /system.slice/x.service");
+        return build_fail(b, where, "cgroup",
+                          "expected the beginning of a cgroup path, like /system.slice/x.service");
     return copy_text(b, where, "cgroup", y->cgroup, &out->cgroup);
 }
 
 /* ---- grants and consumers */
 
-static err_t build_times(const struct build *b, const char *where, const struct yaml_grant *y, struct config_grant *g)
+static err_t build_times(const struct build *b, const char *where, const struct yaml_grant *y,
+                         struct config_grant *g)
 {
     g->ttl_ms = TTL_DEFAULT_MS;
     TRY(take_duration(b, where, "ttl", y->ttl, &g->ttl_ms));
@@ -206,18 +228,26 @@ static err_t build_times(const struct build *b, const char *where, const struct 
     return ERR_OK;
 }
 
-static err_t build_grant(const struct build *b, const char *where, const struct yaml_grant *y, struct config_grant *g)
+static err_t build_grant(const struct build *b, const char *where, const struct yaml_grant *y,
+                         struct config_grant *g)
 {
     static const struct number uses = {"uses", 0, INT64_MAX, false};
     TRY(take_name(b, where, "credential", y->credential, &g->credential));
     if (y->deliver == 0)
-        return build_fail(b, where, "deliver", "expected at least one delivery, like [access_token, file]");
+        return build_fail(b, where, "deliver",
+                          "expected at least one delivery, like [access_token, file]");
     g->deliver = y->deliver;
     g->owner_process = y->owner == 1;
     TRY(build_times(b, where, y, g));
     TRY(take_number(b, where, &uses, y->uses, &g->uses));
-    TRY(take_list(b, where, &(struct list){"allow", y->allow, y->allow_count, fits_allow, "a method and a path"}, &g->allow));
-    TRY(take_list(b, where, &(struct list){"models", y->models, y->models_count, fits_model, "a model or a pattern"}, &g->models));
+    TRY(take_list(
+        b, where,
+        &(struct list){"allow", y->allow, y->allow_count, fits_allow, "a method and a path"},
+        &g->allow));
+    TRY(take_list(
+        b, where,
+        &(struct list){"models", y->models, y->models_count, fits_model, "a model or a pattern"},
+        &g->models));
     TRY(copy_bounded(b, where, "budget", y->budget, &g->budget));
     return build_peer(b, where, y->peer, &g->peer);
 }
@@ -226,11 +256,13 @@ static bool grant_is_twice(const struct config_consumer *c, const char *credenti
 {
     unsigned n = 0;
     for (unsigned i = 0; i < c->n_grants; i++)
-        n += strcmp(c->grants[i].credential, credential) == 0; /* NOLINT(clang-analyzer-core.*): take_name() set it */
+        n += strcmp(c->grants[i].credential, credential) ==
+             0; /* NOLINT(clang-analyzer-core.*): take_name() set it */
     return n > 1;
 }
 
-static err_t build_grants(const struct build *b, const char *parent, const struct yaml_consumer *y, struct config_consumer *c)
+static err_t build_grants(const struct build *b, const char *parent, const struct yaml_consumer *y,
+                          struct config_consumer *c)
 {
     if (y->grants_count == 0)
         return ERR_OK;
@@ -243,12 +275,14 @@ static err_t build_grants(const struct build *b, const char *parent, const struc
         struct config_grant *g = &c->grants[c->n_grants++];
         TRY(build_grant(b, where, &y->grants[i], g));
         if (grant_is_twice(c, g->credential))
-            return build_fail(b, where, "credential", "this consumer has a grant for \"%s\" already", g->credential);
+            return build_fail(b, where, "credential",
+                              "this consumer has a grant for \"%s\" already", g->credential);
     }
     return ERR_OK;
 }
 
-err_t build_consumer(const struct build *b, const char *where, const struct yaml_consumer *y, struct config_consumer *out)
+err_t build_consumer(const struct build *b, const char *where, const struct yaml_consumer *y,
+                     struct config_consumer *out)
 {
     static const struct number max_leases = {"max_leases", 1, MAX_LEASES_TOP, false};
     uint64_t most = MAX_LEASES;
@@ -270,16 +304,20 @@ static err_t build_settings(const struct build *b, const struct yaml_root *y, st
     out->audit_max_bytes = AUDIT_BYTES_DEFAULT;
     out->files_on_disk = y->files_on_disk == 1;
     TRY(copy_bounded(b, "", "store", y->store ? y->store : "file", &out->store));
-    TRY(take_list(b, "", &(struct list){"key", y->key, y->key_count, fits_source, "the name of a key source"}, &out->key));
+    TRY(take_list(
+        b, "", &(struct list){"key", y->key, y->key_count, fits_source, "the name of a key source"},
+        &out->key));
     if (y->anchor && y->anchor[0] != '/')
         return build_fail(b, "", "anchor", "expected an absolute path");
     TRY(copy_text(b, "", "anchor", y->anchor, &out->anchor));
     if (audit)
         out->sync = (enum audit_sync)audit->sync;
-    TRY(take_number(b, "audit", &max_bytes, audit ? audit->max_bytes : NULL, &out->audit_max_bytes));
+    TRY(take_number(b, "audit", &max_bytes, audit ? audit->max_bytes : NULL,
+                    &out->audit_max_bytes));
     if (!y->admin)
         return ERR_OK;
-    return take_ids(b, "admin", &(struct list){.key = "uid", .item = y->admin->uid, .n = y->admin->uid_count},
+    return take_ids(b, "admin",
+                    &(struct list){.key = "uid", .item = y->admin->uid, .n = y->admin->uid_count},
                     &out->admin_uid);
 }
 

@@ -17,7 +17,7 @@ enum { DEPTH_MAX = 8, PATH_MAX_LEN = 512, KEY_MAX_LEN = 64 };
 struct level {
     bool map, at_value; /* at_value: the key of the next value is in the path */
     unsigned index;
-    size_t path_len;    /* of the path to this level itself */
+    size_t path_len; /* of the path to this level itself */
 };
 struct scan {
     yaml_parser_t parser;
@@ -46,7 +46,8 @@ static void path_key(struct scan *s, struct level *l, const yaml_event_t *e)
 {
     size_t at = l->path_len;
     int n = e->data.scalar.length > KEY_MAX_LEN ? KEY_MAX_LEN : (int)e->data.scalar.length;
-    (void)snprintf(s->path + at, sizeof(s->path) - at, "%s%.*s", at ? "." : "", n, (const char *)e->data.scalar.value);
+    (void)snprintf(s->path + at, sizeof(s->path) - at, "%s%.*s", at ? "." : "", n,
+                   (const char *)e->data.scalar.value);
 }
 
 static void path_index(struct scan *s, struct level *l)
@@ -118,7 +119,8 @@ static err_t on_end(struct scan *s, const yaml_event_t *e, struct why *why)
 static err_t on_document(struct scan *s, const yaml_event_t *e, struct why *why)
 {
     (void)e;
-    return ++s->documents > 1 ? refuse(s, "a second document (\"---\") is not allowed", why) : ERR_OK;
+    return ++s->documents > 1 ? refuse(s, "a second document (\"---\") is not allowed", why)
+                              : ERR_OK;
 }
 
 static err_t on_alias(struct scan *s, const yaml_event_t *e, struct why *why)

@@ -67,23 +67,33 @@ static bool put_ids(struct writer *w, const struct config_ids *ids, char ***out,
     return true;
 }
 
-static bool put_peer(struct writer *w, const struct config_peer *p, struct yaml_peer *room, struct yaml_peer **out)
+static bool put_peer(struct writer *w, const struct config_peer *p, struct yaml_peer *room,
+                     struct yaml_peer **out)
 {
     if (p->uid.n == 0 && p->gid.n == 0 && !p->cgroup)
         return true;
     room->cgroup = p->cgroup;
     *out = room;
-    return put_ids(w, &p->uid, &room->uid, &room->uid_count) && put_ids(w, &p->gid, &room->gid, &room->gid_count);
+    return put_ids(w, &p->uid, &room->uid, &room->uid_count) &&
+           put_ids(w, &p->gid, &room->gid, &room->gid_count);
 }
 
-static bool put_grant(struct writer *w, const struct config_grant *g, struct grant_texts *t, struct yaml_grant *y)
+static bool put_grant(struct writer *w, const struct config_grant *g, struct grant_texts *t,
+                      struct yaml_grant *y)
 {
     clock_format_duration(g->ttl_ms, t->ttl);
     clock_format_duration(g->max_ttl_ms, t->max_ttl);
     (void)snprintf(t->uses, sizeof(t->uses), "%" PRIu64, g->uses);
-    *y = (struct yaml_grant){.credential = g->credential, .deliver = g->deliver, .ttl = t->ttl, .max_ttl = t->max_ttl,
-                             .uses = t->uses, .owner = g->owner_process, .allow = g->allow, .models = g->models,
-                             .allow_count = count_list(g->allow), .models_count = count_list(g->models),
+    *y = (struct yaml_grant){.credential = g->credential,
+                             .deliver = g->deliver,
+                             .ttl = t->ttl,
+                             .max_ttl = t->max_ttl,
+                             .uses = t->uses,
+                             .owner = g->owner_process,
+                             .allow = g->allow,
+                             .models = g->models,
+                             .allow_count = count_list(g->allow),
+                             .models_count = count_list(g->models),
                              .budget = g->budget};
     return put_peer(w, &g->peer, &t->peer, &y->peer);
 }
@@ -92,7 +102,10 @@ static bool put_consumer(struct writer *w, const struct config_consumer *c)
 {
     struct yaml_consumer *y = &w->y;
     (void)snprintf(w->max_leases, sizeof(w->max_leases), "%u", c->max_leases);
-    *y = (struct yaml_consumer){.name = c->name, .note = c->note, .once = c->once, .max_leases = w->max_leases,
+    *y = (struct yaml_consumer){.name = c->name,
+                                .note = c->note,
+                                .once = c->once,
+                                .max_leases = w->max_leases,
                                 .grants_count = c->n_grants};
     w->ids = calloc(2 * ((size_t)c->n_grants + 1), sizeof(*w->ids));
     w->texts = calloc((size_t)c->n_grants + 1, sizeof(*w->texts));
@@ -110,6 +123,7 @@ err_t config_write_consumer(const struct config_consumer *c, struct buf *yaml, s
     AUTO(auto_writer) struct writer w = {0};
     if (!put_consumer(&w, c))
         return fail(why, ERR_INTERNAL, "out of memory");
-    buf_add_str(yaml, "# Written by broker-cli; `broker-cli grant` and `broker-cli consumer` replace this file whole.\n");
+    buf_add_str(yaml, "# Written by broker-cli; `broker-cli grant` and `broker-cli consumer` "
+                      "replace this file whole.\n");
     return yaml_write_consumer(&w.y, yaml, why);
 }

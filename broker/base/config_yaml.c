@@ -17,7 +17,8 @@ enum { TEXT_MAX = 1024 };
 
 /* ---- schema */
 
-static const cyaml_schema_value_t text_value = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, TEXT_MAX)};
+static const cyaml_schema_value_t text_value = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, TEXT_MAX)};
 
 static const cyaml_strval_t bool_words[] = {{"false", 0}, {"true", 1}, {"no", 0}, {"yes", 1}};
 static const cyaml_strval_t owner_words[] = {{"none", 0}, {"process", 1}};
@@ -29,15 +30,16 @@ static const cyaml_strval_t deliver_words[] = {
 #undef WORD
 };
 
-#define OPTIONAL_TEXT(type, key, member) \
+#define OPTIONAL_TEXT(type, key, member)                                                           \
     CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 0, TEXT_MAX)
-#define OPTIONAL_LIST(type, member) \
-    CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_FLOW, type, member, &text_value, 0, \
-                         CONFIG_MAX_LIST)
-#define OPTIONAL_MAP(type, member, fields) \
+#define OPTIONAL_LIST(type, member)                                                                \
+    CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_FLOW,      \
+                         type, member, &text_value, 0, CONFIG_MAX_LIST)
+#define OPTIONAL_MAP(type, member, fields)                                                         \
     CYAML_FIELD_MAPPING_PTR(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, fields)
-#define OPTIONAL_WORD(type, member, words) \
-    CYAML_FIELD_ENUM(#member, CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, type, member, words, CYAML_ARRAY_LEN(words))
+#define OPTIONAL_WORD(type, member, words)                                                         \
+    CYAML_FIELD_ENUM(#member, CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, type, member, words,        \
+                     CYAML_ARRAY_LEN(words))
 
 static const cyaml_schema_field_t peer_fields[] = {
     OPTIONAL_LIST(struct yaml_peer, uid),
@@ -46,9 +48,10 @@ static const cyaml_schema_field_t peer_fields[] = {
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t grant_fields[] = {
-    CYAML_FIELD_STRING_PTR("credential", CYAML_FLAG_POINTER, struct yaml_grant, credential, 0, TEXT_MAX),
-    CYAML_FIELD_FLAGS("deliver", CYAML_FLAG_STRICT | CYAML_FLAG_FLOW, struct yaml_grant, deliver, deliver_words,
-                      CYAML_ARRAY_LEN(deliver_words)),
+    CYAML_FIELD_STRING_PTR("credential", CYAML_FLAG_POINTER, struct yaml_grant, credential, 0,
+                           TEXT_MAX),
+    CYAML_FIELD_FLAGS("deliver", CYAML_FLAG_STRICT | CYAML_FLAG_FLOW, struct yaml_grant, deliver,
+                      deliver_words, CYAML_ARRAY_LEN(deliver_words)),
     OPTIONAL_TEXT(struct yaml_grant, "ttl", ttl),
     OPTIONAL_TEXT(struct yaml_grant, "max_ttl", max_ttl),
     OPTIONAL_TEXT(struct yaml_grant, "uses", uses),
@@ -59,7 +62,8 @@ static const cyaml_schema_field_t grant_fields[] = {
     OPTIONAL_MAP(struct yaml_grant, peer, peer_fields),
     CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t grant_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_grant, grant_fields)};
+static const cyaml_schema_value_t grant_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_grant, grant_fields)};
 
 static const cyaml_schema_field_t consumer_fields[] = {
     CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct yaml_consumer, name, 0, TEXT_MAX),
@@ -67,8 +71,8 @@ static const cyaml_schema_field_t consumer_fields[] = {
     OPTIONAL_WORD(struct yaml_consumer, once, bool_words),
     OPTIONAL_TEXT(struct yaml_consumer, "max_leases", max_leases),
     OPTIONAL_MAP(struct yaml_consumer, peer, peer_fields),
-    CYAML_FIELD_SEQUENCE("grants", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_consumer, grants, &grant_value, 0,
-                         CONFIG_MAX_GRANTS),
+    CYAML_FIELD_SEQUENCE("grants", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_consumer,
+                         grants, &grant_value, 0, CONFIG_MAX_GRANTS),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t consumer_value = {
@@ -90,21 +94,22 @@ static const cyaml_schema_field_t root_fields[] = {
     OPTIONAL_TEXT(struct yaml_root, "anchor", anchor),
     OPTIONAL_MAP(struct yaml_root, admin, admin_fields),
     OPTIONAL_WORD(struct yaml_root, files_on_disk, bool_words),
-    CYAML_FIELD_SEQUENCE("consumers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root, consumers, &consumer_value, 0,
-                         CONFIG_MAX_CONSUMERS),
+    CYAML_FIELD_SEQUENCE("consumers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
+                         consumers, &consumer_value, 0, CONFIG_MAX_CONSUMERS),
     CYAML_FIELD_END,
 };
 
-static const cyaml_schema_value_t root_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_root, root_fields)};
+static const cyaml_schema_value_t root_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_root, root_fields)};
 static const cyaml_schema_value_t consumer_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_consumer, consumer_fields)};
 
 /* ---- errors */
 
 struct errors {
-    char cause[160];         /* libcyaml's, without "Load: " */
-    char key[64];            /* innermost key of the backtrace; "" at the top */
-    char path[256];          /* "consumers[0].grants[1].deliver" */
+    char cause[160]; /* libcyaml's, without "Load: " */
+    char key[64];    /* innermost key of the backtrace; "" at the top */
+    char path[256];  /* "consumers[0].grants[1].deliver" */
 };
 
 /* Backtraces come innermost first, hence in front. */
@@ -112,7 +117,8 @@ static void path_prepend(struct errors *e, const char *part)
 {
     char rest[sizeof(e->path)];
     memcpy(rest, e->path, sizeof(rest));
-    (void)snprintf(e->path, sizeof(e->path), "%s%s%.180s", part, rest[0] && rest[0] != '[' ? "." : "", rest);
+    (void)snprintf(e->path, sizeof(e->path), "%s%s%.180s", part,
+                   rest[0] && rest[0] != '[' ? "." : "", rest);
 }
 
 /* "  in mapping field 'grants' (line: …" → "grants"; "  in sequence entry '2' (…" → "2"; else false */
@@ -124,7 +130,8 @@ static bool quoted_after(const char *text, const char *begin, char out[64])
     return view_copy(VIEW(text + n, strcspn(text + n, "'")), out, 64);
 }
 
-static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
+static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
 static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
     struct errors *e = ctx;
@@ -133,13 +140,15 @@ static void on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
     (void)vsnprintf(text, sizeof(text), fmt, args);
     text[strcspn(text, "\n")] = '\0';
     if (e->cause[0] == '\0') {
-        (void)snprintf(e->cause, sizeof(e->cause), "%s", strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
+        (void)snprintf(e->cause, sizeof(e->cause), "%s",
+                       strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
     } else if (quoted_after(text, "  in mapping field '", part)) {
         if (e->key[0] == '\0')
             memcpy(e->key, part, sizeof(part));
         path_prepend(e, part);
     } else if (quoted_after(text, "  in sequence entry '", part)) {
-        (void)snprintf(index, sizeof(index), "[%lu]", strtoul(part, NULL, 10) - 1); /* libcyaml counts from 1 */
+        (void)snprintf(index, sizeof(index), "[%lu]",
+                       strtoul(part, NULL, 10) - 1); /* libcyaml counts from 1 */
         path_prepend(e, index);
     }
 }
@@ -201,7 +210,8 @@ static void say(const struct errors *e, const cyaml_schema_field_t *top, struct 
         buf_add_fmt(out, "%s: is required here", what);
     } else if ((what = rest_of(e->cause, "Mapping field already seen: "))) {
         buf_add_fmt(out, "%s: is there twice", what);
-    } else if ((what = rest_of(e->cause, "Invalid ENUM value: ")) || (what = rest_of(e->cause, "Unknown flag: "))) {
+    } else if ((what = rest_of(e->cause, "Invalid ENUM value: ")) ||
+               (what = rest_of(e->cause, "Unknown flag: "))) {
         buf_add_fmt(out, "%s: expected one of ", e->key);
         list_words(p, out);
         buf_add_fmt(out, "; not \"%.32s\"", what);
@@ -225,7 +235,8 @@ static unsigned line_of(struct view text, const struct errors *e)
 {
     const char *key = rest_of(e->cause, "Unexpected key: ");
     char path[sizeof(e->path) + 68];
-    (void)snprintf(path, sizeof(path), "%s%s%.64s", e->path, key && e->path[0] ? "." : "", key ? key : "");
+    (void)snprintf(path, sizeof(path), "%s%s%.64s", e->path, key && e->path[0] ? "." : "",
+                   key ? key : "");
     unsigned line = config_scan_line(text, path);
     return line ? line : 1;
 }
@@ -235,8 +246,8 @@ struct source {
     const char *label;
 };
 
-static err_t explain(const struct source *from, const struct errors *e, cyaml_err_t code, const cyaml_schema_field_t *top,
-                     struct why *why)
+static err_t explain(const struct source *from, const struct errors *e, cyaml_err_t code,
+                     const cyaml_schema_field_t *top, struct why *why)
 {
     AUTO(buf_free) struct buf text = {.max = 2048};
     if (code == CYAML_ERR_OOM)
@@ -246,18 +257,23 @@ static err_t explain(const struct source *from, const struct errors *e, cyaml_er
     else
         buf_add_str(&text, cyaml_strerror(code));
     const char *sentence = buf_text(&text);
-    return fail(why, ERR_INVALID, "%s:%u: %s", from->label, line_of(from->text, e), sentence ? sentence : "not usable");
+    return fail(why, ERR_INVALID, "%s:%u: %s", from->label, line_of(from->text, e),
+                sentence ? sentence : "not usable");
 }
 
 /* ---- reading and writing */
 
 static cyaml_config_t cyaml_setup(struct errors *e)
 {
-    return (cyaml_config_t){.log_fn = on_log, .log_ctx = e, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR,
+    return (cyaml_config_t){.log_fn = on_log,
+                            .log_ctx = e,
+                            .mem_fn = cyaml_mem,
+                            .log_level = CYAML_LOG_ERROR,
                             .flags = CYAML_CFG_NO_ALIAS | CYAML_CFG_STYLE_BLOCK};
 }
 
-static err_t load(struct view text, const char *label, const cyaml_schema_value_t *schema, void **out, struct why *why)
+static err_t load(struct view text, const char *label, const cyaml_schema_value_t *schema,
+                  void **out, struct why *why)
 {
     struct errors errors = {0};
     cyaml_config_t setup = cyaml_setup(&errors);
@@ -267,7 +283,8 @@ static err_t load(struct view text, const char *label, const cyaml_schema_value_
     if (!empty) {
         cyaml_err_t code = cyaml_load_data(text.p, text.n, &setup, schema, &data, NULL);
         if (code != CYAML_OK)
-            return explain(&(struct source){text, label}, &errors, code, schema->mapping.fields, why);
+            return explain(&(struct source){text, label}, &errors, code, schema->mapping.fields,
+                           why);
     }
     *out = data;
     return ERR_OK;
@@ -281,7 +298,8 @@ err_t yaml_read_root(struct view text, const char *label, struct yaml_root **out
     return ERR_OK;
 }
 
-err_t yaml_read_consumer(struct view text, const char *label, struct yaml_consumer **out, struct why *why)
+err_t yaml_read_consumer(struct view text, const char *label, struct yaml_consumer **out,
+                         struct why *why)
 {
     void *data = NULL;
     TRY(load(text, label, &consumer_schema, &data, why));

@@ -15,8 +15,8 @@ struct yaml_peer {
 };
 struct yaml_grant {
     char *credential, *ttl, *max_ttl, *uses, *budget;
-    uint32_t deliver;   /* mask */
-    int owner;          /* 0 none, 1 process */
+    uint32_t deliver; /* mask */
+    int owner;        /* 0 none, 1 process */
     char **allow, **models;
     unsigned allow_count, models_count;
     struct yaml_peer *peer;
@@ -49,8 +49,10 @@ struct yaml_root {
 
 /* Both refuse what config_scan refuses. *out is NULL for a text without content; yaml_*_free takes NULL. `label`: the file's
  * name in errors. */
-MUST err_t yaml_read_root(struct view text, const char *label, struct yaml_root **out, struct why *why);
-MUST err_t yaml_read_consumer(struct view text, const char *label, struct yaml_consumer **out, struct why *why);
+MUST err_t yaml_read_root(struct view text, const char *label, struct yaml_root **out,
+                          struct why *why);
+MUST err_t yaml_read_consumer(struct view text, const char *label, struct yaml_consumer **out,
+                              struct why *why);
 void yaml_free_root(struct yaml_root *root);
 void yaml_free_consumer(struct yaml_consumer *c);
 /* Appends the YAML of `c`, which is not changed. */
@@ -73,8 +75,8 @@ MUST err_t build_config(const struct build *b, const struct yaml_root *y, struct
 MUST err_t build_consumer(const struct build *b, const char *where, const struct yaml_consumer *y,
                           struct config_consumer *out);
 /* "label:line: key: sentence" for the value at where.key */
-MUST err_t build_fail(const struct build *b, const char *where, const char *key, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+MUST err_t build_fail(const struct build *b, const char *where, const char *key, const char *fmt,
+                      ...) __attribute__((format(printf, 4, 5)));
 void config_consumer_clear(struct config_consumer *c); /* frees the members */
 
 #endif

@@ -78,7 +78,8 @@ static size_t lesser(size_t max, const struct buf *out)
 
 err_t file_read_at(int dirfd, const char *name, size_t max, struct buf *out, struct why *why)
 {
-    AUTO(auto_close) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    AUTO(auto_close)
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_errno(why, errno, "%s", name);
     size_t size = 0, before = out->len;
@@ -119,7 +120,9 @@ static err_t sync_dir(int dirfd, const char *name, struct why *why)
     size_t n = slash == name ? 1 : slash ? (size_t)(slash - name) : 0;
     if (slash && !view_copy(VIEW(name, n), parent, sizeof(parent)))
         return fail(why, ERR_INVALID, "a file name is too long");
-    AUTO(auto_close) int own = slash || dirfd == AT_FDCWD ? openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    AUTO(auto_close)
+    int own =
+        slash || dirfd == AT_FDCWD ? openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fsync(slash || dirfd == AT_FDCWD ? own : dirfd) != 0)
         return fail_errno(why, errno, "fsync of the directory");
     return ERR_OK;
@@ -136,12 +139,16 @@ static err_t set_access(int fd, const char *temp, const struct access *a, struct
     err_t e = a->readers ? acl_allow_fd(fd, a->readers, why) : ERR_UNAVAILABLE;
     if (e != ERR_UNAVAILABLE)
         return e;
-    return fchmod(fd, a->mode) == 0 ? ERR_OK : fail_errno(why, errno, "%s", temp); /* the umask does not decide */
+    return fchmod(fd, a->mode) == 0
+               ? ERR_OK
+               : fail_errno(why, errno, "%s", temp); /* the umask does not decide */
 }
 
-static err_t write_temp(int dirfd, const char *temp, struct view data, const struct access *a, struct why *why)
+static err_t write_temp(int dirfd, const char *temp, struct view data, const struct access *a,
+                        struct why *why)
 {
-    AUTO(auto_close) int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    AUTO(auto_close)
+    int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_errno(why, errno, "%s", temp);
     TRY(file_write_all(fd, data.p, data.n, why));
@@ -151,7 +158,8 @@ static err_t write_temp(int dirfd, const char *temp, struct view data, const str
     return ERR_OK;
 }
 
-static err_t write_atomic(int dirfd, const char *name, struct view data, const struct access *a, struct why *why)
+static err_t write_atomic(int dirfd, const char *name, struct view data, const struct access *a,
+                          struct why *why)
 {
     char temp[320];
     uint64_t r = 0;
@@ -170,12 +178,14 @@ static err_t write_atomic(int dirfd, const char *name, struct view data, const s
     return sync_dir(dirfd, name, why);
 }
 
-err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t mode, struct why *why)
+err_t file_write_atomic_at(int dirfd, const char *name, struct view data, mode_t mode,
+                           struct why *why)
 {
     return write_atomic(dirfd, name, data, &(struct access){.mode = mode}, why);
 }
 
-err_t file_write_atomic_for(int dirfd, const char *name, struct view data, const struct acl_rule *readers, struct why *why)
+err_t file_write_atomic_for(int dirfd, const char *name, struct view data,
+                            const struct acl_rule *readers, struct why *why)
 {
     return write_atomic(dirfd, name, data, &(struct access){.mode = 0644, .readers = readers}, why);
 }
@@ -196,8 +206,8 @@ static err_t check_dir(int fd, const char *name, mode_t forbidden, struct why *w
     if (fstat(fd, &st) != 0)
         return fail_errno(why, errno, "%s", name);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return fail(why, ERR_PERMISSION, "%s belongs to uid %u; mend it with: chown %u %s", name, st.st_uid,
-                    geteuid(), name);
+        return fail(why, ERR_PERMISSION, "%s belongs to uid %u; mend it with: chown %u %s", name,
+                    st.st_uid, geteuid(), name);
     if (st.st_mode & forbidden)
         return fail(why, ERR_PERMISSION, "%s has mode %04o; mend it with: chmod %04o %s", name,
                     st.st_mode & 07777, st.st_mode & 07777 & ~forbidden, name);

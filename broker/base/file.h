@@ -19,8 +19,8 @@ MUST err_t file_write_atomic_at(int dirfd, const char *name, struct view data, m
 /* The same, readable by the rule's uids from the first instant its name is there; where the file system has no ACLs, by everybody who can pass
  * the directory. */
 struct acl_rule;
-MUST err_t file_write_atomic_for(int dirfd, const char *name, struct view data, const struct acl_rule *readers,
-                                 struct why *why);
+MUST err_t file_write_atomic_for(int dirfd, const char *name, struct view data,
+                                 const struct acl_rule *readers, struct why *why);
 /* unlink + fsync of the directory; a missing file is no error */
 MUST err_t file_remove_at(int dirfd, const char *name, struct why *why);
 
@@ -31,7 +31,8 @@ struct file_dir {
 };
 /* Opens a directory. Refuses (ERR_PERMISSION, with the chmod/chown that mends it) one that is a symlink, not owned by the
  * effective uid (or root), or that has any of the forbidden bits. */
-MUST err_t file_open_dir(const char *path, const struct file_dir *how, int *out_fd, struct why *why);
+MUST err_t file_open_dir(const char *path, const struct file_dir *how, int *out_fd,
+                         struct why *why);
 MUST err_t file_open_dir_at(int dirfd, const char *name, const struct file_dir *how, int *out_fd,
                             struct why *why);
 /* Writes all of it, retrying short writes and EINTR. */

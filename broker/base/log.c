@@ -46,7 +46,8 @@ void log_event(enum log_level level, const char *event, ...)
     struct buf b = {.max = 4096};
     char now[CLOCK_RFC3339_LEN + 1];
     clock_rfc3339(clock_wall_ms(), now);
-    buf_add_fmt(&b, "%s%s %s %s %s", log_journal ? prefix[level] : "", now, word[level], log_role, event);
+    buf_add_fmt(&b, "%s%s %s %s %s", log_journal ? prefix[level] : "", now, word[level], log_role,
+                event);
     va_list ap;
     va_start(ap, event);
     for (const char *key; (key = va_arg(ap, const char *)) != NULL;) {

@@ -66,7 +66,11 @@ err_t loop_watch(struct loop *l, const struct loop_source *source, struct loop_f
     struct loop_fd *w = malloc(sizeof(*w));
     if (!w)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *w = (struct loop_fd){.loop = l, .fd = source->fd, .events = source->events, .fn = source->fn, .ctx = source->ctx};
+    *w = (struct loop_fd){.loop = l,
+                          .fd = source->fd,
+                          .events = source->events,
+                          .fn = source->fn,
+                          .ctx = source->ctx};
     struct epoll_event ev = {.events = source->events, .data.ptr = w};
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, source->fd, &ev) < 0) {
         int no = errno;
@@ -262,7 +266,8 @@ err_t loop_new(struct loop **out, struct why *why)
     l->timerfd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->timerfd < 0)
         return fail_errno(why, errno, "timerfd_create");
-    TRY(loop_watch(l, &(struct loop_source){l->timerfd, EPOLLIN, on_timerfd, l}, &l->timer_watch, why));
+    TRY(loop_watch(l, &(struct loop_source){l->timerfd, EPOLLIN, on_timerfd, l}, &l->timer_watch,
+                   why));
     l->now_ms = clock_boot_ms();
     *out = TAKE(l);
     return ERR_OK;

@@ -29,7 +29,8 @@ MUST err_t loop_new(struct loop **out, struct why *why);
 void loop_free(struct loop *l);
 /* Watches fd (not owned) for EPOLLIN/EPOLLOUT/… `events`. Safe to unwatch any source from inside
  * any callback. */
-MUST err_t loop_watch(struct loop *l, const struct loop_source *source, struct loop_fd **out, struct why *why);
+MUST err_t loop_watch(struct loop *l, const struct loop_source *source, struct loop_fd **out,
+                      struct why *why);
 MUST err_t loop_rewatch(struct loop_fd *w, uint32_t events);
 void loop_unwatch(struct loop_fd *w); /* takes NULL */
 

@@ -18,7 +18,14 @@
 enum { MSG_MAX = 128 * 1024, MSG_HEADER = 20 };
 
 /* who may send it */
-enum { FROM_API = 1, FROM_ADMIN = 2, FROM_VAULT = 4, FROM_HELPER = 8, FROM_SUPERVISOR = 16, FROM_AUDIT = 32 };
+enum {
+    FROM_API = 1,
+    FROM_ADMIN = 2,
+    FROM_VAULT = 4,
+    FROM_HELPER = 8,
+    FROM_SUPERVISOR = 16,
+    FROM_AUDIT = 32
+};
 /* M_CONN: names an attested connection. M_FD: may carry a descriptor. M_SECRET: may carry a secret
  * (wiped after). M_AUDITED: its outcome is always recorded. */
 enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };

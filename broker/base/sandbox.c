@@ -56,8 +56,8 @@ static err_t reset_signals(struct why *why)
     for (int signo = 1; signo < NSIG; signo++)
         (void)signal(signo, SIG_DFL); /* EINVAL for KILL, STOP and libc's own */
     /* a reader that is gone, a file that must not grow: errors like any other */
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR || sigemptyset(&none) < 0 ||
-        sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
+        sigemptyset(&none) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return fail_errno(why, errno, "cannot reset signals");
     return ERR_OK;
 }

@@ -35,7 +35,9 @@ enum {
     THREADS = 1 << 9,
     SPAWN = 1 << 10,   /* starts, signals and awaits programs */
     CONFINE = 1 << 11, /* gives up rights of its own */
-    PEERS = 1 << 12,   /* holds on to a process that it did not start: whether the owner of a lease still lives */
+    PEERS =
+        1
+        << 12, /* holds on to a process that it did not start: whether the owner of a lease still lives */
     EVERYTHING = (1 << 13) - 1,
 };
 
@@ -44,7 +46,8 @@ static const struct {
     uint32_t otherwise;
 } roles[SANDBOX__COUNT] = {
     [SANDBOX_SUPERVISOR] = {EVERYTHING, SCMP_ACT_ERRNO(ENOSYS)},
-    [SANDBOX_VAULT] = {CORE | PACKETS | READ | WRITE | SYNC | LISTEN | PEERS, SCMP_ACT_KILL_PROCESS},
+    [SANDBOX_VAULT] = {CORE | PACKETS | READ | WRITE | SYNC | LISTEN | PEERS,
+                       SCMP_ACT_KILL_PROCESS},
     [SANDBOX_AUDIT] = {CORE | PACKETS | READ | WRITE | SYNC, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_API] = {CORE | PACKETS | ACCEPT, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_KDF] = {CORE | PACKETS, SCMP_ACT_KILL_PROCESS},
@@ -96,8 +99,8 @@ static const struct {
     {THREADS, CALLS(NR(sched_getscheduler), NR(sched_getparam), NR(sched_setattr),
                     NR(sched_getattr), NR(tgkill), NR(getresuid), NR(getresgid), NR(inotify_init1),
                     NR(inotify_add_watch), NR(inotify_rm_watch))},
-    {SPAWN, CALLS(NR(execve), NR(execveat), NR(wait4), NR(waitid), NR(kill),
-                  NR(pidfd_send_signal), NR(setsid), NR(setpgid), NR(setrlimit))},
+    {SPAWN, CALLS(NR(execve), NR(execveat), NR(wait4), NR(waitid), NR(kill), NR(pidfd_send_signal),
+                  NR(setsid), NR(setpgid), NR(setrlimit))},
     {CONFINE,
      CALLS(NR(seccomp), NR(capget), NR(capset), NR(landlock_create_ruleset), NR(landlock_add_rule),
            NR(landlock_restrict_self), NR(setgroups), NR(setresuid), NR(setresgid), NR(prctl))},

@@ -40,7 +40,8 @@ enum { POOL_MAX = 64 << 20, STACK_BYTES = 32 << 10 };
 /* Room with a guard page on either side; NULL when there is no address space. */
 static uint8_t *reserve(size_t size, size_t page)
 {
-    uint8_t *p = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *p =
+        mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p + page;
 }
 
@@ -51,12 +52,14 @@ static bool map_memfd_secret(uint8_t *at, size_t size)
         return false;
     if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
         return false;
-    return madvise(at, size, MADV_DONTFORK) == 0; /* shared: a child would see, and could wipe, its parent's secrets */
+    return madvise(at, size, MADV_DONTFORK) ==
+           0; /* shared: a child would see, and could wipe, its parent's secrets */
 }
 
 static bool map_locked(uint8_t *at, size_t size)
 {
-    if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+    if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
         return false;
     if (mlock(at, size) != 0)
         return false;
@@ -78,11 +81,14 @@ err_t secret_pool_open(size_t bytes, struct why *why)
     uint8_t *at = reserve(size, page);
     if (!at)
         return fail_errno(why, errno, "no address space for secrets");
-    const char *kind = map_memfd_secret(at, size) ? "memfd_secret" : map_locked(at, size) ? "mlock" : NULL;
+    const char *kind = map_memfd_secret(at, size) ? "memfd_secret"
+                       : map_locked(at, size)     ? "mlock"
+                                                  : NULL;
     if (!kind) {
         (void)munmap(at - page, size + 2 * page);
         return fail(why, ERR_UNAVAILABLE,
-                    "cannot lock %zu KiB of memory for secrets: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
+                    "cannot lock %zu KiB of memory for secrets: raise RLIMIT_MEMLOCK (ulimit -l, "
+                    "LimitMEMLOCK=)",
                     size >> 10);
     }
     pool = (struct pool){.base = at, .size = size, .page = page, .kind = kind};
@@ -140,7 +146,7 @@ struct secret *secret_new(size_t len)
     if (len == 0 || len > SECRET_MAX)
         return NULL;
     while (class_size[class] < len)
-        class++;
+        class ++;
     struct secret *s = take(class);
     if (!s)
         return NULL;

@@ -16,8 +16,8 @@
 enum { CHAIN_MAC = 32, CHAIN_SIG = 64, CHAIN_PK = 32, CHAIN_STATE = 104 };
 
 struct chain {
-    struct secret *key;   /* k_i: the next line's */
-    uint64_t seq;         /* of the next line; the first is 1 */
+    struct secret *key;                        /* k_i: the next line's */
+    uint64_t seq;                              /* of the next line; the first is 1 */
     uint8_t mac[CHAIN_MAC], digest[CHAIN_MAC]; /* of the last line; zeros at the start */
 };
 
@@ -32,7 +32,8 @@ void chain_follow(struct chain *c, struct view line, uint8_t mac[CHAIN_MAC]);
 /* Goes on at line `seq` (later than the next) of a log that lost the lines before it: the key evolves, mac and digest stay. */
 void chain_skip(struct chain *c, uint64_t seq);
 /* Takes the mac that stands in the log for the last line, where it is not the one that chain_next gave. `digest`: from before. */
-void chain_relink(struct chain *c, const uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC], struct view line);
+void chain_relink(struct chain *c, const uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC],
+                  struct view line);
 /* The digest's step alone, for who has no key. */
 void chain_digest(uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC], struct view line);
 void chain_clear(struct chain *c); /* frees the key; takes a zero chain */

@@ -30,9 +30,9 @@ struct keyslot {
 };
 struct keyheader {
     uint8_t store_id[16];
-    uint32_t epoch;          /* of the master key in the slots */
-    bool rekeying;           /* the previous master key is still held */
-    uint64_t serial;         /* grows with each write of the header */
+    uint32_t epoch;  /* of the master key in the slots */
+    bool rekeying;   /* the previous master key is still held */
+    uint64_t serial; /* grows with each write of the header */
     struct keyslot slot[KEYSLOTS_MAX];
     uint8_t commitment[32], prev_wrapped[72];
     uint8_t auth_pk[32], auth_wrapped[72]; /* Ed25519 public key; its seed under the master key */
@@ -48,10 +48,11 @@ struct keyslot_new {
     const struct secret *key; /* the slot's secret */
     int64_t now_ms;
 };
-MUST err_t keyslot_add(struct keyheader *h, const struct secret *master, const struct keyslot_new *in,
-                       unsigned *slot, struct why *why);
+MUST err_t keyslot_add(struct keyheader *h, const struct secret *master,
+                       const struct keyslot_new *in, unsigned *slot, struct why *why);
 /* Refuses (ERR_CONFLICT) to remove the last slot. A kept copy of the old header still opens: rekey afterwards. */
-MUST err_t keyheader_remove(struct keyheader *h, const struct secret *master, unsigned slot, struct why *why);
+MUST err_t keyheader_remove(struct keyheader *h, const struct secret *master, unsigned slot,
+                            struct why *why);
 /* Tries one slot's secret: ERR_AUTH when it is another's, ERR_CORRUPT when it is the slot's but pin, signature or commitment is
  * wrong, ERR_NOT_FOUND when the slot is not used. *previous: NULL unless rekeying. */
 MUST err_t keyheader_open(const struct keyheader *h, unsigned slot, const struct secret *slot_key,
@@ -63,8 +64,8 @@ MUST err_t keyheader_rekey_end(struct keyheader *h, const struct secret *master,
 
 /* What outlives every rekey: the parent of the keys for tokens, the lease journal, the audit log's state and redaction. Derived from the
  * header's signing seed, which stays the same for the store's life. */
-MUST err_t keyheader_root(const struct keyheader *h, const struct secret *master, struct secret **root,
-                          struct why *why);
+MUST err_t keyheader_root(const struct keyheader *h, const struct secret *master,
+                          struct secret **root, struct why *why);
 
 unsigned keyheader_slots(const struct keyheader *h); /* used ones */
 void keyheader_encode(const struct keyheader *h, struct buf *out);

@@ -19,24 +19,29 @@ enum { TOKEN_LEASE_ID = 16, TOKEN_MAX_TEXT = 2048, TOKEN_MAX_CAVEATS = 16, TOKEN
 
 /* A caveat only ever narrows. An unknown type refuses the token. Stored in tokens: append only. */
 enum token_caveat {
-    CAVEAT_EXPIRES = 1,  /* u64 big-endian, wall clock ms */
-    CAVEAT_DELIVER = 2,  /* u32 mask of deliveries still allowed */
-    CAVEAT_METHOD_PATH = 3, /* text "POST /v1/messages": exact method, path prefix at a segment border (proxy) */
-    CAVEAT_MODEL = 4,    /* glob with `*` (proxy) */
-    CAVEAT_PEER_UID = 5  /* u32: only a peer of this uid */
+    CAVEAT_EXPIRES = 1, /* u64 big-endian, wall clock ms */
+    CAVEAT_DELIVER = 2, /* u32 mask of deliveries still allowed */
+    CAVEAT_METHOD_PATH =
+        3, /* text "POST /v1/messages": exact method, path prefix at a segment border (proxy) */
+    CAVEAT_MODEL = 4,   /* glob with `*` (proxy) */
+    CAVEAT_PEER_UID = 5 /* u32: only a peer of this uid */
 };
 
 struct token_bind { /* what a lease binds its token to */
     const char *consumer, *credential, *prefix;
-    uint8_t limits[32];  /* hash of the lease's limits */
+    uint8_t limits[32]; /* hash of the lease's limits */
 };
-struct token_caveats { /* the conjunction of all caveats of a verified token; zero-initialised = no restriction */
-    int64_t expires_ms;       /* 0: none; else the smallest */
-    bool has_deliver; uint32_t deliver;
-    bool has_uid; uint32_t uid;       /* two different uids refuse everything: `never` */
+struct
+    token_caveats { /* the conjunction of all caveats of a verified token; zero-initialised = no restriction */
+    int64_t expires_ms; /* 0: none; else the smallest */
+    bool has_deliver;
+    uint32_t deliver;
+    bool has_uid;
+    uint32_t uid; /* two different uids refuse everything: `never` */
     bool never;
-    unsigned n_paths, n_models;       /* each entry must hold (and-ed) */
-    struct view path[TOKEN_MAX_CAVEATS], model[TOKEN_MAX_CAVEATS]; /* views into the decode buffer */
+    unsigned n_paths, n_models; /* each entry must hold (and-ed) */
+    struct view path[TOKEN_MAX_CAVEATS],
+        model[TOKEN_MAX_CAVEATS]; /* views into the decode buffer */
 };
 
 /* Mints the text of a fresh token (no caveats), appended and NUL-free. */
@@ -50,7 +55,7 @@ MUST err_t token_peek(struct view text, uint8_t lease[TOKEN_LEASE_ID]);
 MUST err_t token_verify(const struct secret *key, struct view text, const struct token_bind *bind,
                         struct buf *scratch, struct token_caveats *caveats);
 /* Appends one caveat, offline, without any key. ERR_INVALID: not a token, bad value; ERR_LIMIT: too many. */
-MUST err_t token_attenuate(struct view text, enum token_caveat type, struct view value, struct buf *out,
-                           struct why *why);
+MUST err_t token_attenuate(struct view text, enum token_caveat type, struct view value,
+                           struct buf *out, struct why *why);
 
 #endif

@@ -111,7 +111,8 @@ static bool check_repeat(struct verifier *v, const struct line *l)
     uint8_t hash[HASH];
     hash_line(l, hash);
     if (!v->fresh) /* the writer repeats lines only where it begins a segment after an error */
-        return problem(v, l->seq, "line %llu stands here again, in the middle of a segment", (unsigned long long)l->seq);
+        return problem(v, l->seq, "line %llu stands here again, in the middle of a segment",
+                       (unsigned long long)l->seq);
     bool in_window = !v->seen.bad && l->seq >= v->first && v->chain.seq - l->seq <= VERIFY_WINDOW;
     if (in_window &&
         memcmp(hash, v->seen.p + (l->seq - v->first) % VERIFY_WINDOW * HASH, HASH) == 0)

@@ -402,7 +402,8 @@ static MUST err_t start(struct supervisor *s, struct why *why)
     TRY(loop_timer_new(s->loop, grant_wishes, s, &s->wish_timer));
     TRY(start_role(s, VAULT, &vault, why));
     s->vault = vault.sock;
-    return loop_watch(s->loop, &(struct loop_source){s->vault, EPOLLIN, on_vault, s}, &s->watch, why);
+    return loop_watch(s->loop, &(struct loop_source){s->vault, EPOLLIN, on_vault, s}, &s->watch,
+                      why);
 }
 
 int supervisor_main(const struct options *o, const struct spawn_role *roles)

@@ -18,8 +18,8 @@
 
 enum { CHECKPOINT_LINES = 1024, CHECKPOINT_MS = 10 * 60 * 1000 };
 
-static err_t append_line(struct audit *a, const struct audit_record *r, struct audit_stamp *st, uint64_t *pos,
-                         struct why *why)
+static err_t append_line(struct audit *a, const struct audit_record *r, struct audit_stamp *st,
+                         uint64_t *pos, struct why *why)
 {
     uint8_t mac[CHAIN_MAC];
     TRY(sink_room(a->env.sink, AUDIT_LINE_MAX, why));
@@ -73,7 +73,8 @@ err_t audit_checkpoint(struct audit *a, bool force, struct why *why)
     bool full = a->bytes >= a->env.max_bytes;
     if (!force && !old && !full && a->since < CHECKPOINT_LINES)
         return ERR_OK;
-    TRY(sink_health(a->env.sink, why)); /* a signed line without its state would come again with every try */
+    TRY(sink_health(a->env.sink,
+                    why)); /* a signed line without its state would come again with every try */
     if (a->since)
         TRY(sign_line(a, why));
     TRY(save_state(a, why));
@@ -102,7 +103,9 @@ static err_t append(struct audit *a, const struct audit_record *r, uint64_t *pos
     struct audit_stamp st = {0};
     TRY(append_line(a, r, &st, pos, why));
     bool force = note(a, r);
-    (void)!audit_checkpoint(a, force, NULL); /* the line is recorded; a checkpoint that finds no room comes with the next one */
+    (void)!audit_checkpoint(
+        a, force,
+        NULL); /* the line is recorded; a checkpoint that finds no room comes with the next one */
     return ERR_OK;
 }
 
@@ -147,7 +150,8 @@ err_t audit_create(const struct audit_env *env, struct audit **out, struct why *
     AUTO(audit_segments_free) struct audit_segments s = {0};
     TRY(audit_segments_list(env->dirfd, &s, why));
     if (s.n)
-        return fail(why, ERR_EXISTS, "there is an audit log of an earlier store: move audit-*.jsonl away first");
+        return fail(why, ERR_EXISTS,
+                    "there is an audit log of an earlier store: move audit-*.jsonl away first");
     AUTO(auto_audit) struct audit *a = audit_new(env);
     if (!a)
         return fail(why, ERR_INTERNAL, "out of memory");

@@ -58,7 +58,7 @@ enum audit_event {
 #define AUDIT_EVENT_ENUM(n, s, r) AUDIT_##n,
     AUDIT_EVENTS(AUDIT_EVENT_ENUM)
 #undef AUDIT_EVENT_ENUM
-    AUDIT__COUNT
+        AUDIT__COUNT
 };
 const char *audit_event_name(enum audit_event e);
 bool audit_event_is_release(enum audit_event e);
@@ -66,28 +66,30 @@ bool audit_event_is_release(enum audit_event e);
 /* Everything a record can say. Zero/NULL members are left out. Strings here are names checked at the door, or redaction ids. */
 struct audit_record {
     enum audit_event event;
-    err_t outcome;              /* "outcome":"ok"|"denied"|"error", "reason": wire code */
+    err_t outcome; /* "outcome":"ok"|"denied"|"error", "reason": wire code */
     const char *consumer, *credential, *provider;
     const char *delivery;
-    const char *lease;          /* lease id, hex; not a secret: the token's tag is */
-    const char *account;        /* redaction id */
-    const char *token;          /* redaction id of a presented token */
-    const char *source, *role;  /* key source; worker role */
-    const struct peer *peer;    /* uid, gid, pid, exe */
+    const char *lease;         /* lease id, hex; not a secret: the token's tag is */
+    const char *account;       /* redaction id */
+    const char *token;         /* redaction id of a presented token */
+    const char *source, *role; /* key source; worker role */
+    const struct peer *peer;   /* uid, gid, pid, exe */
     int64_t ttl_ms;
     uint64_t uses;
-    uint64_t count;             /* how many leases a revoke ended, records a rekey sealed */
-    uint64_t version;           /* credential version */
-    uint64_t manifest_seq;      /* with manifest_hash: the store's head after a commit (rollback anchor) */
+    uint64_t count;   /* how many leases a revoke ended, records a rekey sealed */
+    uint64_t version; /* credential version */
+    uint64_t
+        manifest_seq; /* with manifest_hash: the store's head after a commit (rollback anchor) */
     const uint8_t *manifest_hash; /* 16 bytes */
-    uint64_t key_serial;        /* the key header's: the anchor against an older one, whose removed slots would open again */
-    int64_t status;             /* wait status of a worker */
+    uint64_t
+        key_serial; /* the key header's: the anchor against an older one, whose removed slots would open again */
+    int64_t status; /* wait status of a worker */
     bool has_status;
 };
 
 struct audit;
 struct audit_env {
-    int dirfd;                    /* $STATE/audit */
+    int dirfd; /* $STATE/audit */
     struct sink *sink;
     const struct secret *seal_key, *redact_key; /* borrowed for audit's life */
     const uint8_t *store_id;
@@ -101,7 +103,8 @@ MUST err_t audit_create(const struct audit_env *env, struct audit **out, struct 
  * was appended with outcome ok. A lost audit.state begins a new chain (auditor-N.key, audit-N.pub; N its first line) in the same
  * way. Any other error leaves *out alone; ERR_UNAVAILABLE: a writer of an earlier run still drains (waits up to 1 s for it). */
 MUST err_t audit_open(const struct audit_env *env, struct audit **out, struct why *why);
-void audit_close(struct audit *a); /* saves the state, gives up the segment; takes NULL. Waits for nothing. */
+void audit_close(
+    struct audit *a); /* saves the state, gives up the segment; takes NULL. Waits for nothing. */
 /* The newest manifest head that the log knows of: seq 0 when none. For rollback detection. */
 void audit_anchor(const struct audit *a, uint64_t *seq, uint8_t hash[16]);
 /* The same for the key header's serial. */
@@ -109,7 +112,8 @@ uint64_t audit_key_serial(const struct audit *a);
 
 /* Formats, chains and appends one line. *pos: the sink position to wait for. ERR_AUDIT: nothing was recorded, do not release. Checkpoints
  * by count and rolls by size happen here. */
-MUST err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos, struct why *why);
+MUST err_t audit_append(struct audit *a, const struct audit_record *r, uint64_t *pos,
+                        struct why *why);
 /* The same for what has happened already (a lease that ended, a release taken back): appended to an unhealthy log too, as long as the ring
  * has room, and written when it is well again. */
 MUST err_t audit_note(struct audit *a, const struct audit_record *r, struct why *why);
@@ -118,6 +122,7 @@ MUST err_t audit_checkpoint(struct audit *a, bool force, struct why *why);
 uint64_t audit_seq(const struct audit *a);
 /* Reads lines with seq > after (at most `limit`, at most `out->max` bytes) as they are, for `audit tail|show|export`. Log text is not
  * secret. */
-MUST err_t audit_read(struct audit *a, uint64_t after, unsigned limit, struct buf *out, struct why *why);
+MUST err_t audit_read(struct audit *a, uint64_t after, unsigned limit, struct buf *out,
+                      struct why *why);
 
 #endif

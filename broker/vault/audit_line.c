@@ -13,12 +13,13 @@
 
 #define R(member) offsetof(struct audit_record, member)
 #define P(member) offsetof(struct peer, member)
-#define F(name) name, ",\"" name "\":"
+#define F(name)   name, ",\"" name "\":"
 const struct audit_field audit_fields[] = {
     {F("seq"), AUDIT_K_SEQ, 0, "number of the line: from 1, without gaps"},
     {F("time"), AUDIT_K_TIME, 0, "wall clock when it was recorded, RFC 3339, UTC"},
     {F("event"), AUDIT_K_EVENT, R(event), "what happened"},
-    {F("outcome"), AUDIT_K_OUTCOME, R(outcome), "ok, denied (by policy, token, expiry or limit), or error"},
+    {F("outcome"), AUDIT_K_OUTCOME, R(outcome),
+     "ok, denied (by policy, token, expiry or limit), or error"},
     {F("reason"), AUDIT_K_REASON, R(outcome), "wire code of the error; absent when ok"},
     {F("consumer"), AUDIT_K_NAME, R(consumer), "whose socket"},
     {F("credential"), AUDIT_K_NAME, R(credential), "which credential"},
@@ -183,10 +184,14 @@ static void put_field(struct buf *out, const struct audit_field *f, const struct
 {
     const void *at = (const uint8_t *)r + f->offset;
     switch (f->kind) {
-    case AUDIT_K_NAME: case AUDIT_K_WORD: case AUDIT_K_LEASE: case AUDIT_K_REDACTED:
+    case AUDIT_K_NAME:
+    case AUDIT_K_WORD:
+    case AUDIT_K_LEASE:
+    case AUDIT_K_REDACTED:
         put_text(out, f->key, *(const char *const *)at, PEER_EXE_MAX);
         break;
-    case AUDIT_K_COUNT: case AUDIT_K_MS:
+    case AUDIT_K_COUNT:
+    case AUDIT_K_MS:
         put_count(out, f->key, *(const int64_t *)at);
         break;
     case AUDIT_K_STATUS:
@@ -246,7 +251,8 @@ bool audit_line_parse(struct view line, struct audit_parsed *out, struct buf *bo
     if (line.n <= AUDIT_MAC_MEMBER || !audit_line_seq(line, &p.seq))
         return false;
     const uint8_t *last = line.p + line.n - AUDIT_MAC_MEMBER;
-    if (!view_is(VIEW(last, 8), ",\"mac\":\"") || !view_is(VIEW(last + AUDIT_MAC_MEMBER - 2, 2), "\"}") ||
+    if (!view_is(VIEW(last, 8), ",\"mac\":\"") ||
+        !view_is(VIEW(last + AUDIT_MAC_MEMBER - 2, 2), "\"}") ||
         !hex_decode(VIEW(last + 8, 2 * CHAIN_MAC), p.mac, CHAIN_MAC))
         return false;
     buf_reset(body);

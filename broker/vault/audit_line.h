@@ -14,14 +14,25 @@ _Static_assert((int)AUDIT_LINE_MAX < (int)SINK_RECORD_MAX, "a line fits the ring
 
 /* What a field holds; each kind has one form in the schema. */
 enum audit_kind {
-    AUDIT_K_SEQ, AUDIT_K_TIME, AUDIT_K_EVENT, AUDIT_K_OUTCOME, AUDIT_K_REASON, /* always, in this order; reason unless ok */
-    AUDIT_K_NAME, AUDIT_K_WORD, AUDIT_K_LEASE, AUDIT_K_REDACTED,  /* const char *, left out when NULL or empty */
-    AUDIT_K_COUNT, AUDIT_K_MS,                     /* uint64_t, int64_t; left out when 0 */
-    AUDIT_K_STATUS,                                /* int64_t, when has_status */
-    AUDIT_K_ID, AUDIT_K_PID, AUDIT_K_EXE,          /* of the peer, left out without one */
-    AUDIT_K_HASH,                                  /* 16 bytes as hex, left out when NULL */
-    AUDIT_K_LOG, AUDIT_K_SIG,                      /* of a checkpoint */
-    AUDIT_K_MAC,                                   /* always, last */
+    AUDIT_K_SEQ,
+    AUDIT_K_TIME,
+    AUDIT_K_EVENT,
+    AUDIT_K_OUTCOME,
+    AUDIT_K_REASON, /* always, in this order; reason unless ok */
+    AUDIT_K_NAME,
+    AUDIT_K_WORD,
+    AUDIT_K_LEASE,
+    AUDIT_K_REDACTED, /* const char *, left out when NULL or empty */
+    AUDIT_K_COUNT,
+    AUDIT_K_MS,     /* uint64_t, int64_t; left out when 0 */
+    AUDIT_K_STATUS, /* int64_t, when has_status */
+    AUDIT_K_ID,
+    AUDIT_K_PID,
+    AUDIT_K_EXE,  /* of the peer, left out without one */
+    AUDIT_K_HASH, /* 16 bytes as hex, left out when NULL */
+    AUDIT_K_LOG,
+    AUDIT_K_SIG, /* of a checkpoint */
+    AUDIT_K_MAC, /* always, last */
     AUDIT_K__COUNT
 };
 struct audit_field {

@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 
 enum { CHUNK = 64 * 1024 };
-_Static_assert((int)CHUNK > 2 * (int)AUDIT_LINE_MAX, "a chunk holds a whole line wherever it begins");
+_Static_assert((int)CHUNK > 2 * (int)AUDIT_LINE_MAX,
+               "a chunk holds a whole line wherever it begins");
 
 /* ---- which there are */
 
@@ -91,7 +92,8 @@ err_t audit_reader_open(int dirfd, uint32_t number, struct audit_reader *out, st
     char name[AUDIT_NAME];
     struct stat st;
     audit_segment_name(number, name);
-    AUTO(auto_close) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    AUTO(auto_close)
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) != 0)
         return fail_errno(why, errno, "%s", name);
     if (!S_ISREG(st.st_mode))
@@ -195,8 +197,8 @@ size_t audit_segments_find(int dirfd, const struct audit_segments *s, uint64_t s
     for (size_t i = s->n; i-- > 0;) {
         AUTO(audit_reader_close) struct audit_reader r = {.fd = -1};
         uint64_t begin, first;
-        if (audit_reader_open(dirfd, s->number[i], &r, NULL) == ERR_OK && line_behind(&r, 0, &begin, &first) &&
-            first <= seq)
+        if (audit_reader_open(dirfd, s->number[i], &r, NULL) == ERR_OK &&
+            line_behind(&r, 0, &begin, &first) && first <= seq)
             return i;
     }
     return 0;
@@ -235,7 +237,10 @@ err_t audit_log_read(int dirfd, const struct audit_range *range, struct buf *out
     if (range->after >= range->newest)
         return ERR_OK;
     TRY(audit_segments_list(dirfd, &s, why));
-    struct reading g = {.last = range->after, .newest = range->newest, .left = range->limit, .out = out,
+    struct reading g = {.last = range->after,
+                        .newest = range->newest,
+                        .left = range->limit,
+                        .out = out,
                         .max = out->max ? out->max : BUF_DEFAULT_MAX};
     size_t first = audit_segments_find(dirfd, &s, range->after + 1);
     for (size_t i = first; i < s.n && g.left && !g.full; i++) {

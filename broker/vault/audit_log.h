@@ -20,10 +20,10 @@ void audit_segment_name(uint32_t number, char out[AUDIT_NAME]);
 struct audit_reader {
     int fd;
     uint8_t *chunk;
-    size_t have, used;  /* in chunk */
-    uint64_t at;        /* file offset of the next line */
-    bool torn;          /* the file ends in a piece of a line, which begins `at` */
-    bool failed;        /* it could not be read */
+    size_t have, used; /* in chunk */
+    uint64_t at;       /* file offset of the next line */
+    bool torn;         /* the file ends in a piece of a line, which begins `at` */
+    bool failed;       /* it could not be read */
 };
 MUST err_t audit_reader_open(int dirfd, uint32_t number, struct audit_reader *out, struct why *why);
 void audit_reader_close(struct audit_reader *r);
@@ -40,6 +40,7 @@ struct audit_range {
     uint64_t after, newest;
     unsigned limit;
 };
-MUST err_t audit_log_read(int dirfd, const struct audit_range *range, struct buf *out, struct why *why);
+MUST err_t audit_log_read(int dirfd, const struct audit_range *range, struct buf *out,
+                          struct why *why);
 
 #endif

@@ -23,14 +23,14 @@ enum { GAP_MAX = 1 << 20, REPEATS_MAX = 1 << 20, LOCK_WAIT_MS = 1000, LOCK_STEP_
 
 struct replay {
     struct audit *a;
-    uint64_t linked;       /* the last line that the state knows; 0: none */
+    uint64_t linked; /* the last line that the state knows; 0: none */
     bool link_seen;
-    struct buf seen;       /* digests of the lines from `linked` on, to tell repeats from forgeries */
+    struct buf seen; /* digests of the lines from `linked` on, to tell repeats from forgeries */
     struct buf body;
-    uint64_t skipped;      /* lines that are missing, over all holes */
+    uint64_t skipped;       /* lines that are missing, over all holes */
     uint64_t torn_at, torn; /* in the last segment */
-    err_t bad;             /* the first problem … */
-    struct why why;        /* … and its sentence */
+    err_t bad;              /* the first problem … */
+    struct why why;         /* … and its sentence */
 };
 
 /* ---- one line */
@@ -39,8 +39,11 @@ static void suspect(struct replay *rp, err_t e, const char *what, uint64_t seq)
 {
     rp->a->suspect = true;
     if (rp->bad == ERR_OK)
-        rp->bad = fail(&rp->why, e, "the audit log %s line %llu; look at it with: broker-cli audit verify, then accept it "
-                       "with: broker-cli store accept", what, (unsigned long long)seq);
+        rp->bad = fail(
+            &rp->why, e,
+            "the audit log %s line %llu; look at it with: broker-cli audit verify, then accept it "
+            "with: broker-cli store accept",
+            what, (unsigned long long)seq);
 }
 
 static void remember(struct replay *rp, const struct audit_parsed *p)
@@ -87,13 +90,15 @@ static void believe(struct replay *rp)
     struct view body = buf_view(&rp->body);
     uint64_t seq;
     uint8_t hash[16];
-    if (audit_line_count(body, "manifest_seq", &seq) && audit_line_hash(body, "manifest_hash", hash)) {
+    if (audit_line_count(body, "manifest_seq", &seq) &&
+        audit_line_hash(body, "manifest_hash", hash)) {
         a->anchor_seq = seq;
         memcpy(a->anchor_hash, hash, sizeof(hash));
     }
     if (audit_line_count(body, "key_serial", &seq))
         a->key_serial = seq;
-    if (audit_line_is(body, AUDIT_STORE_ACCEPT) && memmem(body.p, body.n, ",\"outcome\":\"ok\"", 15)) {
+    if (audit_line_is(body, AUDIT_STORE_ACCEPT) &&
+        memmem(body.p, body.n, ",\"outcome\":\"ok\"", 15)) {
         a->suspect = false;
         rp->bad = ERR_OK;
     }
@@ -137,7 +142,8 @@ static void replay_line(struct replay *rp, struct view line)
 
 /* ---- the segments */
 
-static err_t replay_segment(struct replay *rp, uint32_t number, bool first, bool last, struct why *why)
+static err_t replay_segment(struct replay *rp, uint32_t number, bool first, bool last,
+                            struct why *why)
 {
     AUTO(audit_reader_close) struct audit_reader r = {.fd = -1};
     struct view line;
@@ -181,7 +187,8 @@ static uint64_t last_number(int dirfd, const struct audit_segments *s)
     return last;
 }
 
-static err_t begin_anew(struct replay *rp, const struct audit_segments *s, const struct why *cause, struct why *why)
+static err_t begin_anew(struct replay *rp, const struct audit_segments *s, const struct why *cause,
+                        struct why *why)
 {
     char suffix[24]; /* the old auditor.key still verifies the lines before */
     uint64_t last = last_number(rp->a->env.dirfd, s);
@@ -189,8 +196,11 @@ static err_t begin_anew(struct replay *rp, const struct audit_segments *s, const
     TRY(audit_new_keys(rp->a, suffix, why));
     rp->a->chain.seq = last + 1;
     rp->a->suspect = true;
-    rp->bad = fail(&rp->why, ERR_CORRUPT, "%s: a new chain begins with line %llu (auditor%s.key); accept it with: broker-cli "
-                   "store accept", cause->text, (unsigned long long)last + 1, suffix);
+    rp->bad =
+        fail(&rp->why, ERR_CORRUPT,
+             "%s: a new chain begins with line %llu (auditor%s.key); accept it with: broker-cli "
+             "store accept",
+             cause->text, (unsigned long long)last + 1, suffix);
     return ERR_OK;
 }
 
@@ -204,11 +214,13 @@ static err_t lock_newest(int dirfd, struct audit_segments *s, int *lock, struct 
     if (s->n == 0)
         return ERR_OK;
     audit_segment_name(s->number[s->n - 1], name);
-    AUTO(auto_close) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    AUTO(auto_close)
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_errno(why, errno, "%s", name);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(why, ERR_UNAVAILABLE, "the audit writer of an earlier run still writes %s; try again", name);
+        return fail(why, ERR_UNAVAILABLE,
+                    "the audit writer of an earlier run still writes %s; try again", name);
     *lock = TAKE_FD(fd);
     return ERR_OK;
 }
@@ -261,7 +273,8 @@ static err_t read_log(struct replay *rp, const struct audit_segments *s, struct 
     rp->linked = rp->a->chain.seq - 1;
     TRY(replay_all(rp, s, why));
     if (known && rp->a->suspect && rp->bad == ERR_OK)
-        rp->bad = fail(&rp->why, ERR_CORRUPT, "the audit log was cut or changed before, and that was not accepted yet: "
+        rp->bad = fail(&rp->why, ERR_CORRUPT,
+                       "the audit log was cut or changed before, and that was not accepted yet: "
                        "broker-cli store accept");
     return ERR_OK;
 }
@@ -296,7 +309,9 @@ err_t audit_open(const struct audit_env *env, struct audit **out, struct why *wh
     AUTO(auto_close) int lock = -1;
     if (!a)
         return fail(why, ERR_INTERNAL, "out of memory");
-    AUTO(replay_free) struct replay rp = {.a = a, .seen.max = (size_t)REPEATS_MAX * CHAIN_MAC, .body.max = AUDIT_LINE_MAX};
+    AUTO(replay_free)
+    struct replay rp = {
+        .a = a, .seen.max = (size_t)REPEATS_MAX * CHAIN_MAC, .body.max = AUDIT_LINE_MAX};
     TRY(let_go(env->sink, why));
     TRY(wait_for_writers(a, &s, &lock, why));
     TRY(read_log(&rp, &s, why));

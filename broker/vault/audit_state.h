@@ -11,17 +11,17 @@
 
 struct audit {
     struct audit_env env;
-    struct chain chain;         /* seq: of the next line */
+    struct chain chain; /* seq: of the next line */
     struct secret *sign;
     uint8_t pk[CHAIN_PK];
     uint64_t anchor_seq;
     uint8_t anchor_hash[16];
     uint64_t key_serial;
-    bool suspect;               /* cut or changed behind our back, and no operator accepted it yet */
-    uint32_t segment;           /* the number we asked for last */
-    uint64_t bytes;             /* in it */
-    uint64_t since;             /* lines since the last checkpoint */
-    int64_t checkpoint_ms;      /* when that was (boot clock) */
+    bool suspect;          /* cut or changed behind our back, and no operator accepted it yet */
+    uint32_t segment;      /* the number we asked for last */
+    uint64_t bytes;        /* in it */
+    uint64_t since;        /* lines since the last checkpoint */
+    int64_t checkpoint_ms; /* when that was (boot clock) */
     struct buf line;
 };
 

@@ -69,7 +69,9 @@ static err_t place(const struct vault_worker *wk, struct vault_conn *c, struct w
 
 static void record_refusal(const struct vault_worker *wk, const struct vault_conn *c, err_t e)
 {
-    struct audit_record r = {.event = wk->kind == WORKER_ADMIN ? AUDIT_ADMIN_DENIED : AUDIT_PEER_REFUSED, .outcome = e,
+    struct audit_record r = {.event =
+                                 wk->kind == WORKER_ADMIN ? AUDIT_ADMIN_DENIED : AUDIT_PEER_REFUSED,
+                             .outcome = e,
                              .peer = c->peer.pid ? &c->peer : NULL};
     if (wk->kind != WORKER_ADMIN && c->consumer_name[0])
         r.consumer = c->consumer_name;

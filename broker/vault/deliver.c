@@ -21,7 +21,8 @@ enum { MIN_LEFT_MS = 60000 };
 
 unsigned deliver_possible(const struct credential *c)
 {
-    unsigned served = (1u << DELIVER_ACCESS_TOKEN) | (1u << DELIVER_FILE) | (1u << DELIVER_HELPER) | (1u << DELIVER_SECRET);
+    unsigned served = (1u << DELIVER_ACCESS_TOKEN) | (1u << DELIVER_FILE) | (1u << DELIVER_HELPER) |
+                      (1u << DELIVER_SECRET);
     return provider_deliveries(c->provider, view_str(c->kind)) & c->ceiling & served;
 }
 
@@ -29,11 +30,14 @@ err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms
 {
     bool short_lived = d != DELIVER_SECRET && c->expires_ms > 0;
     if (c->needs_login)
-        return fail(why, ERR_NEEDS_LOGIN, "the login \"%s\" no longer works; enroll it again: broker-cli replace %s", c->name,
-                    c->name);
-    if (short_lived && c->expires_ms - now_ms < MIN_LEFT_MS)
         return fail(why, ERR_NEEDS_LOGIN,
-                    "the access token of \"%s\" has ended; enroll a fresh login: broker-cli replace %s", c->name, c->name);
+                    "the login \"%s\" no longer works; enroll it again: broker-cli replace %s",
+                    c->name, c->name);
+    if (short_lived && c->expires_ms - now_ms < MIN_LEFT_MS)
+        return fail(
+            why, ERR_NEEDS_LOGIN,
+            "the access token of \"%s\" has ended; enroll a fresh login: broker-cli replace %s",
+            c->name, c->name);
     return ERR_OK;
 }
 
@@ -56,7 +60,8 @@ static err_t open_file_dir(struct vault *v, const struct lease *l, int *out, str
         return fail(why, ERR_UNAVAILABLE, "the consumer has no directory");
     if (!v->config->files_on_disk && !file_is_memory_fs(base))
         return fail(why, ERR_UNAVAILABLE,
-                    "%s is not on tmpfs, so no file is written there: choose a --run on tmpfs, or set files_on_disk: true",
+                    "%s is not on tmpfs, so no file is written there: choose a --run on tmpfs, or "
+                    "set files_on_disk: true",
                     v->dirs->run);
     TRY(file_open_dir_at(base, "files", &how, &files, why));
     return file_open_dir_at(files, l->credential, &how, out, why);
@@ -64,7 +69,8 @@ static err_t open_file_dir(struct vault *v, const struct lease *l, int *out, str
 
 /* Opens the file and the two directories above it to the consumer's uids, by ACL alone: a mode would open them to everybody. The file comes
  * last, so nobody waits before a door that is still shut. */
-static err_t allow_consumer(struct vault *v, const struct lease *l, const char *rel, struct why *why)
+static err_t allow_consumer(struct vault *v, const struct lease *l, const char *rel,
+                            struct why *why)
 {
     const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
     struct acl_rule rule = {.owner = ACL_R | ACL_W | ACL_X, .user = ACL_R | ACL_X};
@@ -84,7 +90,8 @@ static err_t allow_consumer(struct vault *v, const struct lease *l, const char *
 }
 
 /* The file can be read by its consumer from the first instant it is there. */
-static err_t write_for_consumer(struct vault *v, const struct lease *l, int dir, const char *name, struct view json, struct why *why)
+static err_t write_for_consumer(struct vault *v, const struct lease *l, int dir, const char *name,
+                                struct view json, struct why *why)
 {
     const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
     struct acl_rule readers = {.owner = ACL_R | ACL_W, .user = ACL_R};
@@ -95,7 +102,8 @@ static err_t write_for_consumer(struct vault *v, const struct lease *l, int dir,
     return file_write_atomic_for(dir, name, json, &readers, why);
 }
 
-static err_t write_projected(struct vault *v, struct lease *l, const struct provider *p, struct view json, struct why *why)
+static err_t write_projected(struct vault *v, struct lease *l, const struct provider *p,
+                             struct view json, struct why *why)
 {
     AUTO(auto_close) int dir = -1;
     char rel[sizeof(l->file)];
@@ -107,13 +115,17 @@ static err_t write_projected(struct vault *v, struct lease *l, const struct prov
     TRY(open_file_dir(v, l, &dir, why));
     TRY(allow_consumer(v, l, rel, why));
     TRY(write_for_consumer(v, l, dir, p->file_name, json, why));
-    struct audit_record r = {.event = AUDIT_FILE_PROJECT, .outcome = ERR_OK, .consumer = l->consumer,
-                             .credential = l->credential, .lease = l->id_hex};
+    struct audit_record r = {.event = AUDIT_FILE_PROJECT,
+                             .outcome = ERR_OK,
+                             .consumer = l->consumer,
+                             .credential = l->credential,
+                             .lease = l->id_hex};
     server_note(v, &r);
     return ERR_OK;
 }
 
-static err_t project(struct vault *v, struct lease *l, const struct credential *c, const struct cred *cred, struct why *why)
+static err_t project(struct vault *v, struct lease *l, const struct credential *c,
+                     const struct cred *cred, struct why *why)
 {
     AUTO(buf_free) struct buf json = {.max = SECRET_MAX};
     if (!c->provider->project)
@@ -123,7 +135,8 @@ static err_t project(struct vault *v, struct lease *l, const struct credential *
     return write_projected(v, l, c->provider, buf_view(&json), why);
 }
 
-static void remove_file(struct vault *v, const char *consumer, const char *credential, const char *rel)
+static void remove_file(struct vault *v, const char *consumer, const char *credential,
+                        const char *rel)
 {
     int base = listen_dir(v, consumer);
     char dir[128];
@@ -139,7 +152,8 @@ static bool file_shared(struct vault *v, const struct lease *gone)
 {
     uint64_t cursor = 0;
     for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;)
-        if (l != gone && l->file[0] && strcmp(l->consumer, gone->consumer) == 0 && strcmp(l->file, gone->file) == 0)
+        if (l != gone && l->file[0] && strcmp(l->consumer, gone->consumer) == 0 &&
+            strcmp(l->file, gone->file) == 0)
             return true;
     return false;
 }
@@ -149,8 +163,11 @@ void deliver_end(struct vault *v, const struct lease *l)
     if (!l->file[0] || file_shared(v, l))
         return;
     remove_file(v, l->consumer, l->credential, l->file);
-    struct audit_record r = {.event = AUDIT_FILE_REMOVE, .outcome = ERR_OK, .consumer = l->consumer,
-                             .credential = l->credential, .lease = l->id_hex};
+    struct audit_record r = {.event = AUDIT_FILE_REMOVE,
+                             .outcome = ERR_OK,
+                             .consumer = l->consumer,
+                             .credential = l->credential,
+                             .lease = l->id_hex};
     server_note(v, &r);
 }
 
@@ -162,7 +179,8 @@ void deliver_remove_all(struct vault *v)
             remove_file(v, l->consumer, l->credential, l->file);
 }
 
-static err_t refresh_one(struct vault *v, struct lease *l, const struct credential *c, struct why *why)
+static err_t refresh_one(struct vault *v, struct lease *l, const struct credential *c,
+                         struct why *why)
 {
     AUTO(auto_secret) struct secret *plain = NULL;
     struct cred cred;
@@ -178,9 +196,10 @@ void deliver_refresh(struct vault *v, const char *credential)
     for (struct lease *l; c && (l = lease_next(v->leases, &cursor)) != NULL;) {
         struct why why = {0};
         /* one without a file was not answered yet: it gets the new version */
-        if (l->file[0] && strcmp(l->credential, credential) == 0 && refresh_one(v, l, c, &why) != ERR_OK)
-            log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential, "why", why.text,
-                      NULL);
+        if (l->file[0] && strcmp(l->credential, credential) == 0 &&
+            refresh_one(v, l, c, &why) != ERR_OK)
+            log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential,
+                      "why", why.text, NULL);
     }
 }
 
@@ -189,12 +208,14 @@ void deliver_restore(struct vault *v)
     uint64_t cursor = 0;
     for (struct lease *l; (l = lease_next(v->leases, &cursor)) != NULL;) {
         struct why why = {0};
-        const struct credential *c = l->file[0] ? credential_find(v->credentials, view_str(l->credential)) : NULL;
+        const struct credential *c =
+            l->file[0] ? credential_find(v->credentials, view_str(l->credential)) : NULL;
         int base = listen_dir(v, l->consumer);
         if (!c || base < 0 || faccessat(base, l->file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             continue;
         if (refresh_one(v, l, c, &why) != ERR_OK)
-            log_event(LOG_LVL_WARN, "file.missing", "consumer", l->consumer, "credential", l->credential, "why", why.text, NULL);
+            log_event(LOG_LVL_WARN, "file.missing", "consumer", l->consumer, "credential",
+                      l->credential, "why", why.text, NULL);
     }
 }
 
@@ -234,8 +255,8 @@ static void write_head(struct jsonw *w, const struct lease *l, const struct cred
     jsonw_str(w, "state", "live");
 }
 
-static err_t write_released(struct vault *v, struct lease *l, const struct credential *c, struct jsonw *w,
-                            struct why *why)
+static err_t write_released(struct vault *v, struct lease *l, const struct credential *c,
+                            struct jsonw *w, struct why *why)
 {
     AUTO(auto_secret) struct secret *plain = NULL;
     AUTO(buf_free) struct buf value = {.max = SECRET_MAX}, token = {.max = TOKEN_MAX_TEXT};
@@ -267,7 +288,8 @@ static err_t write_released(struct vault *v, struct lease *l, const struct crede
     return ERR_OK;
 }
 
-err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w, struct why *why)
+err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w,
+                    struct why *why)
 {
     const struct credential *c = credential_find(v->credentials, view_str(l->credential));
     if (released && !c)

@@ -9,11 +9,14 @@
 #include "vault/vault.h"
 
 /* The lease object of the API. `released`: with token and value (opens the credential); else without. */
-MUST err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w, struct why *why);
+MUST err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct jsonw *w,
+                         struct why *why);
 /* As without release, with consumer, uid and pid: for an operator. */
-MUST err_t deliver_lease_admin(struct vault *v, const struct lease *l, struct jsonw *w, struct why *why);
+MUST err_t deliver_lease_admin(struct vault *v, const struct lease *l, struct jsonw *w,
+                               struct why *why);
 /* Can this credential be released in this delivery now? Judged from the index, nothing is opened. */
-MUST err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why);
+MUST err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms,
+                          struct why *why);
 /* A member with the field's text, or null. */
 void deliver_field(struct jsonw *w, const struct cred *cred, enum cred_field f, const char *key);
 /* The deliveries this credential can have at all: its provider's for its kind, within the operator's ceiling. */

@@ -30,7 +30,8 @@ static void init_free(struct init *in)
     free(in);
 }
 
-static err_t open_new(struct init *in, struct view params, const struct secret *key, struct why *why)
+static err_t open_new(struct init *in, struct view params, const struct secret *key,
+                      struct why *why)
 {
     unsigned slot = 0;
     const struct keyslot_new first = {in->source->name, params, key, clock_wall_ms()};
@@ -43,19 +44,25 @@ static err_t open_new(struct init *in, struct view params, const struct secret *
 static void undo(struct vault *v, const struct keysource *source, struct view params)
 {
     struct why why = {0};
-    (void)!sink_settle(v->sink, SETTLE_MS, NULL); /* the log of this attempt is on the disk before another one looks for it */
+    (void)!sink_settle(
+        v->sink, SETTLE_MS,
+        NULL); /* the log of this attempt is on the disk before another one looks for it */
     err_t e = unlock_load(v, &why);
     if (e == ERR_UNINIT && params.n) /* else the header may be on the disk, and needs its key */
         keycall_forget(v, source->name, params);
 }
 
-static void on_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+static void on_key(void *ctx, err_t e, struct view params, struct secret *key,
+                   const struct why *why)
 {
     struct init *in = ctx;
     struct vault *v = in->v;
     struct pending *p = in->p;
     const struct keysource *source = in->source;
-    struct audit_record r = {.event = AUDIT_STORE_INIT, .outcome = ERR_OK, .source = source->name, .peer = server_peer(v, p)};
+    struct audit_record r = {.event = AUDIT_STORE_INIT,
+                             .outcome = ERR_OK,
+                             .source = source->name,
+                             .peer = server_peer(v, p)};
     struct why own = *why;
     bool made = e == ERR_OK;
     if (e == ERR_OK)

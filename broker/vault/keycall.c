@@ -20,8 +20,8 @@ struct helper_call {
     struct helper_call *next;
     const char *role;
     enum keycall_op op;
-    struct buf ask;           /* the packet; holds the passphrase */
-    int sock;                 /* -1 until spawned */
+    struct buf ask; /* the packet; holds the passphrase */
+    int sock;       /* -1 until spawned */
     struct loop_fd *watch;
     struct loop_timer *timer;
     keycall_done_fn *done;
@@ -38,7 +38,8 @@ static void unlink_call(struct helper_call *h)
     *at = h->next;
 }
 
-static void finish(struct helper_call *h, err_t e, struct view params, struct secret *key, const struct why *why)
+static void finish(struct helper_call *h, err_t e, struct view params, struct secret *key,
+                   const struct why *why)
 {
     unlink_call(h);
     loop_unwatch(h->watch);
@@ -59,18 +60,20 @@ static void finish_failed(struct helper_call *h, err_t e, const struct why *why)
 static void on_deadline(void *ctx)
 {
     struct why why = {0};
-    err_t e = fail(&why, ERR_TIMEOUT, "the key source did not answer within %d s", DEADLINE_MS / 1000);
+    err_t e =
+        fail(&why, ERR_TIMEOUT, "the key source did not answer within %d s", DEADLINE_MS / 1000);
     finish_failed(ctx, e, &why);
 }
 
-static err_t read_answer(const struct helper_call *h, struct view packet, struct msg *m, struct secret **key,
-                         struct why *why)
+static err_t read_answer(const struct helper_call *h, struct view packet, struct msg *m,
+                         struct secret **key, struct why *why)
 {
     TRY(msg_parse(packet, FROM_HELPER, m, why));
     uint64_t status = msg_u64(m, F_STATUS, ERR_INTERNAL);
     struct view reason = msg_view(m, F_REASON), bytes = msg_view(m, F_KEY);
     if (status != ERR_OK)
-        return fail(why, status < ERR__COUNT ? (err_t)status : ERR_INTERNAL, "%.*s", (int)reason.n, (const char *)reason.p);
+        return fail(why, status < ERR__COUNT ? (err_t)status : ERR_INTERNAL, "%.*s", (int)reason.n,
+                    (const char *)reason.p);
     if (h->op == KEYCALL_REMOVE)
         return ERR_OK;
     if (bytes.n != KEYSOURCE_KEY_BYTES)
@@ -113,7 +116,8 @@ void keycall_on_refused(struct vault *v, const char *role, const char *why_text)
 {
     struct helper_call *h = waiting_for(v, role);
     struct why why = {0};
-    err_t e = fail(&why, ERR_UNAVAILABLE, "the key source's helper could not be started: %s", why_text);
+    err_t e =
+        fail(&why, ERR_UNAVAILABLE, "the key source's helper could not be started: %s", why_text);
     if (h)
         finish_failed(h, e, &why);
 }
@@ -130,7 +134,8 @@ void keycall_on_spawned(struct vault *v, const char *role, int sock)
     err_t e = ipc_send(sock, buf_view(&h->ask), -1, &why);
     buf_free(&h->ask);
     if (e == ERR_OK)
-        e = loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, on_answer, h}, &h->watch, &why);
+        e = loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, on_answer, h}, &h->watch,
+                       &why);
     if (e != ERR_OK)
         finish_failed(h, e, &why);
 }
@@ -177,7 +182,9 @@ static void call_here(struct vault *v, const struct keycall *call)
     struct secret *key = NULL;
     const struct keysource *s = call->source;
     config_dir(v, dir);
-    struct keysource_ask ask = {.params = call->params, .passphrase = call->passphrase, .path = call->path,
+    struct keysource_ask ask = {.params = call->params,
+                                .passphrase = call->passphrase,
+                                .path = call->path,
                                 .config_dir = dir};
     memcpy(ask.store_id, call->store_id ? call->store_id : v->keys.header.store_id, 16);
     err_t e = ERR_OK;
@@ -208,19 +215,26 @@ void keycall_start(struct vault *v, const struct keycall *call)
     }
     struct helper_call *h = busy(v) ? NULL : calloc(1, sizeof(*h));
     if (!h) {
-        err_t e = fail(&why, ERR_LIMIT, "key sources are being asked already; try again in a moment");
+        err_t e =
+            fail(&why, ERR_LIMIT, "key sources are being asked already; try again in a moment");
         call->done(call->ctx, e, VIEW(NULL, 0), NULL, &why);
         return;
     }
-    *h = (struct helper_call){.v = v, .role = call->source->helper, .op = call->op, .sock = -1, .done = call->done,
-                              .ctx = call->ctx, .next = v->helpers};
+    *h = (struct helper_call){.v = v,
+                              .role = call->source->helper,
+                              .op = call->op,
+                              .sock = -1,
+                              .done = call->done,
+                              .ctx = call->ctx,
+                              .next = v->helpers};
     v->helpers = h;
     err_t e = ask_supervisor(h, call, &why);
     if (e != ERR_OK)
         finish_failed(h, e, &why);
 }
 
-static void log_outcome(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+static void log_outcome(void *ctx, err_t e, struct view params, struct secret *key,
+                        const struct why *why)
 {
     (void)ctx;
     (void)params;
@@ -231,7 +245,9 @@ static void log_outcome(void *ctx, err_t e, struct view params, struct secret *k
 
 void keycall_forget(struct vault *v, const char *source, struct view params)
 {
-    struct keycall call = {.source = keysource_by_name(view_str(source)), .op = KEYCALL_REMOVE, .params = params,
+    struct keycall call = {.source = keysource_by_name(view_str(source)),
+                           .op = KEYCALL_REMOVE,
+                           .params = params,
                            .done = log_outcome};
     if (call.source)
         keycall_start(v, &call);

@@ -8,13 +8,14 @@
 #include "vault/vault.h"
 
 /* `key` is the callee's (NULL exactly on failure and after remove); `params` is valid during the call only. */
-typedef void keycall_done_fn(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why);
+typedef void keycall_done_fn(void *ctx, err_t e, struct view params, struct secret *key,
+                             const struct why *why);
 
 enum keycall_op { KEYCALL_CREATE, KEYCALL_OPEN, KEYCALL_REMOVE };
 struct keycall {
     const struct keysource *source;
     enum keycall_op op;
-    const uint8_t *store_id;              /* of a store that is not there yet; NULL: the present one's */
+    const uint8_t *store_id; /* of a store that is not there yet; NULL: the present one's */
     struct view params, passphrase, path; /* copied */
     keycall_done_fn *done;
     void *ctx;

@@ -96,7 +96,8 @@ static void on_deadline(void *ctx)
         finish(n, n->ending ? n->how : LEASE_END_EXPIRED);
         return;
     }
-    if ((!env->on_due || !env->on_due(env->ctx, &n->lease)) && loop_timer_set(n->timer, n->lease.expires_boot_ms) != ERR_OK)
+    if ((!env->on_due || !env->on_due(env->ctx, &n->lease)) &&
+        loop_timer_set(n->timer, n->lease.expires_boot_ms) != ERR_OK)
         finish(n, LEASE_END_EXPIRED);
 }
 
@@ -129,10 +130,14 @@ static bool process_lives(int pidfd)
 static err_t adopt_owner(struct lease_node *n, const struct peer *peer, struct why *why)
 {
     if (peer->pidfd < 0)
-        return fail(why, ERR_CONFLICT, "this kernel cannot tell when a process ends (SO_PEERPIDFD, Linux 6.5): ask with owner: none");
+        return fail(why, ERR_CONFLICT,
+                    "this kernel cannot tell when a process ends (SO_PEERPIDFD, Linux 6.5): ask "
+                    "with owner: none");
     n->pidfd = fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
     if (n->pidfd < 0)
-        return fail(why, ERR_LIMIT, "too many open descriptors: raise brokerd's RLIMIT_NOFILE, or ask with owner: none");
+        return fail(
+            why, ERR_LIMIT,
+            "too many open descriptors: raise brokerd's RLIMIT_NOFILE, or ask with owner: none");
     n->start_ticks = peer_start_ticks(peer->pid);
     if (!process_lives(n->pidfd))
         return fail(why, ERR_CONFLICT, "the process that asked has ended");
@@ -145,14 +150,16 @@ static bool find_owner(struct lease_node *n)
     if (!n->same_boot || n->start_ticks == 0 || n->lease.pid <= 0)
         return false;
     n->pidfd = (int)syscall(SYS_pidfd_open, n->lease.pid, 0);
-    return n->pidfd >= 0 && peer_start_ticks(n->lease.pid) == n->start_ticks && process_lives(n->pidfd);
+    return n->pidfd >= 0 && peer_start_ticks(n->lease.pid) == n->start_ticks &&
+           process_lives(n->pidfd);
 }
 
 static err_t arm(struct leases *ls, struct lease_node *n, struct why *why)
 {
     n->owner = ls;
     if (!n->ending && n->lease.owner_process)
-        TRY(loop_watch(ls->env.loop, &(struct loop_source){n->pidfd, EPOLLIN, on_owner_gone, n}, &n->watch, why));
+        TRY(loop_watch(ls->env.loop, &(struct loop_source){n->pidfd, EPOLLIN, on_owner_gone, n},
+                       &n->watch, why));
     if (loop_timer_new(ls->env.loop, on_deadline, n, &n->timer) != ERR_OK ||
         loop_timer_set(n->timer, next_look(n)) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
@@ -221,14 +228,17 @@ void leases_close(struct leases *ls)
 
 /* ---- issue */
 
-static err_t check_room(const struct leases *ls, const struct config_consumer *consumer, struct why *why)
+static err_t check_room(const struct leases *ls, const struct config_consumer *consumer,
+                        struct why *why)
 {
     unsigned live = table_live_of(&ls->table, consumer->name);
     if (live >= consumer->max_leases)
-        return fail(why, ERR_LIMIT, "%s has %u live leases, its max_leases: end some or raise the limit", consumer->name,
-                    live);
+        return fail(why, ERR_LIMIT,
+                    "%s has %u live leases, its max_leases: end some or raise the limit",
+                    consumer->name, live);
     if (ls->table.live >= LEASE_MAX_LIVE)
-        return fail(why, ERR_LIMIT, "the broker has %d live leases, its maximum: end some", LEASE_MAX_LIVE);
+        return fail(why, ERR_LIMIT, "the broker has %d live leases, its maximum: end some",
+                    LEASE_MAX_LIVE);
     return ERR_OK;
 }
 
@@ -290,7 +300,8 @@ static err_t enter(struct leases *ls, struct lease_node *n, struct why *why)
     return e;
 }
 
-err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease **out, struct why *why)
+err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease **out,
+                  struct why *why)
 {
     TRY(check_room(ls, ask->consumer, why));
     AUTO(auto_node) struct lease_node *n = calloc(1, sizeof(*n));
@@ -355,7 +366,8 @@ err_t lease_set_file(struct leases *ls, struct lease *l, const char *rel, struct
     struct lease old = *l;
     if (!view_copy(view_str(rel), l->file, sizeof(l->file))) {
         *l = old;
-        return fail(why, ERR_TOO_LARGE, "the path of the projected file has over %zu bytes", sizeof(l->file) - 1);
+        return fail(why, ERR_TOO_LARGE, "the path of the projected file has over %zu bytes",
+                    sizeof(l->file) - 1);
     }
     return change(ls, l, &old, why);
 }

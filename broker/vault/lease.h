@@ -14,31 +14,37 @@
 #include "crypto/token.h"
 
 enum { LEASE_MAX_LIVE = 65536 };
-enum lease_end { LEASE_END_EXPIRED, LEASE_END_REVOKED, LEASE_END_OWNER, LEASE_END_USES, LEASE_END_UNDO };
+enum lease_end {
+    LEASE_END_EXPIRED,
+    LEASE_END_REVOKED,
+    LEASE_END_OWNER,
+    LEASE_END_USES,
+    LEASE_END_UNDO
+};
 
 struct lease {
     uint8_t id[TOKEN_LEASE_ID];
     char id_hex[2 * TOKEN_LEASE_ID + 1];
     char consumer[65], credential[65], prefix[33];
     enum delivery delivery;
-    int64_t issued_wall_ms, expires_wall_ms;  /* for people and for a reboot */
-    int64_t expires_boot_ms, max_boot_ms;     /* max: renewals never go beyond */
+    int64_t issued_wall_ms, expires_wall_ms; /* for people and for a reboot */
+    int64_t expires_boot_ms, max_boot_ms;    /* max: renewals never go beyond */
     int64_t max_wall_ms;
-    uint64_t uses_left;                       /* 0: unlimited; counts down */
+    uint64_t uses_left; /* 0: unlimited; counts down */
     bool limited_uses;
     uint32_t uid;
     int32_t pid;
     bool owner_process;
-    char file[128];                           /* projected file relative to the consumer's directory; "" none */
-    uint8_t limits[32];                       /* hash bound into the token */
+    char file[128];     /* projected file relative to the consumer's directory; "" none */
+    uint8_t limits[32]; /* hash bound into the token */
 };
 
 struct leases;
 struct leases_env {
     struct loop *loop;
     struct sink *sink;
-    int dirfd;                                /* $STATE/leases: segments of the journal */
-    const struct secret *journal_key;         /* borrowed */
+    int dirfd;                        /* $STATE/leases: segments of the journal */
+    const struct secret *journal_key; /* borrowed */
     /* Called once for every end but an explicit lease_end() by the server: expiry, owner's death, a use too many. From the loop, or
      * from lease_use; never from leases_open (what is found dead then ends in the loop's first turn). The lease is not found any
      * more, and is freed after. */
@@ -62,7 +68,8 @@ struct lease_ask { /* all borrowed for the call */
 };
 /* Issues. `peer->pidfd` is duplicated when owner_process. ERR_LIMIT: the consumer's max_leases, LEASE_MAX_LIVE, or open
  * descriptors. ERR_CONFLICT: owner_process and no pidfd, or that process has ended. ERR_AUDIT: not recorded, not issued. */
-MUST err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease **out, struct why *why);
+MUST err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease **out,
+                       struct why *why);
 /* Ends `ttl_ms` from now, never beyond max. ERR_EXPIRED when it has ended, ERR_INVALID under 1 s. */
 MUST err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why *why);
 /* One use. ERR_LIMIT when none is left: the lease then ends (on_end is called) and `l` is gone. */
@@ -70,7 +77,8 @@ MUST err_t lease_use(struct leases *ls, struct lease *l, struct why *why);
 /* Ends and frees it; on_end is not called. It ends in any case: an error says that the end is not recorded yet (it will be, with the
  * journal's next generation). */
 MUST err_t lease_end(struct leases *ls, struct lease *l, enum lease_end how, struct why *why);
-struct lease *lease_by_id(struct leases *ls, const uint8_t id[TOKEN_LEASE_ID]); /* NULL: none live */
+struct lease *lease_by_id(struct leases *ls,
+                          const uint8_t id[TOKEN_LEASE_ID]); /* NULL: none live */
 struct lease *lease_by_hex(struct leases *ls, struct view hex);
 /* Live leases in order of issue, from cursor 0; NULL at the end. Safe while leases end. */
 struct lease *lease_next(struct leases *ls, uint64_t *cursor);

@@ -89,7 +89,8 @@ static err_t end_frame(struct journal *j, uint64_t *pos, struct why *why)
     struct journal_link link = {.generation = j->generation, .seq = j->chain.seq};
     j->open = false; /* until the sink has taken it: the chain moves on at once */
     TRY(buf_ok(&j->frame, why));
-    chain_follow(&j->chain, VIEW(j->frame.p + JOURNAL_PREFIX, j->frame.len - JOURNAL_PREFIX), link.mac);
+    chain_follow(&j->chain, VIEW(j->frame.p + JOURNAL_PREFIX, j->frame.len - JOURNAL_PREFIX),
+                 link.mac);
     buf_add(&j->frame, link.mac, CHAIN_MAC);
     TRY(buf_ok(&j->frame, why));
     put_prefix(&j->frame);
@@ -107,7 +108,8 @@ err_t journal_begin(struct journal *j, struct why *why)
     j->open = false;
     TRY(lease_segment_each(j->dirfd, ".journal", take_highest, &number, why));
     TRY(lease_segment_each(j->dirfd, ".corrupt", take_highest, &number, why));
-    number = (number > j->segment ? number : j->segment) + 1; /* the last one may not be on disk yet */
+    number =
+        (number > j->segment ? number : j->segment) + 1; /* the last one may not be on disk yet */
     chain_clear(&j->chain);
     TRY(chain_start(j->key, &j->chain));
     lease_segment_name(number, name);
@@ -143,7 +145,8 @@ err_t journal_put(struct journal *j, struct lease_node *n, struct why *why)
     buf_put_str16(f, view_str(l->prefix));
     buf_put_str16(f, view_str(l->file));
     buf_put_u8(f, (uint8_t)l->delivery);
-    buf_put_u8(f, (uint8_t)((l->limited_uses ? JOURNAL_LIMITED : 0) | (l->owner_process ? JOURNAL_OWNER : 0)));
+    buf_put_u8(f, (uint8_t)((l->limited_uses ? JOURNAL_LIMITED : 0) |
+                            (l->owner_process ? JOURNAL_OWNER : 0)));
     buf_put_u64(f, (uint64_t)l->issued_wall_ms);
     buf_put_u64(f, (uint64_t)l->expires_wall_ms);
     buf_put_u64(f, (uint64_t)l->max_wall_ms);

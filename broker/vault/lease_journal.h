@@ -23,8 +23,12 @@
 #include "vault/lease_table.h"
 
 enum journal_type { JOURNAL_HEAD = 1, JOURNAL_PUT, JOURNAL_END, JOURNAL_TICK, JOURNAL_DONE };
-enum { JOURNAL_FORMAT = 1, JOURNAL_PREFIX = 4, JOURNAL_BODY_MIN = 25,
-       JOURNAL_FIRST = 1 }; /* JOURNAL_FIRST: sequence number of HEAD */
+enum {
+    JOURNAL_FORMAT = 1,
+    JOURNAL_PREFIX = 4,
+    JOURNAL_BODY_MIN = 25,
+    JOURNAL_FIRST = 1
+}; /* JOURNAL_FIRST: sequence number of HEAD */
 enum { JOURNAL_LIMITED = 1, JOURNAL_OWNER = 2 };
 
 struct journal_link { /* the newest entry */
@@ -39,12 +43,14 @@ struct journal {
     struct journal_link link;
     struct buf frame;
     uint8_t boot_id[16];
-    uint64_t generation, segment; /* of the present generation: its number, and that of its first segment */
-    uint64_t entries;             /* in it */
-    uint64_t done_pos;            /* sink position of its DONE */
-    int64_t wall_high, wall_boot; /* the highest wall clock known, ms; when it was seen on the boot clock */
-    bool open;                    /* a generation is begun and its chain whole */
-    bool done, tidy;              /* DONE is written; older segments are removed */
+    uint64_t generation,
+        segment;       /* of the present generation: its number, and that of its first segment */
+    uint64_t entries;  /* in it */
+    uint64_t done_pos; /* sink position of its DONE */
+    int64_t wall_high,
+        wall_boot;   /* the highest wall clock known, ms; when it was seen on the boot clock */
+    bool open;       /* a generation is begun and its chain whole */
+    bool done, tidy; /* DONE is written; older segments are removed */
 };
 
 void journal_init(struct journal *j, const struct leases_env *env);
@@ -57,7 +63,8 @@ void journal_saw_wall(struct journal *j, int64_t wall);
 /* Each appends one entry, beginning a generation where there is none (journal_done needs one). After any failure nothing was
  * recorded and `open` is false. ERR_AUDIT: the sink did not take it. */
 MUST err_t journal_put(struct journal *j, struct lease_node *n, struct why *why);
-MUST err_t journal_end(struct journal *j, const struct lease *l, enum lease_end how, struct why *why);
+MUST err_t journal_end(struct journal *j, const struct lease *l, enum lease_end how,
+                       struct why *why);
 MUST err_t journal_tick(struct journal *j, struct why *why);
 MUST err_t journal_done(struct journal *j, struct why *why);
 MUST err_t journal_begin(struct journal *j, struct why *why);

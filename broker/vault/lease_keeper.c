@@ -68,7 +68,8 @@ static void on_timer(void *ctx)
         arm(k, IDLE_MS);
 }
 
-err_t keeper_init(struct keeper *k, struct loop *loop, struct journal *j, struct lease_table *t, struct why *why)
+err_t keeper_init(struct keeper *k, struct loop *loop, struct journal *j, struct lease_table *t,
+                  struct why *why)
 {
     *k = (struct keeper){.journal = j, .table = t, .ticked_ms = clock_boot_ms()};
     if (loop_timer_new(loop, on_timer, k, &k->timer) != ERR_OK)
@@ -84,7 +85,8 @@ void keeper_wake(struct keeper *k)
 void keeper_clear(struct keeper *k)
 {
     struct why why = {0};
-    bool told = k->table && k->table->live > 0 && k->journal->open && journal_tick(k->journal, &why) == ERR_OK;
+    bool told = k->table && k->table->live > 0 && k->journal->open &&
+                journal_tick(k->journal, &why) == ERR_OK;
     (void)told; /* else the last tick has to do */
     loop_timer_free(k->timer);
     k->timer = NULL;

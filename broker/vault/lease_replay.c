@@ -37,11 +37,13 @@ static void auto_replay(struct replay *r)
     chain_clear(&r->chain);
 }
 
-static err_t corrupt(const struct lease_segment *s, const uint8_t *at, const char *what, struct why *why)
+static err_t corrupt(const struct lease_segment *s, const uint8_t *at, const char *what,
+                     struct why *why)
 {
-    return fail(why, ERR_CORRUPT,
-                "%s, byte %zu: %s; all leases of earlier runs are refused, clients must lease again",
-                s->name, (size_t)(at - s->bytes.p), what);
+    return fail(
+        why, ERR_CORRUPT,
+        "%s, byte %zu: %s; all leases of earlier runs are refused, clients must lease again",
+        s->name, (size_t)(at - s->bytes.p), what);
 }
 
 /* ---- frames */
@@ -52,7 +54,8 @@ static bool all_zero(struct view v)
 }
 
 /* Cuts one frame off. *torn: what is left is none, as a crash leaves it. */
-static err_t cut_frame(const struct lease_segment *s, struct cursor *c, struct frame *f, bool *torn, struct why *why)
+static err_t cut_frame(const struct lease_segment *s, struct cursor *c, struct frame *f, bool *torn,
+                       struct why *why)
 {
     struct view rest = VIEW(c->p, cursor_left(c));
     struct cursor head = *c;
@@ -167,7 +170,8 @@ static err_t find_beginning(const struct replay *r, size_t *at, struct why *why)
             return ERR_OK;
         }
     }
-    return corrupt(r->frame[0].segment, r->frame[0].all.p, "the beginning of the journal is missing", why);
+    return corrupt(r->frame[0].segment, r->frame[0].all.p,
+                   "the beginning of the journal is missing", why);
 }
 
 /* ---- entries */
@@ -200,7 +204,8 @@ static bool decode_put(struct cursor *c, struct lease_node *n)
     n->start_ticks = get_u64(c);
     n->serial = get_u64(c);
     struct view limits = get_bytes(c, sizeof(l->limits));
-    if (!cursor_done(c) || !texts || n->serial == 0 || delivery >= DELIVER__COUNT || flags > (JOURNAL_LIMITED | JOURNAL_OWNER))
+    if (!cursor_done(c) || !texts || n->serial == 0 || delivery >= DELIVER__COUNT ||
+        flags > (JOURNAL_LIMITED | JOURNAL_OWNER))
         return false;
     memcpy(l->id, id.p, sizeof(l->id));
     memcpy(l->limits, limits.p, sizeof(l->limits));
@@ -281,7 +286,8 @@ static err_t apply_head(struct replay *r, const struct frame *f, struct cursor *
         return ERR_VERSION;
     if (r->linked && (!same || !equal_ct(h.mac.p, r->link.mac, CHAIN_MAC)))
         return ERR_CORRUPT;
-    r->same_boot = view_eq(h.boot_id, VIEW(r->j->boot_id, 16)) && !view_eq(h.boot_id, VIEW(none, 16));
+    r->same_boot =
+        view_eq(h.boot_id, VIEW(r->j->boot_id, 16)) && !view_eq(h.boot_id, VIEW(none, 16));
     return ERR_OK;
 }
 

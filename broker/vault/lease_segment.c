@@ -37,7 +37,8 @@ static uint64_t number_of(const char *name, const char *suffix)
     return strcmp(name + i, suffix) == 0 ? number : 0;
 }
 
-err_t lease_segment_each(int dirfd, const char *suffix, lease_segment_fn *fn, void *ctx, struct why *why)
+err_t lease_segment_each(int dirfd, const char *suffix, lease_segment_fn *fn, void *ctx,
+                         struct why *why)
 {
     AUTO(auto_close) int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -89,7 +90,8 @@ static void add(void *ctx, uint64_t number, const char *name)
 
 static int by_number(const void *a, const void *b)
 {
-    uint64_t x = ((const struct lease_segment *)a)->number, y = ((const struct lease_segment *)b)->number;
+    uint64_t x = ((const struct lease_segment *)a)->number,
+             y = ((const struct lease_segment *)b)->number;
     return x < y ? -1 : x > y;
 }
 
@@ -114,11 +116,13 @@ static err_t lock_newest(int dirfd, struct lease_segments *s, struct why *why)
     if (s->n == 0)
         return ERR_OK;
     const char *name = s->one[s->n - 1].name;
-    AUTO(auto_close) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    AUTO(auto_close)
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_errno(why, errno, "%s", name);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(why, ERR_UNAVAILABLE, "the audit writer of an earlier run still writes %s: try again", name);
+        return fail(why, ERR_UNAVAILABLE,
+                    "the audit writer of an earlier run still writes %s: try again", name);
     s->lock = TAKE_FD(fd);
     return ERR_OK;
 }
@@ -165,6 +169,7 @@ void lease_segments_set_aside(int dirfd, const struct lease_segments *s)
     for (size_t i = 0; i < s->n; i++) {
         char to[LEASE_SEGMENT_NAME];
         (void)snprintf(to, sizeof(to), "leases-%06" PRIu64 ".corrupt", s->one[i].number);
-        (void)renameat(dirfd, s->one[i].name, dirfd, to); /* one that stays is refused again at the next start */
+        (void)renameat(dirfd, s->one[i].name, dirfd,
+                       to); /* one that stays is refused again at the next start */
     }
 }

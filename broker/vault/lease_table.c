@@ -88,7 +88,8 @@ static struct lease_quota *quota_get(struct lease_table *t, const char *consumer
     struct lease_quota *q = quota_find(t, consumer);
     if (q)
         return q;
-    struct lease_quota **all = reallocarray(t->quota, t->n_quotas + 1, sizeof(struct lease_quota *));
+    struct lease_quota **all =
+        reallocarray(t->quota, t->n_quotas + 1, sizeof(struct lease_quota *));
     if (!all)
         return NULL;
     t->quota = all;

@@ -13,18 +13,18 @@ struct lease_quota { /* live leases of one consumer */
 };
 
 struct lease_node {
-    struct lease lease;       /* first: a struct lease * of the interface is a node */
+    struct lease lease; /* first: a struct lease * of the interface is a node */
     struct leases *owner;
-    uint64_t serial;          /* in order of issue, also across restarts; from 1 */
-    uint64_t start_ticks;     /* owner's process: field 22 of /proc/<pid>/stat; 0 unknown */
-    uint64_t generation;      /* of the journal that holds its newest entry */
-    bool same_boot;           /* replay: the boot deadlines of that entry are of this boot */
-    bool ending;              /* decided at replay, ends in the loop's first turn */
+    uint64_t serial;      /* in order of issue, also across restarts; from 1 */
+    uint64_t start_ticks; /* owner's process: field 22 of /proc/<pid>/stat; 0 unknown */
+    uint64_t generation;  /* of the journal that holds its newest entry */
+    bool same_boot;       /* replay: the boot deadlines of that entry are of this boot */
+    bool ending;          /* decided at replay, ends in the loop's first turn */
     enum lease_end how;
     int pidfd;
     struct loop_fd *watch;
     struct loop_timer *timer;
-    struct lease_node *next;  /* in its bucket */
+    struct lease_node *next; /* in its bucket */
     struct lease_quota *quota;
     size_t slot;
 };

@@ -53,7 +53,7 @@ static bool has_others(const struct config_ids *ids)
     return others;
 }
 
-struct door { /* what opens one path, and how */
+struct door {             /* what opens one path, and how */
     unsigned owner, user; /* ACL_R | ACL_W | ACL_X */
     mode_t closed, fallback;
 };
@@ -62,7 +62,8 @@ static const struct door socket_door = {ACL_R | ACL_W, ACL_R | ACL_W, 0600, 0666
 
 /* Opens `path` to the uids of the consumer (or the administrators) and to no others, whatever it was open to before; where the file
  * system has no ACLs the mode is opened and SO_PEERCRED alone decides. A closed mode also voids an ACL that is there (its mask). */
-static err_t open_to(const char *path, const struct door *door, const struct config_ids *ids, struct why *why)
+static err_t open_to(const char *path, const struct door *door, const struct config_ids *ids,
+                     struct why *why)
 {
     struct acl_rule rule = {.owner = door->owner, .user = door->user, .uid = ids->id, .n = ids->n};
     bool others = has_others(ids);
@@ -70,11 +71,15 @@ static err_t open_to(const char *path, const struct door *door, const struct con
     if (e != ERR_UNAVAILABLE)
         return e;
     if (others)
-        log_event(LOG_LVL_WARN, "acl.unavailable", "path", path, "instead", "mode and peer credentials", NULL);
-    return chmod(path, others ? door->fallback : door->closed) == 0 ? ERR_OK : fail_errno(why, errno, "chmod %s", path);
+        log_event(LOG_LVL_WARN, "acl.unavailable", "path", path, "instead",
+                  "mode and peer credentials", NULL);
+    return chmod(path, others ? door->fallback : door->closed) == 0
+               ? ERR_OK
+               : fail_errno(why, errno, "chmod %s", path);
 }
 
-static err_t open_listener(const struct vault_listener *l, const struct config_ids *ids, struct why *why)
+static err_t open_listener(const struct vault_listener *l, const struct config_ids *ids,
+                           struct why *why)
 {
     char dir[sizeof(l->path)];
     (void)view_copy(VIEW(l->path, strlen(l->path) - strlen("/broker.sock")), dir, sizeof(dir));
@@ -107,15 +112,18 @@ static void close_listener(struct vault_listener *l)
     auto_close(&l->dirfd);
 }
 
-static err_t make_path(const struct vault *v, const char *name, char out[sizeof(((struct vault_listener *)0)->path)],
-                       struct why *why)
+static err_t make_path(const struct vault *v, const char *name,
+                       char out[sizeof(((struct vault_listener *)0)->path)], struct why *why)
 {
     enum { ROOM = sizeof(((struct vault_listener *)0)->path) };
-    _Static_assert((size_t)ROOM == sizeof(((struct sockaddr_un *)0)->sun_path), "a path fits a socket's address");
+    _Static_assert((size_t)ROOM == sizeof(((struct sockaddr_un *)0)->sun_path),
+                   "a path fits a socket's address");
     int n = snprintf(out, ROOM, "%s/%s/broker.sock", v->dirs->run, name);
     if (n < 0 || n >= ROOM)
-        return fail(why, ERR_INVALID, "%s/%s/broker.sock is over %d bytes, the room of sun_path: choose a shorter --run",
-                    v->dirs->run, name, ROOM - 1);
+        return fail(
+            why, ERR_INVALID,
+            "%s/%s/broker.sock is over %d bytes, the room of sun_path: choose a shorter --run",
+            v->dirs->run, name, ROOM - 1);
     return ERR_OK;
 }
 
@@ -146,7 +154,8 @@ static err_t make_listener(struct vault *v, const char *name, const struct confi
 }
 
 /* Makes it, or opens the one that is there to the uids as they are now. */
-static err_t keep_listener(struct vault *v, const char *name, const struct config_ids *ids, struct why *why)
+static err_t keep_listener(struct vault *v, const char *name, const struct config_ids *ids,
+                           struct why *why)
 {
     const struct vault_listener *there = by_name(v, name);
     if (there)
@@ -165,7 +174,8 @@ static void drop_missing(struct vault *v)
 {
     for (unsigned i = 0; i < v->n_listeners;) {
         struct vault_listener *l = &v->listeners[i];
-        if (strcmp(l->consumer, "admin") == 0 || config_consumer(v->config, view_str(l->consumer))) {
+        if (strcmp(l->consumer, "admin") == 0 ||
+            config_consumer(v->config, view_str(l->consumer))) {
             i++;
             continue;
         }

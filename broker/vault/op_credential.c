@@ -23,11 +23,15 @@ static err_t check_put(struct request *rq, struct pending *p, bool replace)
     TRY(name_check(name, "credential", rq->why));
     old = credential_find(rq->v->credentials, name);
     if (old && !replace)
-        return fail(rq->why, ERR_EXISTS, "\"%s\" is enrolled already; to put a new login in its place: broker-cli replace %s",
-                    old->name, old->name);
+        return fail(
+            rq->why, ERR_EXISTS,
+            "\"%s\" is enrolled already; to put a new login in its place: broker-cli replace %s",
+            old->name, old->name);
     if (!old && replace)
-        return fail(rq->why, ERR_NOT_FOUND, "nothing of that name is enrolled; use: broker-cli enroll");
-    struct view pname = m->has[F_PROVIDER] ? msg_view(m, F_PROVIDER) : view_str(old ? old->provider->name : "");
+        return fail(rq->why, ERR_NOT_FOUND,
+                    "nothing of that name is enrolled; use: broker-cli enroll");
+    struct view pname =
+        m->has[F_PROVIDER] ? msg_view(m, F_PROVIDER) : view_str(old ? old->provider->name : "");
     const struct provider *prov = provider_by_name(pname);
     if (!prov)
         return fail(rq->why, ERR_INVALID, "no such provider; see: broker-cli enroll --help");
@@ -49,8 +53,11 @@ err_t op_cred_put(struct request *rq, struct pending *p, struct jsonw *w)
     if (!p->payload)
         return fail(rq->why, ERR_TOO_LARGE, "a credential has 1 to %d bytes", SECRET_MAX);
     p->flag = replace;
-    struct audit_record r = {.event = replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, .outcome = ERR_OK,
-                             .credential = p->name, .provider = p->name2, .peer = &rq->conn->peer};
+    struct audit_record r = {.event = replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL,
+                             .outcome = ERR_OK,
+                             .credential = p->name,
+                             .provider = p->name2,
+                             .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }
 
@@ -74,7 +81,10 @@ static void write_credential(struct jsonw *w, const struct credential *c)
 static err_t note_failure(struct vault *v, const struct pending *p, enum audit_event event, err_t e)
 {
     v->swept = false; /* its record may be left */
-    struct audit_record r = {.event = event, .outcome = e, .credential = p->name, .peer = server_peer(v, p),
+    struct audit_record r = {.event = event,
+                             .outcome = e,
+                             .credential = p->name,
+                             .peer = server_peer(v, p),
                              .provider = p->name2[0] ? p->name2 : NULL};
     server_note(v, &r);
     return e;
@@ -85,9 +95,13 @@ err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, st
     const struct credential *c = NULL;
     if (!v->credentials)
         return fail(why, ERR_LOCKED, "%s", v->state_why);
-    struct credential_put put = {.name = view_str(p->name), .provider = view_str(p->name2),
-                                 .canonical = VIEW(secret_bytes(p->payload), secret_len(p->payload)),
-                                 .ceiling = p->number, .replace = p->flag, .now_ms = clock_wall_ms()};
+    struct credential_put put = {.name = view_str(p->name),
+                                 .provider = view_str(p->name2),
+                                 .canonical =
+                                     VIEW(secret_bytes(p->payload), secret_len(p->payload)),
+                                 .ceiling = p->number,
+                                 .replace = p->flag,
+                                 .now_ms = clock_wall_ms()};
     err_t e = credential_put(v->credentials, &put, &c, why);
     if (e != ERR_OK)
         return note_failure(v, p, p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, e);
@@ -111,7 +125,8 @@ err_t op_cred_list(struct request *rq, struct pending *p, struct jsonw *w)
     const char *at = after;
     jsonw_open(w, NULL, '{');
     jsonw_open(w, "credentials", '[');
-    for (uint64_t n = 0; n < (limit > PER_PAGE_MAX ? PER_PAGE_MAX : limit) && w->out->len < OP_PAGE_BYTES; n++) {
+    for (uint64_t n = 0;
+         n < (limit > PER_PAGE_MAX ? PER_PAGE_MAX : limit) && w->out->len < OP_PAGE_BYTES; n++) {
         const struct credential *next = credential_next(rq->v->credentials, at);
         if (!next)
             break;
@@ -131,7 +146,8 @@ static err_t find(struct request *rq, const struct credential **out)
 {
     *out = credential_find(rq->v->credentials, msg_view(rq->msg, F_CREDENTIAL));
     if (!*out)
-        return fail(rq->why, ERR_NOT_FOUND, "nothing of that name is enrolled; see: broker-cli list");
+        return fail(rq->why, ERR_NOT_FOUND,
+                    "nothing of that name is enrolled; see: broker-cli list");
     return ERR_OK;
 }
 
@@ -162,8 +178,12 @@ err_t op_cred_remove(struct request *rq, struct pending *p, struct jsonw *w)
     (void)w;
     TRY(find(rq, &c));
     (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
-    struct audit_record r = {.event = AUDIT_CRED_REMOVE, .outcome = ERR_OK, .credential = p->name,
-                             .provider = c->provider->name, .version = c->version, .peer = &rq->conn->peer};
+    struct audit_record r = {.event = AUDIT_CRED_REMOVE,
+                             .outcome = ERR_OK,
+                             .credential = p->name,
+                             .provider = c->provider->name,
+                             .version = c->version,
+                             .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }
 

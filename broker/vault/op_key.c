@@ -19,7 +19,8 @@ static err_t find_source(struct request *rq, const struct keysource **out)
 {
     *out = keysource_by_name(msg_view(rq->msg, F_SOURCE));
     if (!*out)
-        return fail(rq->why, ERR_INVALID, "no such key source; there are keyfile, passphrase, keyring, systemd");
+        return fail(rq->why, ERR_INVALID,
+                    "no such key source; there are keyfile, passphrase, keyring, systemd");
     if ((*out)->interactive && msg_view(rq->msg, F_PASSPHRASE).n == 0)
         return fail(rq->why, ERR_INVALID, "key source %s needs a passphrase", (*out)->name);
     return ERR_OK;
@@ -27,7 +28,9 @@ static err_t find_source(struct request *rq, const struct keysource **out)
 
 static struct keycall create_call(const struct request *rq, const struct keysource *ks)
 {
-    return (struct keycall){.source = ks, .op = KEYCALL_CREATE, .passphrase = msg_view(rq->msg, F_PASSPHRASE),
+    return (struct keycall){.source = ks,
+                            .op = KEYCALL_CREATE,
+                            .passphrase = msg_view(rq->msg, F_PASSPHRASE),
                             .path = msg_view(rq->msg, F_PATH)};
 }
 
@@ -36,7 +39,8 @@ err_t op_init(struct request *rq, struct pending *p, struct jsonw *w)
     const struct keysource *ks = NULL;
     (void)w;
     if (rq->v->state != VAULT_UNINITIALISED)
-        return fail(rq->why, ERR_EXISTS, "the store is set up already; its state is %s", vault_state_name(rq->v->state));
+        return fail(rq->why, ERR_EXISTS, "the store is set up already; its state is %s",
+                    vault_state_name(rq->v->state));
     TRY(find_source(rq, &ks));
     struct keycall call = create_call(rq, ks);
     rq->deferred = true;
@@ -48,7 +52,8 @@ err_t op_unlock(struct request *rq, struct pending *p, struct jsonw *w)
 {
     (void)w;
     if (rq->v->state != VAULT_LOCKED)
-        return fail(rq->why, ERR_CONFLICT, "the store is not locked; its state is %s", vault_state_name(rq->v->state));
+        return fail(rq->why, ERR_CONFLICT, "the store is not locked; its state is %s",
+                    vault_state_name(rq->v->state));
     rq->deferred = true;
     unlock_try(rq->v, msg_view(rq->msg, F_SOURCE), msg_view(rq->msg, F_PASSPHRASE), p);
     return ERR_OK;
@@ -74,7 +79,8 @@ err_t op_lock(struct request *rq, struct pending *p, struct jsonw *w)
 {
     (void)w;
     if (!rq->v->credentials)
-        return fail(rq->why, ERR_CONFLICT, "the store is not open; its state is %s", vault_state_name(rq->v->state));
+        return fail(rq->why, ERR_CONFLICT, "the store is not open; its state is %s",
+                    vault_state_name(rq->v->state));
     struct audit_record r = {.event = AUDIT_STORE_LOCK, .outcome = ERR_OK, .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }
@@ -93,8 +99,10 @@ err_t op_accept(struct request *rq, struct pending *p, struct jsonw *w)
     struct vault *v = rq->v;
     (void)w;
     if (v->state != VAULT_ROLLBACK)
-        return fail(rq->why, ERR_CONFLICT, "there is nothing to accept: the store is %s", vault_state_name(v->state));
-    struct audit_record r = {.event = AUDIT_STORE_ACCEPT, .outcome = ERR_OK, .peer = &rq->conn->peer};
+        return fail(rq->why, ERR_CONFLICT, "there is nothing to accept: the store is %s",
+                    vault_state_name(v->state));
+    struct audit_record r = {
+        .event = AUDIT_STORE_ACCEPT, .outcome = ERR_OK, .peer = &rq->conn->peer};
     return server_record(v, &r, p, rq->why);
 }
 
@@ -115,7 +123,8 @@ struct key_add {
     struct pending *p;
 };
 
-static void on_new_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+static void on_new_key(void *ctx, err_t e, struct view params, struct secret *key,
+                       const struct why *why)
 {
     struct key_add *a = ctx;
     struct vault *v = a->v;
@@ -128,7 +137,10 @@ static void on_new_key(void *ctx, err_t e, struct view params, struct secret *ke
     if (e == ERR_OK)
         e = buf_ok(&p->text, &own);
     if (e == ERR_OK) {
-        struct audit_record r = {.event = AUDIT_KEY_ADD, .outcome = ERR_OK, .source = p->name, .peer = server_peer(v, p)};
+        struct audit_record r = {.event = AUDIT_KEY_ADD,
+                                 .outcome = ERR_OK,
+                                 .source = p->name,
+                                 .peer = server_peer(v, p)};
         e = server_record(v, &r, p, &own);
     }
     if (e == ERR_OK) {
@@ -166,13 +178,16 @@ err_t op_key_add(struct request *rq, struct pending *p, struct jsonw *w)
 /* The change was recorded as made: a second record says that it was not. */
 static void note_failure(struct vault *v, const struct pending *p, err_t e)
 {
-    struct audit_record r = {.event = p->op->event, .outcome = e, .peer = server_peer(v, p),
+    struct audit_record r = {.event = p->op->event,
+                             .outcome = e,
+                             .peer = server_peer(v, p),
                              .source = p->name[0] ? p->name : NULL};
     server_note(v, &r);
 }
 
 /* Changes the header in memory and on the disk, or neither; and lets the log know. */
-static err_t commit_header(struct vault *v, const struct keyheader *before, err_t e, struct why *why)
+static err_t commit_header(struct vault *v, const struct keyheader *before, err_t e,
+                           struct why *why)
 {
     if (e == ERR_OK)
         e = unlock_write_header(v, why);
@@ -220,7 +235,9 @@ err_t op_key_remove(struct request *rq, struct pending *p, struct jsonw *w)
     if (server_changing(rq->v, p))
         return fail(rq->why, ERR_CONFLICT, "another key is being removed; try again in a moment");
     p->number = (unsigned)slot;
-    struct audit_record r = {.event = AUDIT_KEY_REMOVE, .outcome = ERR_OK, .peer = &rq->conn->peer,
+    struct audit_record r = {.event = AUDIT_KEY_REMOVE,
+                             .outcome = ERR_OK,
+                             .peer = &rq->conn->peer,
                              .source = h->slot[slot].source};
     return server_record(rq->v, &r, p, rq->why);
 }
@@ -252,7 +269,8 @@ err_t op_rekey(struct request *rq, struct pending *p, struct jsonw *w)
     (void)w;
     if (rq->v->keys.header.rekeying)
         return fail(rq->why, ERR_CONFLICT, "a rekey is under way; see: broker-cli key list");
-    struct audit_record r = {.event = AUDIT_REKEY_BEGIN, .outcome = ERR_OK, .peer = &rq->conn->peer};
+    struct audit_record r = {
+        .event = AUDIT_REKEY_BEGIN, .outcome = ERR_OK, .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }
 
@@ -286,7 +304,8 @@ static err_t rekey_end(struct vault *v, struct why *why)
     TRY(commit_header(v, &before, e, why));
     TRY(credentials_set_keys(v->credentials, v->keys.master, NULL, why));
     secret_free(TAKE(v->keys.previous));
-    struct audit_record r = {.event = AUDIT_REKEY_END, .outcome = ERR_OK, .count = credentials_count(v->credentials)};
+    struct audit_record r = {
+        .event = AUDIT_REKEY_END, .outcome = ERR_OK, .count = credentials_count(v->credentials)};
     server_note(v, &r);
     unlock_note_commit(v);
     return ERR_OK;

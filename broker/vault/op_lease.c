@@ -32,7 +32,8 @@ static void write_origin(struct jsonw *w, struct vault *v, const struct credenti
     AUTO(auto_secret) struct secret *plain = NULL;
     struct cred cred = {0};
     struct why why = {0};
-    if (c && strcmp(c->kind, "generic") == 0 && credential_open(v->credentials, c, &plain, &why) == ERR_OK &&
+    if (c && strcmp(c->kind, "generic") == 0 &&
+        credential_open(v->credentials, c, &plain, &why) == ERR_OK &&
         cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, &why) != ERR_OK)
         cred = (struct cred){0};
     deliver_field(w, &cred, CF_ORIGIN, "origin");
@@ -42,7 +43,8 @@ static void write_origin(struct jsonw *w, struct vault *v, const struct credenti
 static void write_grant(struct jsonw *w, struct vault *v, const struct config_grant *g)
 {
     struct why why = {0};
-    const struct credential *c = v->credentials ? credential_find(v->credentials, view_str(g->credential)) : NULL;
+    const struct credential *c =
+        v->credentials ? credential_find(v->credentials, view_str(g->credential)) : NULL;
     unsigned mask = g->deliver & (c ? deliver_possible(c) : ~0u);
     bool usable = c != NULL;
     jsonw_open(w, NULL, '{');
@@ -83,7 +85,8 @@ err_t op_grants(struct request *rq, struct pending *p, struct jsonw *w)
 static err_t read_ask(struct request *rq, struct policy_ask *ask)
 {
     const struct msg *m = rq->msg;
-    *ask = (struct policy_ask){.credential = msg_view(m, F_CREDENTIAL), .uses = msg_u64(m, F_USES, 0)};
+    *ask =
+        (struct policy_ask){.credential = msg_view(m, F_CREDENTIAL), .uses = msg_u64(m, F_USES, 0)};
     uint64_t ttl = msg_u64(m, F_TTL_MS, 0);
     TRY(name_check(ask->credential, "credential", rq->why));
     TRY(read_owner(m, &ask->owner_process, rq->why));
@@ -92,16 +95,23 @@ static err_t read_ask(struct request *rq, struct policy_ask *ask)
     ask->ttl_ms = (int64_t)ttl;
     ask->has_delivery = m->has[F_DELIVER];
     if (ask->has_delivery && !delivery_from_name(msg_view(m, F_DELIVER), &ask->delivery))
-        return fail(rq->why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
+        return fail(rq->why, ERR_INVALID,
+                    "no such delivery; there are proxy, access_token, file, helper, secret");
     return ERR_OK;
 }
 
-static struct audit_record about(const struct request *rq, enum audit_event event, const struct lease *l)
+static struct audit_record about(const struct request *rq, enum audit_event event,
+                                 const struct lease *l)
 {
-    return (struct audit_record){.event = event, .outcome = ERR_OK, .consumer = l->consumer,
-                                 .credential = l->credential, .lease = l->id_hex,
-                                 .delivery = delivery_name(l->delivery), .uses = l->limited_uses ? l->uses_left : 0,
-                                 .ttl_ms = l->expires_wall_ms - l->issued_wall_ms, .peer = &rq->conn->peer};
+    return (struct audit_record){.event = event,
+                                 .outcome = ERR_OK,
+                                 .consumer = l->consumer,
+                                 .credential = l->credential,
+                                 .lease = l->id_hex,
+                                 .delivery = delivery_name(l->delivery),
+                                 .uses = l->limited_uses ? l->uses_left : 0,
+                                 .ttl_ms = l->expires_wall_ms - l->issued_wall_ms,
+                                 .peer = &rq->conn->peer};
 }
 
 /* Its end is in memory at once; a journal that cannot be written now is without it in its next generation. */
@@ -129,14 +139,19 @@ err_t op_lease_issue(struct request *rq, struct pending *p, struct jsonw *w)
     if (!c)
         return fail(rq->why, ERR_DENIED, "no grant for this credential");
     TRY(deliver_usable(c, limits.delivery, clock_wall_ms(), rq->why));
-    struct lease_ask what = {.consumer = rq->conn->consumer, .peer = &rq->conn->peer, .credential = c->name,
-                             .token_prefix = c->prefix, .limits = &limits};
+    struct lease_ask what = {.consumer = rq->conn->consumer,
+                             .peer = &rq->conn->peer,
+                             .credential = c->name,
+                             .token_prefix = c->prefix,
+                             .limits = &limits};
     TRY(lease_issue(v->leases, &what, &l, rq->why));
     struct audit_record r = about(rq, AUDIT_LEASE_ISSUE, l);
     r.provider = c->provider->name;
     r.account = c->account[0] ? c->account : NULL;
     r.version = c->version;
-    err_t e = lease_use(v->leases, l, rq->why); /* the answer is the first use: of at least one, so the lease stays */
+    err_t e =
+        lease_use(v->leases, l,
+                  rq->why); /* the answer is the first use: of at least one, so the lease stays */
     r.uses = l->limited_uses ? l->uses_left : 0;
     if (e == ERR_OK)
         e = server_record(v, &r, p, rq->why);
@@ -154,8 +169,11 @@ static void undo_lease(struct vault *v, const uint8_t id[TOKEN_LEASE_ID], err_t 
     struct lease *l = lease_by_id(v->leases, id);
     if (!l)
         return;
-    struct audit_record r = {.event = AUDIT_LEASE_UNDO, .outcome = why_code, .consumer = l->consumer,
-                             .credential = l->credential, .lease = l->id_hex};
+    struct audit_record r = {.event = AUDIT_LEASE_UNDO,
+                             .outcome = why_code,
+                             .consumer = l->consumer,
+                             .credential = l->credential,
+                             .lease = l->id_hex};
     server_note(v, &r);
     deliver_end(v, l);
     drop_lease(v, l, LEASE_END_UNDO);
@@ -195,8 +213,11 @@ static err_t refuse_token(struct request *rq)
     char id[REDACT_LEN + 1];
     struct view text = msg_view(rq->msg, F_TOKEN);
     redact_id(rq->v->keys.redact, text, id);
-    struct audit_record r = {.event = AUDIT_TOKEN_REFUSED, .outcome = ERR_AUTH, .token = id,
-                             .consumer = rq->conn->consumer_name, .peer = &rq->conn->peer};
+    struct audit_record r = {.event = AUDIT_TOKEN_REFUSED,
+                             .outcome = ERR_AUTH,
+                             .token = id,
+                             .consumer = rq->conn->consumer_name,
+                             .peer = &rq->conn->peer};
     rq->v->count.refused_tokens++;
     server_note(rq->v, &r);
     return fail(rq->why, ERR_AUTH, "the token is not valid here");
@@ -230,10 +251,11 @@ static err_t renewal_ttl(struct request *rq, const struct lease *l, int64_t *ttl
     uint64_t asked = msg_u64(rq->msg, F_TTL_MS, 0);
     if (!g)
         return fail(rq->why, ERR_DENIED, "the grant of this lease was taken back");
-    TRY(peer_matches(&rq->conn->peer, &g->peer, rq->why)); /* a renewal releases again: to whom the grant is for */
+    TRY(peer_matches(&rq->conn->peer, &g->peer,
+                     rq->why)); /* a renewal releases again: to whom the grant is for */
     if (asked > (uint64_t)g->ttl_ms)
-        return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s", (unsigned long long)(asked / 1000),
-                    (long long)(g->ttl_ms / 1000));
+        return fail(rq->why, ERR_DENIED, "a ttl of %llu s is over the grant's %lld s",
+                    (unsigned long long)(asked / 1000), (long long)(g->ttl_ms / 1000));
     *ttl = asked ? (int64_t)asked : g->ttl_ms;
     return ERR_OK;
 }
@@ -251,7 +273,8 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
         return refuse_token(rq);
     /* a narrowed token shows the lease to others for a while; only the whole token lengthens it */
     if (caveats.expires_ms)
-        return fail(rq->why, ERR_DENIED, "a token with an expiry of its own cannot renew its lease");
+        return fail(rq->why, ERR_DENIED,
+                    "a token with an expiry of its own cannot renew its lease");
     const struct credential *c = credential_find(v->credentials, view_str(l->credential));
     if (!c)
         return fail(rq->why, ERR_NOT_FOUND, "the credential was removed");
@@ -273,14 +296,20 @@ bool op_lease_keep(void *ctx, struct lease *l)
 {
     struct vault *v = ctx;
     struct why why = {0};
-    const struct config_grant *g = config_grant_of(config_consumer(v->config, view_str(l->consumer)), l->credential);
+    const struct config_grant *g =
+        config_grant_of(config_consumer(v->config, view_str(l->consumer)), l->credential);
     const struct credential *c = credential_find(v->credentials, view_str(l->credential));
-    struct audit_record r = {.event = AUDIT_LEASE_RENEW, .outcome = ERR_OK, .consumer = l->consumer, .lease = l->id_hex,
-                             .credential = l->credential, .delivery = delivery_name(l->delivery)};
+    struct audit_record r = {.event = AUDIT_LEASE_RENEW,
+                             .outcome = ERR_OK,
+                             .consumer = l->consumer,
+                             .lease = l->id_hex,
+                             .credential = l->credential,
+                             .delivery = delivery_name(l->delivery)};
     if (!g || !c || deliver_usable(c, l->delivery, clock_wall_ms(), &why) != ERR_OK)
         return false;
     r.ttl_ms = g->ttl_ms;
-    if (server_record(v, &r, NULL, &why) != ERR_OK || lease_renew(v->leases, l, g->ttl_ms, &why) != ERR_OK)
+    if (server_record(v, &r, NULL, &why) != ERR_OK ||
+        lease_renew(v->leases, l, g->ttl_ms, &why) != ERR_OK)
         return false;
     v->count.renewed++;
     if (l->delivery == DELIVER_FILE)
@@ -324,7 +353,8 @@ err_t op_lease_show(struct request *rq, struct pending *p, struct jsonw *w)
 enum { LEASES_PER_PAGE = 100 };
 
 /* One page of live leases that match; consumer or credential empty: any. */
-err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w, struct why *why)
+err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w,
+                      struct why *why)
 {
     uint64_t cursor = f->cursor;
     unsigned n = 0;
@@ -365,13 +395,15 @@ err_t op_introspect(struct request *rq, struct pending *p, struct jsonw *w)
     jsonw_open(w, NULL, '{');
     jsonw_bool(w, "active", active);
     if (active) {
-        int64_t end = c.expires_ms && c.expires_ms < l->expires_wall_ms ? c.expires_ms : l->expires_wall_ms;
+        int64_t end =
+            c.expires_ms && c.expires_ms < l->expires_wall_ms ? c.expires_ms : l->expires_wall_ms;
         jsonw_str(w, "lease", l->id_hex);
         jsonw_str(w, "consumer", l->consumer);
         jsonw_str(w, "credential", l->credential);
         jsonw_str(w, "deliver", delivery_name(l->delivery));
         jsonw_int(w, "expires_at_ms", end);
-        jsonw_int(w, "caveats", c.n_paths + c.n_models + c.has_deliver + c.has_uid + (c.expires_ms != 0));
+        jsonw_int(w, "caveats",
+                  c.n_paths + c.n_models + c.has_deliver + c.has_uid + (c.expires_ms != 0));
     }
     jsonw_close(w, '}');
     return ERR_OK;

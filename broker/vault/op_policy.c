@@ -17,14 +17,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DAY_MS ((uint64_t)86400000)
+#define DAY_MS     ((uint64_t)86400000)
 #define TTL_MAX_MS (3650 * DAY_MS)
 enum { TTL_MIN_MS = 1000, TTL_DEFAULT_MS = 15 * 60000 };
 
 static err_t dropin_dir(const struct vault *v, char out[4096], struct why *why)
 {
     int n = snprintf(out, 4096, "%s/consumers", v->dirs->state);
-    return n > 0 && n < 4096 ? ERR_OK : fail(why, ERR_INVALID, "the state directory's path is too long");
+    return n > 0 && n < 4096 ? ERR_OK
+                             : fail(why, ERR_INVALID, "the state directory's path is too long");
 }
 
 static bool holds(const struct config_ids *ids, uint32_t id)
@@ -40,7 +41,8 @@ static bool still_granted(const struct vault *v, const struct lease *l)
 {
     const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
     const struct config_grant *g = config_grant_of(c, l->credential);
-    return g && (g->deliver & 1u << l->delivery) && holds(&c->peer.uid, l->uid) && holds(&g->peer.uid, l->uid);
+    return g && (g->deliver & 1u << l->delivery) && holds(&c->peer.uid, l->uid) &&
+           holds(&g->peer.uid, l->uid);
 }
 
 static void end_ungranted(struct vault *v)
@@ -79,10 +81,12 @@ static err_t managed(struct request *rq, const struct config_consumer **out)
     const struct config_consumer *c = config_consumer(rq->v->config, name);
     TRY(name_check(name, "consumer", rq->why));
     if (!c)
-        return fail(rq->why, ERR_NOT_FOUND, "no such consumer; add it with: broker-cli consumer add %.*s", (int)name.n,
+        return fail(rq->why, ERR_NOT_FOUND,
+                    "no such consumer; add it with: broker-cli consumer add %.*s", (int)name.n,
                     (const char *)name.p);
     if (!c->managed)
-        return fail(rq->why, ERR_CONFLICT, "consumer \"%s\" stands in %s: change it there, then: broker-cli reload",
+        return fail(rq->why, ERR_CONFLICT,
+                    "consumer \"%s\" stands in %s: change it there, then: broker-cli reload",
                     c->name, rq->v->dirs->config);
     *out = c;
     return ERR_OK;
@@ -93,7 +97,8 @@ static err_t take_name(struct request *rq, struct pending *p, const char *name)
 {
     (void)view_copy(view_str(name), p->name, sizeof(p->name));
     if (server_changing(rq->v, p))
-        return fail(rq->why, ERR_CONFLICT, "consumer \"%s\" is being changed; try again in a moment", name);
+        return fail(rq->why, ERR_CONFLICT,
+                    "consumer \"%s\" is being changed; try again in a moment", name);
     return ERR_OK;
 }
 
@@ -108,10 +113,14 @@ static err_t prepare(struct request *rq, struct pending *p, const struct config_
     return take_name(rq, p, c->name);
 }
 
-static err_t record(struct request *rq, struct pending *p, enum audit_event event, const char *credential)
+static err_t record(struct request *rq, struct pending *p, enum audit_event event,
+                    const char *credential)
 {
-    struct audit_record r = {.event = event, .outcome = ERR_OK, .consumer = p->name[0] ? p->name : NULL,
-                             .credential = credential, .peer = &rq->conn->peer};
+    struct audit_record r = {.event = event,
+                             .outcome = ERR_OK,
+                             .consumer = p->name[0] ? p->name : NULL,
+                             .credential = credential,
+                             .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }
 
@@ -138,8 +147,12 @@ err_t op_consumer_add(struct request *rq, struct pending *p, struct jsonw *w)
         TRY(config_parse_ids(msg_view(m, F_UIDS), &uid, rq->why));
     if (m->has[F_GIDS])
         TRY(config_parse_ids(msg_view(m, F_GIDS), &gid, rq->why));
-    struct config_consumer c = {.name = name, .note = note[0] ? note : NULL, .managed = true, .max_leases = 1024,
-                                .peer = {.uid = uid, .gid = gid, .cgroup = cgroup[0] ? cgroup : NULL}};
+    struct config_consumer c = {
+        .name = name,
+        .note = note[0] ? note : NULL,
+        .managed = true,
+        .max_leases = 1024,
+        .peer = {.uid = uid, .gid = gid, .cgroup = cgroup[0] ? cgroup : NULL}};
     TRY(prepare(rq, p, &c));
     return record(rq, p, AUDIT_CONSUMER_ADD, NULL);
 }
@@ -164,7 +177,8 @@ static void free_list(struct text_list *l)
         free(l->item[i]);
 }
 
-static err_t read_list(const struct msg *m, enum msg_field f, struct text_list *out, struct why *why)
+static err_t read_list(const struct msg *m, enum msg_field f, struct text_list *out,
+                       struct why *why)
 {
     struct cursor c = cursor_of(msg_view(m, f));
     struct view item;
@@ -180,8 +194,8 @@ static err_t read_list(const struct msg *m, enum msg_field f, struct text_list *
 }
 
 /* The consumer as it would be: `g` in the place of the grant for its credential, or behind the others; g NULL: without it. */
-static err_t with_grant(struct request *rq, struct pending *p, const struct config_consumer *c, const char *credential,
-                        const struct config_grant *g)
+static err_t with_grant(struct request *rq, struct pending *p, const struct config_consumer *c,
+                        const char *credential, const struct config_grant *g)
 {
     AUTO(auto_free) struct config_grant *grants = calloc(c->n_grants + 1, sizeof(*grants));
     struct config_consumer changed = *c;
@@ -212,7 +226,8 @@ static err_t read_limits(const struct msg *m, struct config_grant *g, struct why
     TRY(read_owner(m, &g->owner_process, why));
     TRY(read_deliveries(msg_view(m, F_DELIVER), &g->deliver, why));
     if (g->deliver == 0)
-        return fail(why, ERR_INVALID, "a grant needs a delivery: proxy, access_token, file, helper or secret");
+        return fail(why, ERR_INVALID,
+                    "a grant needs a delivery: proxy, access_token, file, helper or secret");
     return ERR_OK;
 }
 
@@ -272,7 +287,8 @@ err_t op_reload(struct request *rq, struct pending *p, struct jsonw *w)
 
 static err_t put_dropin(int dir, const char *file, const struct buf *text, struct why *why)
 {
-    return text ? file_write_atomic_at(dir, file, buf_view(text), 0600, why) : file_remove_at(dir, file, why);
+    return text ? file_write_atomic_at(dir, file, buf_view(text), 0600, why)
+                : file_remove_at(dir, file, why);
 }
 
 /* Writes or removes the drop-in and takes it into force; where that fails, what was there before is put back. */
@@ -301,7 +317,9 @@ err_t op_policy_finish(struct vault *v, struct pending *p, struct jsonw *w, stru
 {
     err_t e = p->name[0] ? change_dropin(v, p, why) : policy_reload(v, why);
     if (e != ERR_OK) {
-        struct audit_record r = {.event = p->op->event, .outcome = e, .consumer = p->name[0] ? p->name : NULL,
+        struct audit_record r = {.event = p->op->event,
+                                 .outcome = e,
+                                 .consumer = p->name[0] ? p->name : NULL,
                                  .peer = server_peer(v, p)};
         server_note(v, &r);
         return e;

@@ -81,7 +81,8 @@ static void write_workers(struct jsonw *w, const struct vault *v)
         jsonw_str(w, "role", worker_role(k));
         jsonw_int(w, "pid", v->workers[k].pid);
         jsonw_int(w, "restarts", v->workers[k].restarts);
-        jsonw_str(w, "sandbox", v->workers[k].sandbox_report[0] ? v->workers[k].sandbox_report : NULL);
+        jsonw_str(w, "sandbox",
+                  v->workers[k].sandbox_report[0] ? v->workers[k].sandbox_report : NULL);
         jsonw_close(w, '}');
     }
     jsonw_close(w, ']');
@@ -127,7 +128,8 @@ err_t op_metrics(struct request *rq, struct pending *p, struct jsonw *w)
     } m[] = {
         {"ready", "gauge", "1 when the store is open", v->state == VAULT_READY},
         {"leases_live", "gauge", "live leases", v->leases ? leases_live(v->leases) : 0},
-        {"credentials", "gauge", "enrolled credentials", v->credentials ? credentials_count(v->credentials) : 0},
+        {"credentials", "gauge", "enrolled credentials",
+         v->credentials ? credentials_count(v->credentials) : 0},
         {"consumers", "gauge", "configured consumers", v->config->n_consumers},
         {"leases_issued_total", "counter", "leases issued", v->count.issued},
         {"leases_renewed_total", "counter", "leases renewed", v->count.renewed},
@@ -135,16 +137,20 @@ err_t op_metrics(struct request *rq, struct pending *p, struct jsonw *w)
         {"requests_total", "counter", "requests that reached the vault", v->count.messages},
         {"requests_denied_total", "counter", "requests refused and recorded", v->count.denied},
         {"tokens_refused_total", "counter", "tokens that were not valid", v->count.refused_tokens},
-        {"peers_refused_total", "counter", "connections refused by their kernel credentials", v->count.refused_peers},
-        {"audit_refusals_total", "counter", "requests refused because they could not be recorded", v->count.audit_refusals},
+        {"peers_refused_total", "counter", "connections refused by their kernel credentials",
+         v->count.refused_peers},
+        {"audit_refusals_total", "counter", "requests refused because they could not be recorded",
+         v->count.audit_refusals},
         {"audit_seq", "counter", "records in the audit log", v->audit ? audit_seq(v->audit) : 0},
-        {"audit_healthy", "gauge", "1 when the audit log can be written", v->sink && sink_health(v->sink, &why) == ERR_OK},
+        {"audit_healthy", "gauge", "1 when the audit log can be written",
+         v->sink && sink_health(v->sink, &why) == ERR_OK},
         {"worker_restarts_total", "counter", "restarts of workers",
          v->workers[0].restarts + v->workers[1].restarts + v->workers[2].restarts},
     };
     for (size_t i = 0; i < COUNT(m); i++)
         buf_add_fmt(w->out,
-                    "# HELP credential_broker_%s %s\n# TYPE credential_broker_%s %s\ncredential_broker_%s %" PRIu64 "\n",
+                    "# HELP credential_broker_%s %s\n# TYPE credential_broker_%s "
+                    "%s\ncredential_broker_%s %" PRIu64 "\n",
                     m[i].name, m[i].help, m[i].name, m[i].type, m[i].name, m[i].value);
     return ERR_OK;
 }
@@ -153,15 +159,17 @@ err_t op_audit_read(struct request *rq, struct pending *p, struct jsonw *w)
 {
     uint64_t count = msg_u64(rq->msg, F_COUNT, 100);
     (void)p;
-    return audit_read(rq->v->audit, msg_u64(rq->msg, F_CURSOR, 0), count > 1000 ? 1000 : (unsigned)count, w->out,
-                      rq->why);
+    return audit_read(rq->v->audit, msg_u64(rq->msg, F_CURSOR, 0),
+                      count > 1000 ? 1000 : (unsigned)count, w->out, rq->why);
 }
 
 err_t op_admin_leases(struct request *rq, struct pending *p, struct jsonw *w)
 {
     (void)p;
-    struct op_lease_filter f = {.consumer = msg_view(rq->msg, F_CONSUMER), .credential = msg_view(rq->msg, F_CREDENTIAL),
-                                .cursor = msg_u64(rq->msg, F_CURSOR, 0), .admin = true};
+    struct op_lease_filter f = {.consumer = msg_view(rq->msg, F_CONSUMER),
+                                .credential = msg_view(rq->msg, F_CREDENTIAL),
+                                .cursor = msg_u64(rq->msg, F_CURSOR, 0),
+                                .admin = true};
     return op_write_leases(rq->v, &f, w, rq->why);
 }
 
@@ -175,8 +183,12 @@ static void end_unrecorded(struct vault *v, struct lease *l)
 
 bool op_end_lease(struct vault *v, struct lease *l)
 {
-    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .consumer = l->consumer,
-                             .credential = l->credential, .lease = l->id_hex, .delivery = delivery_name(l->delivery)};
+    struct audit_record r = {.event = AUDIT_LEASE_END,
+                             .outcome = ERR_OK,
+                             .consumer = l->consumer,
+                             .credential = l->credential,
+                             .lease = l->id_hex,
+                             .delivery = delivery_name(l->delivery)};
     bool recorded = audit_note(v->audit, &r, NULL) == ERR_OK;
     end_unrecorded(v, l);
     return recorded;
@@ -229,9 +241,11 @@ static err_t revoke_one(struct request *rq, struct pending *p, struct revoked *o
 static err_t revoke_many(struct request *rq, struct pending *p, struct revoked *out)
 {
     const struct msg *m = rq->msg;
-    struct op_lease_filter f = {.consumer = msg_view(m, F_CONSUMER), .credential = msg_view(m, F_CREDENTIAL)};
+    struct op_lease_filter f = {.consumer = msg_view(m, F_CONSUMER),
+                                .credential = msg_view(m, F_CREDENTIAL)};
     if (!f.consumer.n && !f.credential.n && msg_u64(m, F_FLAGS, 0) != 1)
-        return fail(rq->why, ERR_INVALID, "say what to revoke: a lease, a consumer, a credential, or all");
+        return fail(rq->why, ERR_INVALID,
+                    "say what to revoke: a lease, a consumer, a credential, or all");
     if (f.consumer.n)
         TRY(name_check(f.consumer, "consumer", rq->why));
     if (f.credential.n)
@@ -249,9 +263,13 @@ err_t op_admin_revoke(struct request *rq, struct pending *p, struct jsonw *w)
     struct why own = {0};
     (void)w;
     TRY(rq->msg->has[F_LEASE] ? revoke_one(rq, p, &what) : revoke_many(rq, p, &what));
-    struct audit_record r = {.event = AUDIT_LEASE_END, .outcome = ERR_OK, .lease = what.lease[0] ? what.lease : NULL,
-                             .consumer = what.consumer[0] ? what.consumer : NULL, .peer = &rq->conn->peer,
-                             .credential = what.credential[0] ? what.credential : NULL, .count = p->number};
+    struct audit_record r = {.event = AUDIT_LEASE_END,
+                             .outcome = ERR_OK,
+                             .lease = what.lease[0] ? what.lease : NULL,
+                             .consumer = what.consumer[0] ? what.consumer : NULL,
+                             .peer = &rq->conn->peer,
+                             .credential = what.credential[0] ? what.credential : NULL,
+                             .count = p->number};
     err_t e = server_record(rq->v, &r, p, &own);
     if (e == ERR_OK)
         return ERR_OK;

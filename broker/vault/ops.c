@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define READY true
-#define ANY false
+#define ANY   false
 #define QUIET AUDIT__COUNT
 
 /* clang-format off */
@@ -75,7 +75,8 @@ err_t read_deliveries(struct view list, unsigned *mask, struct why *why)
         struct view item = VIEW(list.p, comma ? (size_t)(comma - list.p) : list.n);
         enum delivery d;
         if (!delivery_from_name(item, &d))
-            return fail(why, ERR_INVALID, "no such delivery; there are proxy, access_token, file, helper, secret");
+            return fail(why, ERR_INVALID,
+                        "no such delivery; there are proxy, access_token, file, helper, secret");
         found |= 1u << d;
         if (comma && item.n + 1 == list.n)
             return fail(why, ERR_INVALID, "a list of deliveries ends in a comma");

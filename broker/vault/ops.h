@@ -5,7 +5,8 @@
 #include "vault/server.h"
 
 #define OP_DECIDE(name) MUST err_t name(struct request *rq, struct pending *p, struct jsonw *w)
-#define OP_FINISH(name) MUST err_t name(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+#define OP_FINISH(name)                                                                            \
+    MUST err_t name(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
 
 /* op_lease.c: what a consumer may ask */
 OP_DECIDE(op_whoami);
@@ -79,9 +80,10 @@ enum { OP_PAGE_BYTES = 48 * 1024 };
 struct op_lease_filter {
     struct view consumer, credential; /* empty: any */
     uint64_t cursor;
-    bool admin;                       /* with consumer, uid and pid */
+    bool admin; /* with consumer, uid and pid */
 };
-MUST err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w, struct why *why);
+MUST err_t op_write_leases(struct vault *v, const struct op_lease_filter *f, struct jsonw *w,
+                           struct why *why);
 /* Ends the leases that match (all members empty: all); how many. */
 unsigned op_end_leases(struct vault *v, const struct op_lease_filter *f);
 /* Ends the leases of credentials that are gone, or were enrolled anew since: a crash may have come between a removal and the ends of its

@@ -48,13 +48,15 @@ static err_t read_name(int fd, struct peer *p, struct why *why)
 {
     struct sockaddr_un name = {0};
     socklen_t n = sizeof(name);
-    if (getsockname(fd, (struct sockaddr *)&name, &n) != 0 || name.sun_family != AF_UNIX || n <= offsetof(struct sockaddr_un, sun_path) ||
-        name.sun_path[0] != '/')
+    if (getsockname(fd, (struct sockaddr *)&name, &n) != 0 || name.sun_family != AF_UNIX ||
+        n <= offsetof(struct sockaddr_un, sun_path) || name.sun_path[0] != '/')
         return fail(why, ERR_DENIED, "the connection did not come by a socket with a path");
     size_t room = n - offsetof(struct sockaddr_un, sun_path);
-    size_t len = strnlen(name.sun_path, room < sizeof(name.sun_path) ? room : sizeof(name.sun_path));
+    size_t len =
+        strnlen(name.sun_path, room < sizeof(name.sun_path) ? room : sizeof(name.sun_path));
     if (!view_copy(VIEW(name.sun_path, len), p->socket, sizeof(p->socket)))
-        return fail(why, ERR_DENIED, "the path of the socket has over %zu bytes", sizeof(p->socket) - 1);
+        return fail(why, ERR_DENIED, "the path of the socket has over %zu bytes",
+                    sizeof(p->socket) - 1);
     return ERR_OK;
 }
 
@@ -67,11 +69,15 @@ static err_t read_cred(int fd, struct peer *p, struct why *why)
 {
     struct ucred cred = {0};
     socklen_t n = sizeof(cred);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred) || cred.pid <= 0)
-        return fail(why, ERR_DENIED, "the peer is not connected, or its process is not visible from the broker's pid namespace");
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred) ||
+        cred.pid <= 0)
+        return fail(why, ERR_DENIED,
+                    "the peer is not connected, or its process is not visible from the broker's "
+                    "pid namespace");
     if (is_no_id(cred.uid) || is_no_id(cred.gid))
-        return fail(why, ERR_DENIED, "the peer's uid %u, gid %u has no mapping here: run it under a mapped user", cred.uid,
-                    cred.gid);
+        return fail(why, ERR_DENIED,
+                    "the peer's uid %u, gid %u has no mapping here: run it under a mapped user",
+                    cred.uid, cred.gid);
     p->uid = cred.uid;
     p->gid = cred.gid;
     p->pid = cred.pid;
@@ -82,7 +88,8 @@ static err_t read_cred(int fd, struct peer *p, struct why *why)
 static err_t read_pidfd(int fd, struct peer *p, struct why *why)
 {
     if (socket_int(fd, SO_PEERPIDFD, &p->pidfd))
-        return has_ended(p->pidfd) ? fail(why, ERR_DENIED, "the process that connected has ended") : ERR_OK;
+        return has_ended(p->pidfd) ? fail(why, ERR_DENIED, "the process that connected has ended")
+                                   : ERR_OK;
     p->pidfd = -1;
     if (errno == ENOPROTOOPT)
         return ERR_OK;
@@ -98,7 +105,8 @@ static void read_exe(struct peer *p)
         return;
     (void)snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
     ssize_t n = readlink(path, p->exe, sizeof(p->exe) - 1);
-    bool sure = n > 0 && (p->pidfd < 0 || !has_ended(p->pidfd)); /* without pidfd: it is for the record only */
+    bool sure = n > 0 && (p->pidfd < 0 ||
+                          !has_ended(p->pidfd)); /* without pidfd: it is for the record only */
     p->exe[sure ? n : 0] = '\0';
 }
 
@@ -151,7 +159,8 @@ static err_t check_overflow(const char *path, const char *name, struct why *why)
     if (read_text(path, text) <= 0)
         return fail(why, ERR_CONFLICT, "%s cannot be read: is /proc mounted?", path);
     if (strtoul(text, NULL, 10) != PEER_OVERFLOW_ID)
-        return fail(why, ERR_CONFLICT, "%s is %.10s: set it back with sysctl %s=%d", path, text, name, PEER_OVERFLOW_ID);
+        return fail(why, ERR_CONFLICT, "%s is %.10s: set it back with sysctl %s=%d", path, text,
+                    name, PEER_OVERFLOW_ID);
     return ERR_OK;
 }
 
@@ -167,7 +176,8 @@ uint64_t peer_start_ticks(int32_t pid)
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     if (pid <= 0 || read_text(path, text) <= 0 || !(at = strrchr(text, ')')))
         return 0;
-    for (int field = 2; field < 22; field++) { /* the command in field 2 may hold blanks, hence from its last ')' */
+    for (int field = 2; field < 22;
+         field++) { /* the command in field 2 may hold blanks, hence from its last ')' */
         at = strchr(at + 1, ' ');
         if (!at)
             return 0;
@@ -200,7 +210,8 @@ static bool cgroup_below(const char *text, const char *prefix)
 {
     static const char *const hierarchy[] = {"0::", ":name=systemd:"};
     bool found = false;
-    for (const char *line = text; *line && !found; line += strcspn(line, "\n"), line += *line == '\n')
+    for (const char *line = text; *line && !found;
+         line += strcspn(line, "\n"), line += *line == '\n')
         for (size_t h = 0; h < COUNT(hierarchy) && !found; h++) {
             size_t k = strlen(hierarchy[h]), skip = h == 0 ? 0 : strcspn(line, ":\n");
             if (strncmp(line + skip, hierarchy[h], k) == 0)
@@ -218,15 +229,22 @@ static err_t match_cgroup(const struct peer *p, const char *prefix, struct why *
     if (read_text(path, text) <= 0 || has_ended(p->pidfd))
         return fail(why, ERR_DENIED, "the peer's cgroup cannot be read");
     if (!cgroup_below(text, prefix))
-        return fail(why, ERR_DENIED, "the peer is not in the cgroup that is asked for here: %.120s", prefix);
+        return fail(why, ERR_DENIED, "the peer is not in the cgroup that is asked for here: %.120s",
+                    prefix);
     return ERR_OK;
 }
 
 err_t peer_matches(const struct peer *p, const struct config_peer *cond, struct why *why)
 {
     if (!holds(&cond->uid, p->uid))
-        return fail(why, ERR_DENIED, "uid %u is not among the uids allowed here: add it under peer, or run as one of them", p->uid);
+        return fail(
+            why, ERR_DENIED,
+            "uid %u is not among the uids allowed here: add it under peer, or run as one of them",
+            p->uid);
     if (!holds(&cond->gid, p->gid))
-        return fail(why, ERR_DENIED, "gid %u is not among the gids allowed here: add it under peer, or run as one of them", p->gid);
+        return fail(
+            why, ERR_DENIED,
+            "gid %u is not among the gids allowed here: add it under peer, or run as one of them",
+            p->gid);
     return cond->cgroup ? match_cgroup(p, cond->cgroup, why) : ERR_OK;
 }

@@ -12,9 +12,9 @@ enum { PEER_EXE_MAX = 128, PEER_OVERFLOW_ID = 65534 };
 struct peer {
     uint32_t uid, gid;
     int32_t pid;
-    int pidfd;                 /* SO_PEERPIDFD; -1 where the kernel has none (then owner: process is refused) */
-    char exe[PEER_EXE_MAX];    /* for the record only; "" when unreadable */
-    char socket[108];          /* getsockname: the listening path it came by */
+    int pidfd; /* SO_PEERPIDFD; -1 where the kernel has none (then owner: process is refused) */
+    char exe[PEER_EXE_MAX]; /* for the record only; "" when unreadable */
+    char socket[108];       /* getsockname: the listening path it came by */
 };
 /* ERR_DENIED for: not a connected AF_UNIX stream socket, no name (socketpair), pid 0, uid or gid -1 or PEER_OVERFLOW_ID, a peer
  * that is gone. On success peer->pidfd is the caller's. */

@@ -14,15 +14,18 @@
 
 enum { TTL_MIN_MS = 1000 };
 
-static err_t not_granted(const struct config_consumer *consumer, struct view credential, struct why *why)
+static err_t not_granted(const struct config_consumer *consumer, struct view credential,
+                         struct why *why)
 {
     int n = credential.n > 64 ? 64 : (int)credential.n;
     return fail(why, ERR_DENIED,
-                "%s has no grant for \"%.*s\", or it is not enrolled: see the grants, or ask the operator for a grant",
+                "%s has no grant for \"%.*s\", or it is not enrolled: see the grants, or ask the "
+                "operator for a grant",
                 consumer->name, n, (const char *)credential.p);
 }
 
-static const struct config_grant *find_grant(const struct config_consumer *consumer, struct view credential)
+static const struct config_grant *find_grant(const struct config_consumer *consumer,
+                                             struct view credential)
 {
     for (unsigned i = 0; i < consumer->n_grants; i++)
         if (view_is(credential, consumer->grants[i].credential))
@@ -46,27 +49,30 @@ static const char *delivery_list(unsigned mask, char out[64])
     return out;
 }
 
-static err_t choose_delivery(const struct config_grant *g, const struct policy_ask *ask, struct policy_limits *out,
-                             struct why *why)
+static err_t choose_delivery(const struct config_grant *g, const struct policy_ask *ask,
+                             struct policy_limits *out, struct why *why)
 {
     unsigned allowed = g->deliver & ask->provider_mask;
     char have[64];
-    if (ask->has_delivery && (unsigned)ask->delivery < DELIVER__COUNT && allowed & 1u << ask->delivery) {
+    if (ask->has_delivery && (unsigned)ask->delivery < DELIVER__COUNT &&
+        allowed & 1u << ask->delivery) {
         out->delivery = ask->delivery;
         return ERR_OK;
     }
     if (allowed == 0)
-        return fail(why, ERR_DENIED, "the grant for \"%.64s\" allows %s, and this credential serves none of them", g->credential,
-                    delivery_list(g->deliver, have));
+        return fail(why, ERR_DENIED,
+                    "the grant for \"%.64s\" allows %s, and this credential serves none of them",
+                    g->credential, delivery_list(g->deliver, have));
     if (ask->has_delivery)
-        return fail(why, ERR_DENIED, "that delivery of \"%.64s\" is not granted: ask for %s", g->credential,
-                    delivery_list(allowed, have));
-    out->delivery = (enum delivery)__builtin_ctz(allowed); /* the order of the bits is the order of exposure */
+        return fail(why, ERR_DENIED, "that delivery of \"%.64s\" is not granted: ask for %s",
+                    g->credential, delivery_list(allowed, have));
+    out->delivery =
+        (enum delivery)__builtin_ctz(allowed); /* the order of the bits is the order of exposure */
     return ERR_OK;
 }
 
-static err_t choose_ttl(const struct config_grant *g, const struct policy_ask *ask, struct policy_limits *out,
-                        struct why *why)
+static err_t choose_ttl(const struct config_grant *g, const struct policy_ask *ask,
+                        struct policy_limits *out, struct why *why)
 {
     char asked[24], most[24];
     int64_t ttl = ask->ttl_ms == 0 ? g->ttl_ms : ask->ttl_ms;
@@ -75,36 +81,41 @@ static err_t choose_ttl(const struct config_grant *g, const struct policy_ask *a
     if (ttl > g->ttl_ms) {
         clock_format_duration(ttl, asked);
         clock_format_duration(g->ttl_ms, most);
-        return fail(why, ERR_DENIED, "a ttl of %s is over the grant's %s: ask for less and renew, or raise the grant's ttl", asked,
-                    most);
+        return fail(
+            why, ERR_DENIED,
+            "a ttl of %s is over the grant's %s: ask for less and renew, or raise the grant's ttl",
+            asked, most);
     }
     out->max_ttl_ms = g->max_ttl_ms;
     out->ttl_ms = ttl < g->max_ttl_ms ? ttl : g->max_ttl_ms;
     return ERR_OK;
 }
 
-static err_t choose_uses(const struct config_grant *g, const struct policy_ask *ask, struct policy_limits *out,
-                         struct why *why)
+static err_t choose_uses(const struct config_grant *g, const struct policy_ask *ask,
+                         struct policy_limits *out, struct why *why)
 {
     if (g->uses != 0 && ask->uses > g->uses)
-        return fail(why, ERR_DENIED, "%" PRIu64 " uses are over the grant's %" PRIu64 ": ask for fewer, or raise the grant's uses",
+        return fail(why, ERR_DENIED,
+                    "%" PRIu64 " uses are over the grant's %" PRIu64
+                    ": ask for fewer, or raise the grant's uses",
                     ask->uses, g->uses);
     out->uses = ask->uses != 0 ? ask->uses : g->uses;
     return ERR_OK;
 }
 
-static err_t choose_owner(const struct config_grant *g, const struct policy_ask *ask, const struct peer *peer,
-                          struct policy_limits *out, struct why *why)
+static err_t choose_owner(const struct config_grant *g, const struct policy_ask *ask,
+                          const struct peer *peer, struct policy_limits *out, struct why *why)
 {
     out->owner_process = g->owner_process || ask->owner_process;
     if (out->owner_process && peer->pidfd < 0)
         return fail(why, ERR_DENIED,
-                    "this kernel cannot tell when a process ends, so no lease can be owned by one: Linux 6.5, or owner: none");
+                    "this kernel cannot tell when a process ends, so no lease can be owned by one: "
+                    "Linux 6.5, or owner: none");
     return ERR_OK;
 }
 
-err_t policy_decide(const struct config_consumer *consumer, const struct peer *peer, const struct policy_ask *ask,
-                    struct policy_limits *out, struct why *why)
+err_t policy_decide(const struct config_consumer *consumer, const struct peer *peer,
+                    const struct policy_ask *ask, struct policy_limits *out, struct why *why)
 {
     struct policy_limits limits = {0};
     TRY(peer_matches(peer, &consumer->peer, why));
@@ -126,7 +137,9 @@ err_t policy_admin(const struct config *c, const struct peer *peer, struct why *
     for (unsigned i = 0; i < c->admin_uid.n && !allowed; i++)
         allowed = c->admin_uid.id[i] == peer->uid;
     if (!allowed)
-        return fail(why, ERR_DENIED, "uid %u is no administrator: add it to admin: { uid: [..] } in the configuration, or run as root",
+        return fail(why, ERR_DENIED,
+                    "uid %u is no administrator: add it to admin: { uid: [..] } in the "
+                    "configuration, or run as root",
                     peer->uid);
     return ERR_OK;
 }

@@ -13,15 +13,16 @@ struct policy_ask {
     struct view credential;
     bool has_delivery;
     enum delivery delivery;
-    int64_t ttl_ms;            /* 0: the grant's default */
-    uint64_t uses;             /* 0: the grant's default */
+    int64_t ttl_ms; /* 0: the grant's default */
+    uint64_t uses;  /* 0: the grant's default */
     bool owner_process;
-    unsigned provider_mask;    /* deliveries that the credential's provider and its own ceiling allow */
+    unsigned
+        provider_mask; /* deliveries that the credential's provider and its own ceiling allow */
 };
 struct policy_limits {
-    enum delivery delivery;    /* as asked, or the least exposed one allowed */
+    enum delivery delivery; /* as asked, or the least exposed one allowed */
     int64_t ttl_ms, max_ttl_ms;
-    uint64_t uses;             /* 0: unlimited */
+    uint64_t uses; /* 0: unlimited */
     bool owner_process;
 };
 /* ERR_DENIED (no such grant; a delivery not granted; more than the grant's ttl or uses asked: "a ttl of 2h is over the grant's 15m"),

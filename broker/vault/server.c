@@ -55,7 +55,8 @@ static void send_reply(struct vault *v, const struct pending *p, err_t e, const 
     buf_reset(out);
 }
 
-void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body, const struct why *why)
+void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body,
+                   const struct why *why)
 {
     send_reply(v, p, e, body, why);
     pending_free(p);
@@ -89,7 +90,8 @@ static bool must_wait(const struct vault *v, enum audit_event event)
     }
 }
 
-err_t server_record(struct vault *v, const struct audit_record *r, struct pending *p, struct why *why)
+err_t server_record(struct vault *v, const struct audit_record *r, struct pending *p,
+                    struct why *why)
 {
     uint64_t pos = 0;
     if (!v->audit)
@@ -104,7 +106,8 @@ void server_note(struct vault *v, const struct audit_record *r)
 {
     struct why why = {0};
     if (v->audit && audit_note(v->audit, r, &why) != ERR_OK)
-        log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(r->event), "why", why.text, NULL);
+        log_event(LOG_LVL_WARN, "audit.lost", "event", audit_event_name(r->event), "why", why.text,
+                  NULL);
 }
 
 /* ---- the second step */
@@ -213,17 +216,23 @@ static void record_refusal(struct request *rq, const struct op *op, err_t e)
     char credential[65], consumer[65];
     if (op->event == AUDIT__COUNT)
         return;
-    struct audit_record r = {.event = op->event, .outcome = e, .peer = &rq->conn->peer,
+    struct audit_record r = {.event = op->event,
+                             .outcome = e,
+                             .peer = &rq->conn->peer,
                              .credential = name_in(rq->msg, F_CREDENTIAL, credential)};
-    r.consumer = rq->worker->kind == WORKER_ADMIN ? name_in(rq->msg, F_CONSUMER, consumer) : rq->conn->consumer_name;
+    r.consumer = rq->worker->kind == WORKER_ADMIN ? name_in(rq->msg, F_CONSUMER, consumer)
+                                                  : rq->conn->consumer_name;
     rq->v->count.denied++;
-    if (e != ERR_AUDIT) /* nothing happened, and the little room that a sick log has is for what did */
+    if (e !=
+        ERR_AUDIT) /* nothing happened, and the little room that a sick log has is for what did */
         server_note(rq->v, &r);
 }
 
 void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why)
 {
-    struct audit_record r = {.event = p->op->event, .outcome = e, .peer = server_peer(v, p),
+    struct audit_record r = {.event = p->op->event,
+                             .outcome = e,
+                             .peer = server_peer(v, p),
                              .source = p->name[0] ? p->name : NULL};
     if (r.event != AUDIT__COUNT) {
         v->count.denied++;
@@ -236,7 +245,8 @@ void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why
 /* Is the store in a state for this? */
 static err_t check_state(const struct vault *v, const struct op *op, struct why *why)
 {
-    static const err_t code[] = {ERR_UNINIT, ERR_LOCKED, ERR_ROLLBACK, ERR_OK}; /* of each enum vault_state */
+    static const err_t code[] = {ERR_UNINIT, ERR_LOCKED, ERR_ROLLBACK,
+                                 ERR_OK}; /* of each enum vault_state */
     if (!op->needs_ready || v->state == VAULT_READY)
         return ERR_OK;
     return fail(why, code[v->state], "%s", v->state_why);
@@ -248,7 +258,8 @@ static void run(struct request *rq, const struct op *op)
     struct pending *p = calloc(1, sizeof(*p));
     if (!p)
         return; /* the worker's own deadline answers */
-    *p = (struct pending){.op = op, .worker = rq->worker->kind, .conn = rq->msg->conn, .id = rq->msg->id};
+    *p = (struct pending){
+        .op = op, .worker = rq->worker->kind, .conn = rq->msg->conn, .id = rq->msg->id};
     struct jsonw w = jsonw_to(&v->reply);
     err_t e = check_state(v, op, rq->why);
     if (e == ERR_OK)
@@ -316,8 +327,10 @@ static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, stru
 static void give_up(struct vault_worker *wk, err_t e, const struct why *why)
 {
     if (e != ERR_NO_BROKER) {
-        struct audit_record r = {.event = AUDIT_PROTOCOL, .outcome = e, .role = worker_role(wk->kind)};
-        log_event(LOG_LVL_ERROR, "worker.protocol", "role", worker_role(wk->kind), "why", why->text, NULL);
+        struct audit_record r = {
+            .event = AUDIT_PROTOCOL, .outcome = e, .role = worker_role(wk->kind)};
+        log_event(LOG_LVL_ERROR, "worker.protocol", "role", worker_role(wk->kind), "why", why->text,
+                  NULL);
         server_note(wk->vault, &r);
     }
     worker_lost(wk, why->text);

@@ -15,26 +15,28 @@ enum { SERVER_BODY_MAX = 126976 }; /* of a reply: the field BODY of base/msg.h *
 struct pending {
     const struct op *op;
     unsigned worker;
-    uint64_t conn, id, pos;    /* pos: sink position to wait for; 0: none */
+    uint64_t conn, id, pos; /* pos: sink position to wait for; 0: none */
     int64_t deadline_ms;
     uint8_t lease[TOKEN_LEASE_ID];
     char name[65], name2[65];
-    unsigned number;           /* an operation's own: a slot, a mask, a count */
-    bool flag;                 /* replace; remove */
-    struct secret *payload;    /* a credential on its way in; or a new slot's key */
-    struct buf text;           /* a drop-in on its way to the disk */
+    unsigned number;        /* an operation's own: a slot, a mask, a count */
+    bool flag;              /* replace; remove */
+    struct secret *payload; /* a credential on its way in; or a new slot's key */
+    struct buf text;        /* a drop-in on its way to the disk */
     struct pending *next;
 };
 
 struct op {
     enum msg_type type;
-    bool needs_ready;          /* refused with the state's reason unless the store is open */
-    enum audit_event event;    /* of a refusal; AUDIT__COUNT: refusals are not recorded */
+    bool needs_ready;       /* refused with the state's reason unless the store is open */
+    enum audit_event event; /* of a refusal; AUDIT__COUNT: refusals are not recorded */
     err_t (*decide)(struct request *rq, struct pending *p, struct jsonw *w);
-    err_t (*finish)(struct vault *v, struct pending *p, struct jsonw *w, struct why *why); /* NULL: decide answered */
-    void (*undo)(struct vault *v, struct pending *p); /* the record never became durable; NULL: nothing to undo */
+    err_t (*finish)(struct vault *v, struct pending *p, struct jsonw *w,
+                    struct why *why); /* NULL: decide answered */
+    void (*undo)(struct vault *v,
+                 struct pending *p); /* the record never became durable; NULL: nothing to undo */
 };
-extern const struct op ops[];  /* ends with type MSG_NONE */
+extern const struct op ops[]; /* ends with type MSG_NONE */
 
 /* Reads what the worker sent, up to a bounded number of packets a turn. */
 void server_on_worker(void *ctx, int fd, uint32_t events);
@@ -42,7 +44,8 @@ void server_on_worker(void *ctx, int fd, uint32_t events);
 void server_on_progress(void *ctx);
 void server_turn_end(void *ctx);
 /* An answer given later than its request (by a helper). Takes p. */
-void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body, const struct why *why);
+void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body,
+                   const struct why *why);
 /* A refusal given later than its request: recorded like one given at once. Takes p. */
 void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why);
 /* Goes on to `finish` when p->pos is durable, now or later. Takes p. */
@@ -54,7 +57,8 @@ const struct peer *server_peer(const struct vault *v, const struct pending *p);
 bool server_changing(const struct vault *v, const struct pending *p);
 
 /* Records and remembers in p->pos what to wait for. */
-MUST err_t server_record(struct vault *v, const struct audit_record *r, struct pending *p, struct why *why);
+MUST err_t server_record(struct vault *v, const struct audit_record *r, struct pending *p,
+                         struct why *why);
 /* Records without anybody waiting; a failure is counted. */
 void server_note(struct vault *v, const struct audit_record *r);
 

@@ -91,7 +91,8 @@ static void on_done(void *ctx, int fd, uint32_t events)
     if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
         s->broken = true;
     take_positions(s);
-    if (s->durable < s->head) { /* more to come: ask to be woken, then look again, or the last progress is missed */
+    if (s->durable <
+        s->head) { /* more to come: ask to be woken, then look again, or the last progress is missed */
         atomic_store(&s->ring.shared->waiting, 1);
         take_positions(s);
     }
@@ -124,7 +125,8 @@ static void on_timer(void *ctx)
         arm(s);
         return;
     }
-    atomic_store(&s->ring.shared->waiting, 1); /* the timer is armed again by the next progress or flush */
+    atomic_store(&s->ring.shared->waiting,
+                 1); /* the timer is armed again by the next progress or flush */
     s->on_progress(s->ctx);
 }
 
@@ -159,10 +161,12 @@ err_t sink_health(const struct sink *s, struct why *why)
         return fail(why, ERR_AUDIT, "the audit writer misbehaves; restart brokerd");
     int fault = (int)atomic_load_explicit(&s->ring.shared->fault, memory_order_relaxed);
     if (fault)
-        return fail(why, ERR_AUDIT, "the audit log cannot be written: %s; it goes on by itself once this is mended",
+        return fail(why, ERR_AUDIT,
+                    "the audit log cannot be written: %s; it goes on by itself once this is mended",
                     strerror(fault));
     if (s->n_marks && stuck(s))
-        return fail(why, ERR_AUDIT, "the disk of the audit log is stuck for over %d ms", SINK_DEADLINE_MS);
+        return fail(why, ERR_AUDIT, "the disk of the audit log is stuck for over %d ms",
+                    SINK_DEADLINE_MS);
     return ERR_OK;
 }
 
@@ -210,8 +214,8 @@ static bool plain_name(struct view name)
     return name.n < RING_NAME && !memchr(name.p, '/', name.n) && (name.n == 0 || name.p[0] != '.');
 }
 
-static err_t push_segment(struct sink *s, enum sink_stream stream, const char *name, uint64_t offset,
-                          struct why *why)
+static err_t push_segment(struct sink *s, enum sink_stream stream, const char *name,
+                          uint64_t offset, struct why *why)
 {
     uint8_t head[8];
     struct view text = view_str(name);
@@ -266,7 +270,8 @@ void sink_flush(struct sink *s, bool durable)
     atomic_store(&r->waiting, 1);
     if (durable)
         atomic_store(&r->want, s->head);
-    atomic_thread_fence(memory_order_seq_cst); /* `head` before `asleep`: see rest() in sink_writer.c */
+    atomic_thread_fence(
+        memory_order_seq_cst); /* `head` before `asleep`: see rest() in sink_writer.c */
     uint32_t asleep = atomic_load(&r->asleep);
     if (asleep == RING_AWAKE || (asleep == RING_DOZES && !durable))
         return;
@@ -282,7 +287,8 @@ err_t sink_settle(struct sink *s, int ms, struct why *why)
     for (sink_flush(s, true); s->durable < s->head; take_positions(s)) {
         TRY(sink_health(s, why));
         if (clock_boot_ms() >= until)
-            return fail(why, ERR_UNAVAILABLE, "the audit writer did not finish within %d ms; try again", ms);
+            return fail(why, ERR_UNAVAILABLE,
+                        "the audit writer did not finish within %d ms; try again", ms);
         (void)poll(NULL, 0, 1);
     }
     return ERR_OK;

@@ -16,9 +16,11 @@
 
 /* The first two carry lines and entries; the others tell the writer to do something with a file once everything before is durable. */
 enum sink_stream {
-    SINK_AUDIT = 1, SINK_JOURNAL = 2,
-    SINK_ROLL_AUDIT = 3, SINK_ROLL_JOURNAL = 4, /* u64 offset (big-endian; all ones: a new file), name */
-    SINK_REPLACE = 5                            /* u8 length, name, contents */
+    SINK_AUDIT = 1,
+    SINK_JOURNAL = 2,
+    SINK_ROLL_AUDIT = 3,
+    SINK_ROLL_JOURNAL = 4, /* u64 offset (big-endian; all ones: a new file), name */
+    SINK_REPLACE = 5       /* u8 length, name, contents */
 };
 enum { SINK_RING_BYTES = 1 << 23, SINK_RECORD_MAX = 8192, SINK_DEADLINE_MS = 900 };
 

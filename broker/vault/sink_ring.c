@@ -36,7 +36,8 @@ static err_t map(int fd, struct ring *out, struct why *why)
         (void)munmap(p, MAP_BYTES);
         return fail_errno(why, no, "cannot map the audit ring");
     }
-    *out = (struct ring){.shared = (struct ring_shared *)(void *)p, .data = p + RING_PAGE, .fd = fd};
+    *out =
+        (struct ring){.shared = (struct ring_shared *)(void *)p, .data = p + RING_PAGE, .fd = fd};
     return ERR_OK;
 }
 
@@ -88,7 +89,8 @@ static uint8_t *at(const struct ring *r, uint64_t pos)
     return r->data + (pos & (SINK_RING_BYTES - 1));
 }
 
-uint64_t ring_put(struct ring *r, uint64_t pos, enum sink_stream stream, struct view head, struct view bytes)
+uint64_t ring_put(struct ring *r, uint64_t pos, enum sink_stream stream, struct view head,
+                  struct view bytes)
 {
     struct header h = {.length = (uint32_t)(head.n + bytes.n), .stream = (uint8_t)stream};
     uint8_t *p = at(r, pos);

@@ -16,8 +16,18 @@
 
 #include <stdatomic.h>
 
-enum { RING_MAGIC = 0x534b5231, RING_PAGE = 4096, RING_ENTRY = 8, RING_STREAMS = 2, RING_NAME = 48 };
-enum { RING_AWAKE, RING_DOZES, RING_SLEEPS }; /* dozes: will look again at the sync deadline by itself */
+enum {
+    RING_MAGIC = 0x534b5231,
+    RING_PAGE = 4096,
+    RING_ENTRY = 8,
+    RING_STREAMS = 2,
+    RING_NAME = 48
+};
+enum {
+    RING_AWAKE,
+    RING_DOZES,
+    RING_SLEEPS
+}; /* dozes: will look again at the sync deadline by itself */
 
 struct ring_place {
     char name[RING_NAME]; /* "": the stream has no segment */
@@ -34,9 +44,9 @@ struct ring_shared {
     _Atomic uint32_t waiting;           /* the vault wants to be woken by the next progress */
     _Alignas(64) _Atomic uint64_t written;
     _Atomic uint64_t durable;
-    _Atomic uint32_t asleep;            /* RING_AWAKE, … */
-    _Atomic uint32_t fault;             /* errno that keeps the writer from going on; 0: none */
-    _Atomic uint32_t current;           /* which mark */
+    _Atomic uint32_t asleep;  /* RING_AWAKE, … */
+    _Atomic uint32_t fault;   /* errno that keeps the writer from going on; 0: none */
+    _Atomic uint32_t current; /* which mark */
     struct ring_mark mark[2];
 };
 
@@ -58,7 +68,8 @@ void ring_close(struct ring *r);
 /* Bytes that a record of n bytes takes. */
 uint64_t ring_size(size_t n);
 /* Writes an entry at `pos` (the caller knows that there is room) and returns the position behind it; does not publish it. */
-uint64_t ring_put(struct ring *r, uint64_t pos, enum sink_stream stream, struct view head, struct view bytes);
+uint64_t ring_put(struct ring *r, uint64_t pos, enum sink_stream stream, struct view head,
+                  struct view bytes);
 /* The entry at `pos` of those before `head`; false: there is none, or it makes no sense. */
 bool ring_get(const struct ring *r, uint64_t pos, uint64_t head, struct ring_entry *out);
 

@@ -12,10 +12,10 @@
 #define SEGMENT_NEW UINT64_MAX
 
 struct segment {
-    int dir, fd;              /* fd -1: no segment is open */
-    struct ring_place at;     /* name, and where the next byte goes */
-    bool dirty;               /* written since the last sync */
-    bool lost;                /* an I/O error: what was not durable may be gone, only segment_abandon() goes on */
+    int dir, fd;          /* fd -1: no segment is open */
+    struct ring_place at; /* name, and where the next byte goes */
+    bool dirty;           /* written since the last sync */
+    bool lost; /* an I/O error: what was not durable may be gone, only segment_abandon() goes on */
 };
 
 /* Opens `place` in seg->dir and locks it. Offset SEGMENT_NEW: a new file, under the next free number where the name is taken. Else an

@@ -27,9 +27,9 @@ struct writer {
     int sock, wake, done;
     struct ring ring;
     struct segment seg[RING_STREAMS];
-    uint64_t pos;      /* everything before is written */
-    int64_t sync_by;   /* when what is written must be synced */
-    bool ended;        /* the vault is gone: drain and end */
+    uint64_t pos;    /* everything before is written */
+    int64_t sync_by; /* when what is written must be synced */
+    bool ended;      /* the vault is gone: drain and end */
     struct iovec iov[RING_STREAMS][BATCH];
 };
 
@@ -72,7 +72,8 @@ static void report(struct writer *w, int no)
 static int commit(struct writer *w)
 {
     struct segment *audit = &w->seg[0], *journal = &w->seg[1];
-    if (audit->dirty && journal->dirty) /* begin with the second, so that one journal commit takes both along */
+    if (audit->dirty &&
+        journal->dirty) /* begin with the second, so that one journal commit takes both along */
         (void)sync_file_range(journal->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     int no = segment_sync(audit);
     if (no == 0)
@@ -150,7 +151,9 @@ static int write_batch(struct writer *w, const int n[RING_STREAMS], uint64_t end
 {
     uint64_t before = w->seg[0].at.offset;
     for (unsigned i = 0; i < RING_STREAMS; i++) {
-        int no = n[i] == 0 ? 0 : w->seg[i].fd < 0 ? EBADF : segment_write(&w->seg[i], w->iov[i], n[i]);
+        int no = n[i] == 0          ? 0
+                 : w->seg[i].fd < 0 ? EBADF
+                                    : segment_write(&w->seg[i], w->iov[i], n[i]);
         if (no) { /* both or none: the batch is tried again as a whole */
             w->seg[0].at.offset = before;
             return no;
@@ -174,7 +177,8 @@ static int move(struct writer *w, uint64_t head)
         if (e.stream != SINK_AUDIT && e.stream != SINK_JOURNAL)
             break;
         unsigned i = e.stream == SINK_JOURNAL;
-        w->iov[i][n[i]++] = (struct iovec){.iov_base = (void *)(uintptr_t)e.bytes.p, .iov_len = e.bytes.n};
+        w->iov[i][n[i]++] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)e.bytes.p, .iov_len = e.bytes.n};
         end = e.next;
     }
     return end == w->pos ? barrier(w, &e) : write_batch(w, n, end);
@@ -183,8 +187,8 @@ static int move(struct writer *w, uint64_t head)
 static bool sync_due(const struct writer *w)
 {
     uint64_t durable = mark_of(w)->pos;
-    return w->pos > durable &&
-           (w->ended || atomic_load(&w->ring.shared->want) > durable || clock_boot_ms() >= w->sync_by);
+    return w->pos > durable && (w->ended || atomic_load(&w->ring.shared->want) > durable ||
+                                clock_boot_ms() >= w->sync_by);
 }
 
 static int turn(struct writer *w)
@@ -254,7 +258,8 @@ static int receive(struct writer *w)
     struct why why;
     struct msg m;
     if (ipc_wait(w->sock, -1, &why) != ERR_OK || ipc_recv(w->sock, &packet, &fd, &why) != ERR_OK ||
-        msg_parse(buf_view(&packet), FROM_VAULT, &m, &why) != ERR_OK || m.type != MSG_SINK_OPEN || fd < 0)
+        msg_parse(buf_view(&packet), FROM_VAULT, &m, &why) != ERR_OK || m.type != MSG_SINK_OPEN ||
+        fd < 0)
         return EINVAL;
     int no = take_fd(w, &m, fd);
     if (no == 0)
@@ -332,8 +337,11 @@ static void writer_close(struct writer *w)
 
 int sink_writer_main(int sock, int dirfd)
 {
-    AUTO(writer_close) struct writer w = {.sock = sock, .wake = -1, .done = -1,
-                                          .seg = {{.dir = dirfd, .fd = -1}, {.dir = dirfd, .fd = -1}}};
+    AUTO(writer_close)
+    struct writer w = {.sock = sock,
+                       .wake = -1,
+                       .done = -1,
+                       .seg = {{.dir = dirfd, .fd = -1}, {.dir = dirfd, .fd = -1}}};
     /* the end of the vault is ours, not a signal to the whole group; a file size limit is an error like any other */
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGXFSZ};
     for (size_t i = 0; i < COUNT(ignored); i++)

@@ -30,8 +30,8 @@ void unlock_state(struct vault *v, enum vault_state s, const char *why)
 {
     v->state = s;
     (void)view_copy(view_str(why), v->state_why, sizeof(v->state_why));
-    log_event(s == VAULT_READY ? LOG_LVL_INFO : LOG_LVL_WARN, "store.state", "state", vault_state_name(s), "why", why,
-              NULL);
+    log_event(s == VAULT_READY ? LOG_LVL_INFO : LOG_LVL_WARN, "store.state", "state",
+              vault_state_name(s), "why", why, NULL);
 }
 
 err_t unlock_write_header(struct vault *v, struct why *why)
@@ -79,8 +79,11 @@ static void note_start(struct vault *v)
 
 static err_t open_audit(struct vault *v, bool fresh, struct why *why)
 {
-    struct audit_env env = {.dirfd = v->log_fd, .sink = v->sink, .seal_key = v->keys.audit_seal,
-                            .redact_key = v->keys.redact, .store_id = v->keys.header.store_id,
+    struct audit_env env = {.dirfd = v->log_fd,
+                            .sink = v->sink,
+                            .seal_key = v->keys.audit_seal,
+                            .redact_key = v->keys.redact,
+                            .store_id = v->keys.header.store_id,
                             .max_bytes = v->config->audit_max_bytes};
     err_t e = fresh ? audit_create(&env, &v->audit, why) : audit_open(&env, &v->audit, why);
     if (v->audit)
@@ -91,9 +94,13 @@ static err_t open_audit(struct vault *v, bool fresh, struct why *why)
 static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
 {
     struct vault *v = ctx;
-    struct audit_record r = {.event = how == LEASE_END_OWNER ? AUDIT_LEASE_OWNER_GONE : AUDIT_LEASE_EXPIRED,
-                             .outcome = ERR_OK, .consumer = l->consumer, .credential = l->credential,
-                             .lease = l->id_hex, .delivery = delivery_name(l->delivery)};
+    struct audit_record r = {.event = how == LEASE_END_OWNER ? AUDIT_LEASE_OWNER_GONE
+                                                             : AUDIT_LEASE_EXPIRED,
+                             .outcome = ERR_OK,
+                             .consumer = l->consumer,
+                             .credential = l->credential,
+                             .lease = l->id_hex,
+                             .delivery = delivery_name(l->delivery)};
     v->count.ended++;
     server_note(v, &r);
     deliver_end(v, l);
@@ -105,8 +112,10 @@ static err_t check_header(const struct vault *v, struct why *why)
     uint64_t seen = audit_key_serial(v->audit), now = v->keys.header.serial;
     if (now < seen)
         return fail(why, ERR_ROLLBACK,
-                    "the key header is at change %llu but the audit log has seen change %llu: an older one was put back, with "
-                    "its key slots; look at them with: broker-cli key list, then accept it with: broker-cli store accept",
+                    "the key header is at change %llu but the audit log has seen change %llu: an "
+                    "older one was put back, with "
+                    "its key slots; look at them with: broker-cli key list, then accept it with: "
+                    "broker-cli store accept",
                     (unsigned long long)now, (unsigned long long)seen);
     return ERR_OK;
 }
@@ -120,19 +129,29 @@ static err_t open_parts(struct vault *v, bool fresh, struct why *why)
         return audit;
     if (fresh) /* the commit of a new store: its log is there, nothing else yet */
         TRY(unlock_write_header(v, why));
-    struct credentials_env ce = {.ops = v->store_ops, .store = v->store, .header = &k->header, .master = k->master,
-                                 .previous = k->previous, .redact_key = k->redact};
+    struct credentials_env ce = {.ops = v->store_ops,
+                                 .store = v->store,
+                                 .header = &k->header,
+                                 .master = k->master,
+                                 .previous = k->previous,
+                                 .redact_key = k->redact};
     struct why own = {0};
     err_t e = credentials_open(&ce, &v->credentials, &own);
     v->swept = false;
     if (e != ERR_OK) /* of an older header's epoch: that is the reason then */
         return check_header(v, why) == ERR_OK ? fail(why, e, "%s", own.text) : ERR_ROLLBACK;
-    struct leases_env le = {.loop = v->loop, .sink = v->sink, .dirfd = v->log_fd, .journal_key = k->journal,
-                            .on_end = on_lease_end, .on_due = op_lease_keep, .ctx = v};
+    struct leases_env le = {.loop = v->loop,
+                            .sink = v->sink,
+                            .dirfd = v->log_fd,
+                            .journal_key = k->journal,
+                            .on_end = on_lease_end,
+                            .on_due = op_lease_keep,
+                            .ctx = v};
     e = leases_open(&le, &v->leases, &own);
     if (!v->leases)
         return fail(why, e, "%s", own.text);
-    if (e != ERR_OK) /* the journal was cut or changed: every lease of before is void, which is safe; new ones are served */
+    if (e !=
+        ERR_OK) /* the journal was cut or changed: every lease of before is void, which is safe; new ones are served */
         log_event(LOG_LVL_ERROR, "leases.void", "why", own.text, NULL);
     return audit;
 }
@@ -146,7 +165,8 @@ static err_t check_anchor(struct vault *v, struct why *why)
     credentials_head(v->credentials, &now, hash);
     if (now < seen || (now == seen && seen > 0 && memcmp(hash, seen_hash, 16) != 0))
         return fail(why, ERR_ROLLBACK,
-                    "the store is at change %llu but the audit log has seen change %llu: it was rolled back, or a backup was "
+                    "the store is at change %llu but the audit log has seen change %llu: it was "
+                    "rolled back, or a backup was "
                     "restored; accept it with: broker-cli store accept",
                     (unsigned long long)now, (unsigned long long)seen);
     return ERR_OK;
@@ -201,7 +221,8 @@ void unlock_accept(struct vault *v)
 void unlock_close(struct vault *v, const char *why)
 {
     struct vault_keys *k = &v->keys;
-    struct secret **all[] = {&k->master, &k->previous, &k->root, &k->token, &k->journal, &k->audit_seal, &k->redact};
+    struct secret **all[] = {&k->master,  &k->previous,   &k->root,  &k->token,
+                             &k->journal, &k->audit_seal, &k->redact};
     if (v->leases && !v->stopping) /* leases outlive a restart, and so do their files */
         deliver_remove_all(v);
     leases_close(TAKE(v->leases));
@@ -228,7 +249,8 @@ static void conclude(struct unlock *u, err_t e, const struct why *why)
     struct vault *v = u->v;
     struct pending *p = u->p;
     struct why own = *why;
-    struct audit_record r = {.event = AUDIT_STORE_UNLOCK, .outcome = ERR_OK, .peer = p ? server_peer(v, p) : NULL};
+    struct audit_record r = {
+        .event = AUDIT_STORE_UNLOCK, .outcome = ERR_OK, .peer = p ? server_peer(v, p) : NULL};
     if (e != ERR_OK)
         unlock_state(v, VAULT_LOCKED, own.text);
     else
@@ -246,7 +268,8 @@ static void conclude(struct unlock *u, err_t e, const struct why *why)
 
 static void try_next(struct unlock *u);
 
-static void on_key(void *ctx, err_t e, struct view params, struct secret *key, const struct why *why)
+static void on_key(void *ctx, err_t e, struct view params, struct secret *key,
+                   const struct why *why)
 {
     struct unlock *u = ctx;
     struct vault *v = u->v;
@@ -257,8 +280,8 @@ static void on_key(void *ctx, err_t e, struct view params, struct secret *key, c
         e = keyheader_open(&keys.header, u->slot, key, &keys.master, &keys.previous, &own);
     secret_free(key);
     if (e != ERR_OK) {
-        u->last = fail(&u->why, e, "key slot %u (%s): %s", u->slot, v->keys.header.slot[u->slot].source,
-                       own.text);
+        u->last = fail(&u->why, e, "key slot %u (%s): %s", u->slot,
+                       v->keys.header.slot[u->slot].source, own.text);
         u->slot++;
         try_next(u);
         return;
@@ -302,14 +325,18 @@ static void try_next(struct unlock *u)
     if (!ks) {
         struct why why = u->why;
         err_t e = u->tried ? u->last
-                           : fail(&why, ERR_LOCKED, "the store is locked; open it with: broker-cli unlock");
+                           : fail(&why, ERR_LOCKED,
+                                  "the store is locked; open it with: broker-cli unlock");
         conclude(u, e, &why);
         return;
     }
     const struct keyslot *s = &u->v->keys.header.slot[u->slot];
     u->tried |= 1u << u->slot;
-    struct keycall call = {.source = ks, .op = KEYCALL_OPEN, .params = VIEW(s->params, s->params_len),
-                           .done = on_key, .ctx = u};
+    struct keycall call = {.source = ks,
+                           .op = KEYCALL_OPEN,
+                           .params = VIEW(s->params, s->params_len),
+                           .done = on_key,
+                           .ctx = u};
     if (u->passphrase && ks->interactive)
         call.passphrase = VIEW(secret_bytes(u->passphrase), secret_len(u->passphrase));
     keycall_start(u->v, &call);
@@ -327,7 +354,9 @@ err_t unlock_load(struct vault *v, struct why *why)
         e = fail(why, ERR_UNINIT, "the store is empty; set it up with: broker-cli init");
         unlock_state(v, VAULT_UNINITIALISED, why->text);
     } else {
-        unlock_state(v, VAULT_LOCKED, e == ERR_OK ? "the store is locked; open it with: broker-cli unlock" : why->text);
+        unlock_state(v, VAULT_LOCKED,
+                     e == ERR_OK ? "the store is locked; open it with: broker-cli unlock"
+                                 : why->text);
     }
     return e;
 }
@@ -336,7 +365,9 @@ void unlock_try(struct vault *v, struct view source, struct view passphrase, str
 {
     struct why why = {0};
     struct unlock *u = v->unlock ? NULL : calloc(1, sizeof(*u));
-    err_t e = u ? ERR_OK : fail(&why, ERR_CONFLICT, "the store is being opened already; try again in a moment");
+    err_t e =
+        u ? ERR_OK
+          : fail(&why, ERR_CONFLICT, "the store is being opened already; try again in a moment");
     if (e == ERR_OK) {
         *u = (struct unlock){.v = v, .p = p, .last = ERR_LOCKED};
         v->unlock = u;

@@ -22,7 +22,13 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 
-enum { SECRET_POOL = 1 << 20, TICK_MS = 500, SPAWN_WAIT_MS = 5000, SPAWN_PACKETS = 8, SWEEP_RECORDS = 64 };
+enum {
+    SECRET_POOL = 1 << 20,
+    TICK_MS = 500,
+    SPAWN_WAIT_MS = 5000,
+    SPAWN_PACKETS = 8,
+    SWEEP_RECORDS = 64
+};
 
 const char *vault_state_name(enum vault_state s)
 {
@@ -48,7 +54,8 @@ void vault_on_worker_ready(struct vault *v)
         return;
     v->announced = true;
     notify(v, "READY=1");
-    log_event(LOG_LVL_INFO, "broker.ready", "state", vault_state_name(v->state), "run", v->dirs->run, NULL);
+    log_event(LOG_LVL_INFO, "broker.ready", "state", vault_state_name(v->state), "run",
+              v->dirs->run, NULL);
 }
 
 static void on_spawned(struct vault *v, const struct msg *m, int fd)
@@ -58,7 +65,8 @@ static void on_spawned(struct vault *v, const struct msg *m, int fd)
     (void)view_copy(msg_view(m, F_ROLE), role, sizeof(role));
     (void)view_copy(msg_view(m, F_REASON), why.text, sizeof(why.text));
     struct vault_worker *wk = worker_of_role(v, role);
-    if (wk && fd >= 0 && worker_attach(v, wk->kind, fd, (int32_t)msg_u64(m, F_PID, 0), &why) == ERR_OK)
+    if (wk && fd >= 0 &&
+        worker_attach(v, wk->kind, fd, (int32_t)msg_u64(m, F_PID, 0), &why) == ERR_OK)
         return;
     if (wk)
         worker_refused(wk, why.text);
@@ -84,7 +92,8 @@ static void on_reload(struct vault *v)
     struct audit_record r = {.event = AUDIT_RELOAD, .outcome = e};
     server_note(v, &r);
     if (e != ERR_OK)
-        log_event(LOG_LVL_ERROR, "config.refused", "why", why.text, "effect", "the old configuration stays", NULL);
+        log_event(LOG_LVL_ERROR, "config.refused", "why", why.text, "effect",
+                  "the old configuration stays", NULL);
     else
         log_event(LOG_LVL_INFO, "config.reloaded", NULL);
     if (v->announced)
@@ -124,7 +133,8 @@ static void on_supervisor(void *ctx, int sock, uint32_t events)
         err_t e = ipc_recv(sock, &b, &fd, &why);
         if (e == ERR_UNAVAILABLE)
             return;
-        if (e != ERR_OK) { /* without a supervisor there is no way to restart anything: end, and let systemd start us anew */
+        if (e !=
+            ERR_OK) { /* without a supervisor there is no way to restart anything: end, and let systemd start us anew */
             loop_stop(v->loop, e == ERR_NO_BROKER ? 1 : 2);
             return;
         }
@@ -136,7 +146,8 @@ static void on_supervisor(void *ctx, int sock, uint32_t events)
 static err_t start_audit_writer(struct vault *v, struct why *why)
 {
     TRY(worker_spawn(v, WORKER_AUDIT, why));
-    for (unsigned i = 0; i < SPAWN_PACKETS && !v->sink; i++) { /* a signal's packet may come before */
+    for (unsigned i = 0; i < SPAWN_PACKETS && !v->sink;
+         i++) { /* a signal's packet may come before */
         TRY(ipc_wait(v->supervisor, SPAWN_WAIT_MS, why));
         on_supervisor(v, v->supervisor, EPOLLIN);
     }
@@ -154,7 +165,8 @@ static void sweep_step(struct vault *v)
         return;
     err_t e = credentials_sweep(v->credentials, SWEEP_RECORDS, &removed, &why);
     if (e != ERR_OK)
-        log_event(LOG_LVL_WARN, "store.sweep", "why", why.text, "effect", "orphaned records stay until the next start", NULL);
+        log_event(LOG_LVL_WARN, "store.sweep", "why", why.text, "effect",
+                  "orphaned records stay until the next start", NULL);
     v->swept = e != ERR_OK || removed == 0;
 }
 
@@ -180,7 +192,9 @@ static err_t open_dirs(struct vault *v, struct why *why)
     TRY(file_open_dir(v->dirs->run, &run, &v->run_fd, why));
     /* the sockets of a broker that runs are never taken from it; its state has a lock of its own (store/) */
     if (flock(v->run_fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(why, ERR_CONFLICT, "another broker has its sockets in %s: give this one another --run", v->dirs->run);
+        return fail(why, ERR_CONFLICT,
+                    "another broker has its sockets in %s: give this one another --run",
+                    v->dirs->run);
     return file_open_dir_at(v->state_fd, "log", &own, &v->log_fd, why);
 }
 
@@ -199,11 +213,18 @@ static err_t enter_sandbox(struct vault *v, struct why *why)
 {
     char config[4096];
     const char *slash = strrchr(v->dirs->config, '/');
-    (void)view_copy(VIEW(v->dirs->config, slash ? (size_t)(slash - v->dirs->config) : 0), config, sizeof(config));
-    const struct sandbox_path paths[] = {
-        {v->dirs->state, true}, {v->dirs->run, true}, {config[0] ? config : ".", true}, {"/proc", false},
-        {getenv("CREDENTIALS_DIRECTORY") ? getenv("CREDENTIALS_DIRECTORY") : "/etc/credential-broker", false},
-        {"/etc/credential-broker", false}, {NULL, false}};
+    (void)view_copy(VIEW(v->dirs->config, slash ? (size_t)(slash - v->dirs->config) : 0), config,
+                    sizeof(config));
+    const struct sandbox_path paths[] = {{v->dirs->state, true},
+                                         {v->dirs->run, true},
+                                         {config[0] ? config : ".", true},
+                                         {"/proc", false},
+                                         {getenv("CREDENTIALS_DIRECTORY")
+                                              ? getenv("CREDENTIALS_DIRECTORY")
+                                              : "/etc/credential-broker",
+                                          false},
+                                         {"/etc/credential-broker", false},
+                                         {NULL, false}};
     return sandbox_enter(SANDBOX_VAULT, paths, v->sandbox_report, why);
 }
 
@@ -221,7 +242,8 @@ static err_t start(struct vault *v, struct why *why)
     TRY(loop_timer_new(v->loop, on_tick, v, &v->tick));
     TRY(loop_timer_set(v->tick, clock_boot_ms() + TICK_MS));
     TRY(start_audit_writer(v, why));
-    TRY(loop_watch(v->loop, &(struct loop_source){v->supervisor, EPOLLIN, on_supervisor, v}, &v->supervisor_watch, why));
+    TRY(loop_watch(v->loop, &(struct loop_source){v->supervisor, EPOLLIN, on_supervisor, v},
+                   &v->supervisor_watch, why));
     loop_on_turn_end(v->loop, server_turn_end, v);
     TRY(worker_spawn(v, WORKER_API, why));
     TRY(worker_spawn(v, WORKER_ADMIN, why));

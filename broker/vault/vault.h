@@ -34,9 +34,9 @@ void vault_on_worker_ready(struct vault *v);
 enum { WORKER_API, WORKER_ADMIN, WORKER_AUDIT, WORKER__COUNT };
 enum { CONN_MAX = 4096 };
 struct vault_conn {
-    uint64_t id;              /* never 0 */
+    uint64_t id; /* never 0 */
     struct peer peer;
-    uint64_t config_serial;   /* of the configuration that the peer was judged by */
+    uint64_t config_serial;                 /* of the configuration that the peer was judged by */
     const struct config_consumer *consumer; /* of that configuration; NULL on the admin socket */
     char consumer_name[65];
 };
@@ -47,20 +47,22 @@ struct vault_worker {
     int32_t pid;
     struct loop_fd *watch;
     struct vault_conn *conns[CONN_MAX]; /* by slot; of the api workers (vault/conn.h) */
-    unsigned restarts, failures; /* failures: in a row, each soon after its start; they set the back-off */
-    int64_t restart_at_ms;    /* 0: none is due */
+    unsigned restarts,
+        failures; /* failures: in a row, each soon after its start; they set the back-off */
+    int64_t restart_at_ms; /* 0: none is due */
     int64_t attached_ms;
-    int exit_status;          /* of the one before */
-    bool exit_untold;         /* and not in the log yet: the audit writer's end is recorded by its successor */
+    int exit_status; /* of the one before */
+    bool
+        exit_untold; /* and not in the log yet: the audit writer's end is recorded by its successor */
     bool ready;
-    char sandbox_report[64];  /* as it said in READY */
+    char sandbox_report[64];            /* as it said in READY */
     struct out_packet *out, **out_tail; /* packets that did not fit the socket */
     size_t out_bytes;
 };
 
 /* One consumer's listening socket. */
 struct vault_listener {
-    char consumer[65];        /* "admin" for the admin socket */
+    char consumer[65]; /* "admin" for the admin socket */
     int fd, dirfd;
     char path[108];
 };
@@ -73,22 +75,22 @@ struct vault_keys {
     struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact;
 };
 
-struct pending; /* vault/server.h */
+struct pending;     /* vault/server.h */
 struct helper_call; /* vault/helper.h */
-struct unlock;  /* vault/unlock.h */
-struct init;    /* vault/init.h */
+struct unlock;      /* vault/unlock.h */
+struct init;        /* vault/init.h */
 
 struct vault {
     struct loop *loop;
     const struct vault_dirs *dirs;
     enum vault_state state;
-    char state_why[256];      /* the sentence behind locked or rollback */
+    char state_why[256]; /* the sentence behind locked or rollback */
     int state_fd, run_fd, log_fd;
     int supervisor;
     struct loop_fd *supervisor_watch;
     int64_t started_ms;
     struct config *config;
-    uint64_t config_serial;              /* grows with each reload */
+    uint64_t config_serial; /* grows with each reload */
     const struct store_ops *store_ops;
     struct store *store;
     struct vault_keys keys;
@@ -99,20 +101,23 @@ struct vault {
     struct vault_worker workers[WORKER__COUNT];
     struct vault_listener *listeners;
     unsigned n_listeners;
-    struct pending *queue, **queue_tail; /* answers waiting for their record, in order of sink positions */
-    struct loop_timer *queue_timer;      /* the oldest one's deadline */
+    struct pending *queue,
+        **queue_tail; /* answers waiting for their record, in order of sink positions */
+    struct loop_timer *queue_timer; /* the oldest one's deadline */
     struct helper_call *helpers;
-    struct unlock *unlock;    /* the search for a key that opens the store, while it runs */
-    struct init *init;        /* the making of a store, while it runs */
-    struct loop_timer *tick;  /* 1 s: checkpoints, projected files, rekey steps */
+    struct unlock *unlock;   /* the search for a key that opens the store, while it runs */
+    struct init *init;       /* the making of a store, while it runs */
+    struct loop_timer *tick; /* 1 s: checkpoints, projected files, rekey steps */
     struct buf inbox, packet, reply, scratch; /* reused; wiped after each message */
     struct {
-        uint64_t issued, renewed, ended, denied, refused_tokens, refused_peers, audit_refusals, messages;
+        uint64_t issued, renewed, ended, denied, refused_tokens, refused_peers, audit_refusals,
+            messages;
     } count;
     char sandbox_report[64];
     bool stopping, announced;
-    bool start_recorded;      /* broker.start is in the log: once for each run, when the store is opened first */
-    bool swept;               /* records without an entry were looked for since the store was opened */
+    bool
+        start_recorded; /* broker.start is in the log: once for each run, when the store is opened first */
+    bool swept;         /* records without an entry were looked for since the store was opened */
 };
 
 /* One request on its way through the vault. */
@@ -122,7 +127,7 @@ struct request {
     struct vault_conn *conn;
     const struct msg *msg;
     struct why *why;
-    bool deferred;            /* a helper answers later; the handler kept the pending */
+    bool deferred; /* a helper answers later; the handler kept the pending */
 };
 
 #endif

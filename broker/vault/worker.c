@@ -55,7 +55,8 @@ static err_t attach(struct vault_worker *wk, int sock, struct why *why)
 {
     struct vault *v = wk->vault;
     if (wk->kind != WORKER_AUDIT)
-        return loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, server_on_worker, wk}, &wk->watch, why);
+        return loop_watch(v->loop, &(struct loop_source){sock, EPOLLIN, server_on_worker, wk},
+                          &wk->watch, why);
     if (v->sink)
         return sink_reattach(v->sink, sock, why);
     return sink_new(v->loop, sock, server_on_progress, v, &v->sink, why);
@@ -63,8 +64,11 @@ static err_t attach(struct vault_worker *wk, int sock, struct why *why)
 
 static void note_exit(struct vault_worker *wk)
 {
-    struct audit_record r = {.event = AUDIT_WORKER_EXIT, .outcome = ERR_OK, .role = roles[wk->kind],
-                             .status = wk->exit_status, .has_status = true};
+    struct audit_record r = {.event = AUDIT_WORKER_EXIT,
+                             .outcome = ERR_OK,
+                             .role = roles[wk->kind],
+                             .status = wk->exit_status,
+                             .has_status = true};
     wk->exit_untold = false;
     server_note(wk->vault, &r);
 }
@@ -115,7 +119,8 @@ void worker_on_ready(struct vault_worker *wk, struct view sandbox_report)
         bool admin = strcmp(l->consumer, "admin") == 0;
         struct why why = {0};
         if (admin == (wk->kind == WORKER_ADMIN) && worker_listen(wk, l, &why) != ERR_OK)
-            log_event(LOG_LVL_ERROR, "listen.failed", "consumer", l->consumer, "why", why.text, NULL);
+            log_event(LOG_LVL_ERROR, "listen.failed", "consumer", l->consumer, "why", why.text,
+                      NULL);
     }
     vault_on_worker_ready(v);
 }
@@ -165,11 +170,14 @@ void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
         return;
     }
     err_t e = wk->out ? ERR_UNAVAILABLE : ipc_send(wk->sock, buf_view(packet), fd, &why);
-    if (e == ERR_OK || e == ERR_NO_BROKER || (e == ERR_UNAVAILABLE && queue_packet(wk, buf_view(packet), fd)))
+    if (e == ERR_OK || e == ERR_NO_BROKER ||
+        (e == ERR_UNAVAILABLE && queue_packet(wk, buf_view(packet), fd)))
         return;
     log_event(LOG_LVL_ERROR, "worker.send", "role", roles[wk->kind], "why",
               e == ERR_UNAVAILABLE ? "it does not read what it is sent" : why.text, NULL);
-    (void)shutdown(wk->sock, SHUT_RDWR); /* an answer is lost: better none of its connections than one that waits for ever */
+    (void)shutdown(
+        wk->sock,
+        SHUT_RDWR); /* an answer is lost: better none of its connections than one that waits for ever */
 }
 
 void worker_send_queued(struct vault_worker *wk)

@@ -7,7 +7,7 @@
 
 #include "vault/vault.h"
 
-const char *worker_role(unsigned kind); /* "api" "admin" "audit" */
+const char *worker_role(unsigned kind);                                 /* "api" "admin" "audit" */
 struct vault_worker *worker_of_role(struct vault *v, const char *role); /* NULL: a helper's */
 /* Asks the supervisor for the worker; worker_attach() follows when its socket has come. */
 MUST err_t worker_spawn(struct vault *v, unsigned kind, struct why *why);

@@ -14,7 +14,8 @@
 
 enum { BROKER_REPLY_MAX = 1 << 20, BROKER_TIMEOUT_MS = 10000 };
 
-struct broker_client; /* one connection, kept alive between calls, reconnected once when the broker closed it while idle */
+struct
+    broker_client; /* one connection, kept alive between calls, reconnected once when the broker closed it while idle */
 
 /* Which socket is meant. `given`: a socket, or a directory that holds broker.sock; NULL takes $CREDENTIAL_BROKER_SOCKET, else the
  * default place: $CREDENTIAL_BROKER_RUN, else /run/credential-broker or $XDG_RUNTIME_DIR/credential-broker, the first that has
@@ -51,18 +52,18 @@ MUST err_t broker_call_ok(struct broker_client *c, const struct broker_request *
 /* A lease, as POST /v1/leases gives it. Strings are NUL-terminated and wiped by broker_lease_free. */
 struct broker_lease {
     char id[33];
-    char *token;       /* ours; proves the lease */
+    char *token; /* ours; proves the lease */
     char *credential, *provider;
-    char *delivery;    /* "access_token" */
-    char *secret;      /* the released value for access_token, helper, secret; else NULL */
-    char *file;        /* for file: path relative to the socket's directory; else NULL */
-    char *file_name;   /* ".credentials.json" */
-    char *env_name;    /* the variable the provider's clients read; may be NULL */
-    char *username;    /* for git, docker, aws; may be NULL */
-    char *account;     /* for file: account id where the client needs one; may be NULL */
-    char *kind;        /* "login" "api_key" … */
-    char *origin;      /* "https://host[:port]" the secret is for; NULL: not told */
-    int64_t expires_at_ms;  /* of the lease, wall clock */
+    char *delivery;            /* "access_token" */
+    char *secret;              /* the released value for access_token, helper, secret; else NULL */
+    char *file;                /* for file: path relative to the socket's directory; else NULL */
+    char *file_name;           /* ".credentials.json" */
+    char *env_name;            /* the variable the provider's clients read; may be NULL */
+    char *username;            /* for git, docker, aws; may be NULL */
+    char *account;             /* for file: account id where the client needs one; may be NULL */
+    char *kind;                /* "login" "api_key" … */
+    char *origin;              /* "https://host[:port]" the secret is for; NULL: not told */
+    int64_t expires_at_ms;     /* of the lease, wall clock */
     int64_t secret_expires_ms; /* of the released value; 0: unknown */
 };
 struct broker_lease_ask {
@@ -74,8 +75,8 @@ struct broker_lease_ask {
 };
 MUST err_t broker_lease(struct broker_client *c, const struct broker_lease_ask *ask,
                         struct broker_lease *out, struct why *why);
-MUST err_t broker_lease_renew(struct broker_client *c, const struct broker_lease *lease, int64_t ttl_ms,
-                              struct why *why);
+MUST err_t broker_lease_renew(struct broker_client *c, const struct broker_lease *lease,
+                              int64_t ttl_ms, struct why *why);
 MUST err_t broker_lease_end(struct broker_client *c, const char *id, struct why *why);
 void broker_lease_free(struct broker_lease *lease);
 
@@ -83,11 +84,11 @@ void broker_lease_free(struct broker_lease *lease);
 struct broker_grant {
     char credential[65];
     char provider[33], kind[33]; /* "" when the credential is not enrolled */
-    char deliver[128];  /* comma-separated, least exposure first */
-    char origin[512];   /* "https://host[:port]"; "" not told */
-    char username[257]; /* "" not told */
-    bool available;     /* the credential exists and is usable now */
-    char reason[160];   /* why it is not; "" */
+    char deliver[128];           /* comma-separated, least exposure first */
+    char origin[512];            /* "https://host[:port]"; "" not told */
+    char username[257];          /* "" not told */
+    bool available;              /* the credential exists and is usable now */
+    char reason[160];            /* why it is not; "" */
 };
 bool broker_grant_delivers(const struct broker_grant *g, const char *delivery);
 /* At most `room` grants into `out`; *n how many there are. */

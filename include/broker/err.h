@@ -47,7 +47,7 @@ typedef enum broker_err {
 #define BROKER_ERR_ENUM(n, h, e, w, s) ERR_##n,
     BROKER_ERRORS(BROKER_ERR_ENUM)
 #undef BROKER_ERR_ENUM
-    ERR__COUNT
+        ERR__COUNT
 } err_t;
 
 /* Dropping an outcome does not compile: put this before every function that returns err_t. */
@@ -60,17 +60,18 @@ struct why {
 
 /* Writes the sentence (cut at the room there is; control characters become '?') and returns `e`.
  * `why` may be NULL. Never pass a secret. */
-MUST err_t fail(struct why *why, err_t e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+MUST err_t fail(struct why *why, err_t e, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* As fail(), the code chosen from errno `no` (ENOSPC/EDQUOT/EFBIG → NO_SPACE, EACCES/EPERM/EROFS → PERMISSION,
  * ENOENT → NOT_FOUND, ETIMEDOUT → TIMEOUT, else IO), and ": strerror" appended. */
 MUST err_t fail_errno(struct why *why, int no, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-const char *err_wire(err_t e);    /* "denied"; "internal" for a value out of range */
-const char *err_text(err_t e);    /* the default sentence */
-int err_http(err_t e);            /* HTTP status */
-int err_exit(err_t e);            /* exit code */
+const char *err_wire(err_t e);                   /* "denied"; "internal" for a value out of range */
+const char *err_text(err_t e);                   /* the default sentence */
+int err_http(err_t e);                           /* HTTP status */
+int err_exit(err_t e);                           /* exit code */
 err_t err_from_wire(const char *wire, size_t n); /* ERR_INTERNAL when unknown */
 
 #endif

@@ -18,16 +18,17 @@ enum { KEYSOURCE_KEY_BYTES = 32, KEYSOURCE_PARAMS_MAX = 1024, KEYSOURCE_PASSPHRA
 struct keysource_ask {
     struct view params;     /* as kept in the slot; empty on create */
     struct view passphrase; /* interactive sources only */
-    struct view path;       /* create: file to make (keyfile) or name of the credential (systemd) or label (keyring); may be empty */
+    struct view
+        path; /* create: file to make (keyfile) or name of the credential (systemd) or label (keyring); may be empty */
     const char *config_dir; /* where a default key file goes */
     uint8_t store_id[16];   /* binds keyring items to this store */
 };
 
 struct keysource {
-    const char *name;     /* "keyfile" "passphrase" "keyring" "systemd" */
+    const char *name; /* "keyfile" "passphrase" "keyring" "systemd" */
     const char *title;
-    bool interactive;     /* needs a passphrase from a person: never tried at start */
-    const char *helper;   /* NULL: runs in the vault; else role of the helper: "kdf" or "keyring" */
+    bool interactive;   /* needs a passphrase from a person: never tried at start */
+    const char *helper; /* NULL: runs in the vault; else role of the helper: "kdf" or "keyring" */
 
     /* A new slot secret, and the params that find it again (appended). Must not overwrite an existing key. */
     err_t (*create)(const struct keysource_ask *ask, struct buf *params, struct secret **key,

@@ -22,7 +22,7 @@ enum delivery {
 #define BROKER_DELIVERY_ENUM(n, s) DELIVER_##n,
     BROKER_DELIVERIES(BROKER_DELIVERY_ENUM)
 #undef BROKER_DELIVERY_ENUM
-    DELIVER__COUNT
+        DELIVER__COUNT
 };
 const char *delivery_name(enum delivery d);
 /* false when unknown */
@@ -56,7 +56,7 @@ enum cred_field {
 #define BROKER_CRED_ENUM(n, tag, max, doc) CF_##n = (tag),
     BROKER_CRED_FIELDS(BROKER_CRED_ENUM)
 #undef BROKER_CRED_ENUM
-    CF__COUNT = 21
+        CF__COUNT = 21
 };
 
 /* Views into bytes that somebody else owns (a secret). */
@@ -77,7 +77,8 @@ MUST err_t cred_decode(struct view bytes, struct cred *out, struct why *why);
 /* EXPIRES_AT and the like as a number; 0 when absent. Total. */
 int64_t cred_ms(const struct cred *c, enum cred_field f);
 const char *cred_field_name(enum cred_field f); /* "ACCESS_TOKEN"; "?" when out of range */
-bool cred_field_is_secret(enum cred_field f); /* SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, REST */
+bool cred_field_is_secret(
+    enum cred_field f); /* SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, REST */
 
 /* What the operator may add on the command line when enrolling. Empty views: not given. */
 struct provider_options {
@@ -86,25 +87,27 @@ struct provider_options {
 
 /* What a provider knows per CF_KIND, as data. Masks of fields are 1u << enum cred_field. */
 struct provider_kind {
-    const char *name;          /* "login" */
-    unsigned deliveries;       /* mask of 1u << enum delivery that this kind can serve */
-    enum cred_field value;     /* the field that a release hands out */
-    uint32_t required;         /* fields that must be there, besides KIND */
-    uint32_t optional;         /* fields that may be there; any other is refused */
-    const char *token_prefix;  /* "sk-ant-oat01-"; "" none */
-    bool free_text;            /* SECRET may hold white space and line breaks; else it must do for a header */
+    const char *name;         /* "login" */
+    unsigned deliveries;      /* mask of 1u << enum delivery that this kind can serve */
+    enum cred_field value;    /* the field that a release hands out */
+    uint32_t required;        /* fields that must be there, besides KIND */
+    uint32_t optional;        /* fields that may be there; any other is refused */
+    const char *token_prefix; /* "sk-ant-oat01-"; "" none */
+    bool free_text; /* SECRET may hold white space and line breaks; else it must do for a header */
 };
 
 struct provider {
-    const char *name;          /* "claude" */
-    const char *title;         /* "Claude Code login" */
-    const char *expects;       /* one sentence about a valid input, for the error on a wrong file */
-    unsigned deliveries;       /* union of its kinds' */
+    const char *name;    /* "claude" */
+    const char *title;   /* "Claude Code login" */
+    const char *expects; /* one sentence about a valid input, for the error on a wrong file */
+    unsigned deliveries; /* union of its kinds' */
     const struct provider_kind *kinds; /* ends with a NULL name */
-    const char *file_name;     /* of the projected file: ".credentials.json"; NULL: no file delivery */
-    const char *home_file;     /* where the program keeps it, relative to $HOME: ".claude/.credentials.json"; or NULL */
-    const char *env_token;     /* variable for access_token/helper values: "CLAUDE_CODE_OAUTH_TOKEN"; or NULL */
-    const char *env_secret;    /* variable for an API key: "ANTHROPIC_API_KEY"; or NULL */
+    const char *file_name; /* of the projected file: ".credentials.json"; NULL: no file delivery */
+    const char *
+        home_file; /* where the program keeps it, relative to $HOME: ".claude/.credentials.json"; or NULL */
+    const char *
+        env_token; /* variable for access_token/helper values: "CLAUDE_CODE_OAUTH_TOKEN"; or NULL */
+    const char *env_secret; /* variable for an API key: "ANTHROPIC_API_KEY"; or NULL */
 
     /* Foreign bytes → canonical form appended to `out`. ERR_INVALID: what was expected and what was found (never a value). */
     err_t (*parse)(struct view input, const struct provider_options *opt, struct buf *out,

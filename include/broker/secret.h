@@ -16,7 +16,7 @@
 
 struct secret; /* opaque */
 
-enum { SECRET_MAX = 65536 };   /* bytes in one secret */
+enum { SECRET_MAX = 65536 }; /* bytes in one secret */
 
 /* Makes the process's pool of `bytes` (rounded up to pages; at most 64 MiB). Call once, before the
  * first secret. ERR_UNAVAILABLE when the memory cannot be locked: says the RLIMIT_MEMLOCK needed. */
@@ -34,8 +34,8 @@ void secret_free(struct secret *s); /* wipes; takes NULL */
 
 size_t secret_len(const struct secret *s);
 const uint8_t *secret_bytes(const struct secret *s);
-uint8_t *secret_edit(struct secret *s);              /* to fill it in place */
-void secret_shrink(struct secret *s, size_t len);    /* wipes the tail; len <= secret_len */
+uint8_t *secret_edit(struct secret *s);           /* to fill it in place */
+void secret_shrink(struct secret *s, size_t len); /* wipes the tail; len <= secret_len */
 bool secret_equal(const struct secret *a, const struct secret *b); /* constant time in the bytes */
 
 /* Wipes any memory; not removed by the compiler. */

@@ -14,14 +14,19 @@
 
 #include "base/buf.h"
 
-enum { STORE_RECORD_MAX = 256 * 1024, STORE_HEADER_MAX = 64 * 1024, STORE_ENTRY_MAX = 4096,
-       STORE_NAME_MAX = 64 };
+enum {
+    STORE_RECORD_MAX = 256 * 1024,
+    STORE_HEADER_MAX = 64 * 1024,
+    STORE_ENTRY_MAX = 4096,
+    STORE_NAME_MAX = 64
+};
 
 struct store; /* defined by each store */
 
-typedef err_t store_entry_fn(void *ctx, struct view entry);      /* takes one entry */
-typedef bool store_next_fn(void *ctx, struct view *entry);       /* gives the next entry; false: the end */
-typedef void store_name_fn(void *ctx, const char *name);         /* takes one record's name */
+typedef err_t store_entry_fn(void *ctx, struct view entry); /* takes one entry */
+typedef bool store_next_fn(void *ctx,
+                           struct view *entry);          /* gives the next entry; false: the end */
+typedef void store_name_fn(void *ctx, const char *name); /* takes one record's name */
 
 struct store_ops {
     const char *name; /* "file" */
@@ -38,7 +43,8 @@ struct store_ops {
     /* Records. `name`: [a-z0-9-]{1,64}. Writing an existing name is ERR_EXISTS. Reading a missing one ERR_NOT_FOUND. */
     err_t (*record_write)(struct store *s, const char *name, struct view bytes, struct why *why);
     err_t (*record_read)(struct store *s, const char *name, struct buf *out, struct why *why);
-    err_t (*record_remove)(struct store *s, const char *name, struct why *why); /* missing: ERR_OK */
+    err_t (*record_remove)(struct store *s, const char *name,
+                           struct why *why); /* missing: ERR_OK */
     /* Calls fn for the name of every record that exists; order is not defined. For removing orphans. */
     err_t (*record_each)(struct store *s, store_name_fn *fn, void *ctx, struct why *why);
 

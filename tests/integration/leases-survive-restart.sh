@@ -93,6 +93,24 @@ round() { # how the broker ends
     "$CLI" revoke --all --yes >/dev/null
 }
 not_active() { ! active "$1"; }
+# a crash between a removal and the ends of its leases: the journal of before does not revive them for what has the name next
+"$CLI" enroll brief --provider generic <<<the-first >/dev/null 2>&1
+consumer gateway brief secret --ttl 1h
+issue brief orphan
+kill_all
+mkdir "$T/journal"
+cp -p "$STATE"/log/leases-* "$T/journal/"
+start_broker
+active "${TOKEN[orphan]}" || die "a live lease is gone"
+"$CLI" remove brief --yes >/dev/null
+"$CLI" enroll brief --provider generic <<<the-second >/dev/null 2>&1
+kill_all
+rm "$STATE"/log/leases-*
+cp -p "$T"/journal/leases-* "$STATE/log/"
+start_broker
+! active "${TOKEN[orphan]}" || die "the lease of a removed credential counts for the next of its name"
+[[ $(renew "${ID[orphan]}" "${TOKEN[orphan]}") != *the-second* ]] || die "a lease of a removed credential releases the next one"
+
 round end_broker
 round kill_all
 round kill_vault
