@@ -204,8 +204,8 @@ static err_t read_dropin(const struct dropins *d, const char *name, struct confi
 static err_t add_consumer(struct config *c, const char *file, struct config_consumer *add,
                           struct why *why)
 {
-    const char *name =
-        add->name; /* NOLINT(clang-analyzer-core.NullDereference): not after read_dropin() */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): not after read_dropin() */
+    const char *name = add->name;
     for (unsigned i = 0; i < c->n_consumers; i++)
         if (strcmp(c->consumers[i].name, name) == 0)
             return fail(why, ERR_INVALID,

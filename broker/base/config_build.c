@@ -256,8 +256,8 @@ static bool grant_is_twice(const struct config_consumer *c, const char *credenti
 {
     unsigned n = 0;
     for (unsigned i = 0; i < c->n_grants; i++)
-        n += strcmp(c->grants[i].credential, credential) ==
-             0; /* NOLINT(clang-analyzer-core.*): take_name() set it */
+        /* NOLINTNEXTLINE(clang-analyzer-core.*): take_name() set it */
+        n += strcmp(c->grants[i].credential, credential) == 0;
     return n > 1;
 }
 
