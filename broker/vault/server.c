@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "vault/conn.h"
+#include "vault/ops.h"
 #include "vault/worker.h"
 
 #include <stdlib.h>
@@ -126,12 +127,15 @@ static void finish(struct vault *v, struct pending *p)
 
 static void refuse_late(struct vault *v, struct pending *p)
 {
-    struct why why = {0};
+    struct why why = {0}, own = {0};
     if (p->op->undo)
         p->op->undo(v, p);
-    err_t e = sink_health(v->sink, &why);
+    err_t e = sink_health(v->sink, &own);
     if (e == ERR_OK)
-        e = fail(&why, ERR_AUDIT, "the audit log was not written within %d ms", SINK_DEADLINE_MS);
+        e = fail(&own, ERR_AUDIT, "the audit log was not written within %d ms", SINK_DEADLINE_MS);
+    /* what has ended stays ended: the answer says it, whatever became of the record */
+    e = p->op->finish == op_ended ? fail(&why, e, "%u leases ended, but %s", p->number, own.text)
+                                  : fail(&why, e, "%s", own.text);
     send_reply(v, p, e, NULL, &why);
 }
 
