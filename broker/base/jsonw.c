@@ -3,6 +3,7 @@
  * copies runs of plain bytes and replaces what is not UTF-8, so the output is valid JSON whatever came in.
  */
 #include "base/jsonw.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -45,31 +46,6 @@ void jsonw_close(struct jsonw *w, char bracket)
         w->depth--;
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 when there is none. */
-static size_t utf8_len(const uint8_t *p, size_t n)
-{
-    static const struct {
-        uint8_t lo, hi, len, second_lo, second_hi;
-    } form[] = {
-        {0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
-        {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
-        {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
-    };
-    for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
-        if (p[0] < form[i].lo || p[0] > form[i].hi)
-            continue;
-        if (form[i].len > n)
-            return 0;
-        for (size_t k = 1; k < form[i].len; k++) {
-            uint8_t lo = k == 1 ? form[i].second_lo : 0x80, hi = k == 1 ? form[i].second_hi : 0xbf;
-            if (p[k] < lo || p[k] > hi)
-                return 0;
-        }
-        return form[i].len;
-    }
-    return 0;
-}
-
 static bool plain(uint8_t c)
 {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
@@ -97,7 +73,8 @@ static void write_text(struct buf *out, struct view v)
         i = run;
         if (i == v.n)
             break;
-        size_t len = utf8_len(v.p + i, v.n - i);
+        uint32_t cp;
+        size_t len = utf8_next(v.p + i, v.n - i, &cp);
         if (len == 0)
             buf_add_str(out, "\\ufffd");
         else if (len == 1)
