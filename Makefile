@@ -47,7 +47,7 @@ $(B)/lib$(1).a: $$(call objs,$(1))
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
-$(foreach d,$(LIBS_DIRS) api cli,$(eval $(call archive,$(d))))
+$(foreach d,$(LIBS_DIRS) api proxy cli,$(eval $(call archive,$(d))))
 $(B)/libbroker-client.a: $(B)/libclient.a $(B)/obj/broker/base/err.o $(B)/obj/broker/base/utf8.o
 	@rm -f $@
 	$(Q)cp $(B)/libclient.a $@ && ar rs $@ $(filter %.o,$^)
@@ -65,6 +65,8 @@ comma    := ,
 MHD      := $(if $(wildcard $(shell $(CC) -print-file-name=libmicrohttpd.a)),-l:libmicrohttpd.a,-lmicrohttpd)
 $(B)/brokerd-api: $(call objs,api) $(call ARCH,provider base)
 	$(LD_) $(filter %.o,$^) $(filter %.a,$^) $(if $(filter -l:%,$(MHD)),-Wl$(comma)--wrap=setsockopt) $(MHD) -ljansson -lsodium -lseccomp -o $@
+$(B)/brokerd-proxy: $(call objs,proxy) $(call ARCH,base)
+	$(LD_) $(filter %.o,$^) $(filter %.a,$^) -lssl -lcrypto -lcares -lzstd -lsodium -lseccomp -o $@
 $(B)/brokerd-keyring: $(call objs,keyring) $(call ARCH,keysource crypto base)
 	$(LD_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(shell pkg-config --libs libsecret-1) -lsodium -lseccomp -o $@
 $(B)/broker-cli: $(call objs,cli) $(call ARCH,client provider crypto base)
@@ -81,7 +83,7 @@ $(B)/broker-exec: $(EXEC_SRC) $(wildcard broker/exec/*.h broker/client/*.h inclu
 
 # ---- tests: unit beside each source, contract over every table row
 UNIT     := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/*.c tests/contract/*.c))
-TESTLIBS  = $(call ARCH,vault keysource store provider crypto api cli client base)
+TESTLIBS  = $(call ARCH,vault keysource store provider crypto api proxy cli client base)
 TESTLINK  = -Wl,--start-group $(TESTLIBS) -Wl,--end-group -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml
 # only the archives a test's folder may see, so that one broken folder does not stop the others' tests
 SEES_base = base
@@ -92,6 +94,7 @@ SEES_provider = provider base
 SEES_vault = vault keysource store provider crypto base
 SEES_supervisor = supervisor vault keysource store provider crypto base
 SEES_api = api provider base
+SEES_proxy = proxy base
 SEES_client = client base
 SEES_cli = cli client provider crypto base
 SEES_exec = exec client base
@@ -102,7 +105,8 @@ $(1): tests/$(patsubst $(B)/%,%,$(1)).c tests/check.h $(call ARCH,$(call sees,$(
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CC) $$(STD) $$(WARN) -Wno-missing-prototypes -Itests $$(filter-out -O2,$$(HARD)) -O1 $$(CFLAGS) -pie $$(DEPGEN) $$< \
-	    -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -o $$@
+	    -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml \
+	    -lssl -lcrypto -lcares -lzstd -o $$@
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -192,11 +196,11 @@ fuzz:
 	    $(addprefix $(FUZZ_B)/bin/,$(FUZZ))
 	@T=$(T) ASAN_OPTIONS=$$(CC=clang tests/leaks.sh) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
 define fuzz_rule
-$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api cli client base)
+$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy cli client base)
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$$@)
 	$$(Q)clang $$(STD) -Itests -Itests/fuzz -O1 -g $$(CFLAGS) -fsanitize=fuzzer $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
-	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -o $$@
+	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -o $$@
 endef
 $(foreach t,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)),$(eval $(call fuzz_rule,$(t))))
 

@@ -24,7 +24,8 @@ enum {
     FROM_VAULT = 4,
     FROM_HELPER = 8,
     FROM_SUPERVISOR = 16,
-    FROM_AUDIT = 32
+    FROM_AUDIT = 32,
+    FROM_PROXY = 64
 };
 /* M_CONN: names an attested connection. M_FD: may carry a descriptor. M_SECRET: may carry a secret
  * (wiped after). M_AUDITED: its outcome is always recorded. */
@@ -34,10 +35,10 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
 /* clang-format off */
 #define BROKER_MESSAGES(X)                                                                       \
     /* life of a worker */                                                                       \
-    X(READY,          FROM_API | FROM_ADMIN,  0,                           256)                  \
+    X(READY,          FROM_API | FROM_ADMIN | FROM_PROXY, 0,              256)                  \
     X(LISTEN,         FROM_VAULT,             M_FD,                        512)                  \
     X(UNLISTEN,       FROM_VAULT,             0,                           512)                  \
-    X(CLOSED,         FROM_API | FROM_ADMIN,  0,                           256)                  \
+    X(CLOSED,         FROM_API | FROM_ADMIN | FROM_PROXY, 0,              256)                  \
     X(CLOSE,          FROM_VAULT,             0,                           256)                  \
     X(REPLY,          FROM_VAULT,             M_SECRET,                    MSG_MAX)              \
     /* what a consumer may ask */                                                                \
@@ -49,6 +50,15 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(LEASE_SHOW,     FROM_API,               M_CONN | M_FD,               1024)                 \
     X(LEASES,         FROM_API,               M_CONN | M_FD,               1024)                 \
     X(INTROSPECT,     FROM_API,               M_CONN | M_FD | M_SECRET,    4096)                 \
+    /* what a proxy worker asks and tells; BEGIN is answered by REPLY: SERIAL and ROUTE, or FLAGS with */ \
+    /* PROXY_NEEDS_MODEL and nothing begun, or a refusal with its PROVIDER where the token told it */   \
+    X(PROXY_BEGIN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 16384)       \
+    X(PROXY_AGAIN,    FROM_PROXY,             M_CONN | M_AUDITED,          512)                  \
+    X(PROXY_USAGE,    FROM_PROXY,             0,                           512)                  \
+    X(PROXY_END,      FROM_PROXY,             M_AUDITED,                   1024)                 \
+    X(ROUTE,          FROM_VAULT,             M_SECRET,                    MSG_MAX)              \
+    X(ROUTE_END,      FROM_VAULT,             0,                           256)                  \
+    X(CUT,            FROM_VAULT,             0,                           512)                  \
     /* what an operator may ask */                                                               \
     X(STATUS,         FROM_ADMIN,             M_CONN | M_FD,               512)                  \
     X(METRICS,        FROM_ADMIN,             M_CONN | M_FD,               512)                  \
@@ -136,8 +146,24 @@ enum msg_type {
     X(MODELS,      L, 4096)                                                                      \
     X(BUDGET,      S, 256)                                                                       \
     X(NOTE,        S, 256)                                                                       \
-    X(MAX_CONNS,   U, 8)
+    X(MAX_CONNS,   U, 8)                                                                         \
+    X(SERIAL,      U, 8)      /* a proxied request, chosen by the vault */                       \
+    X(ROUTE,       U, 8)      /* a route (base/route.h), chosen by the vault */                  \
+    X(URI_PATH,    S, 8192)   /* without its query */                                            \
+    X(MODEL,       S, 128)                                                                       \
+    X(HTTP_STATUS, U, 8)      /* 0: the client never got one */                                  \
+    X(IN_BYTES,    U, 8)      /* of the request's body */                                        \
+    X(OUT_BYTES,   U, 8)      /* of the reply's body */                                          \
+    X(DURATION_MS, U, 8)                                                                         \
+    X(FIRST_MS,    U, 8)      /* to the reply's head */                                          \
+    X(INPUT,       U, 8)      /* tokens */                                                       \
+    X(OUTPUT,      U, 8)                                                                         \
+    X(CACHE_READ,  U, 8)                                                                         \
+    X(CACHE_WRITE, U, 8)
 /* clang-format on */
+
+/* F_FLAGS of a reply to PROXY_BEGIN: ask again with MODEL (empty: the request has none). */
+enum { PROXY_NEEDS_MODEL = 1 };
 
 enum msg_field {
 #define BROKER_FIELD_ENUM(n, kind, max) F_##n,

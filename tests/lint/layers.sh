@@ -16,6 +16,7 @@ declare -A may=(
     [vault]="base crypto keysource store provider"
     [supervisor]="base vault keysource"
     [api]="base provider"
+    [proxy]="base"
     [client]="base"
     [exec]="client base"
     [cli]="client exec base provider crypto"
@@ -41,6 +42,8 @@ only microhttpd.h '^broker/api/'
 only libsecret '^broker/keyring/'
 only curl/ '^broker/oauth/'
 only openssl/ '^broker/proxy/'
+only ares.h '^broker/proxy/resolve'
+only zstd.h '^broker/proxy/model'
 only cyaml/ '^broker/base/config'
 only seccomp.h '^broker/base/sandbox'
 only jansson.h '^broker/(base/json|provider/|cli/|api/)'

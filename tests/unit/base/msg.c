@@ -106,7 +106,7 @@ TEST(senders_the_row_does_not_list_are_refused)
     AUTO(buf_free) struct buf b = {0};
     for (unsigned t = 1; t < MSG__COUNT; t++) {
         msg_begin(&b, (enum msg_type)t, 1, 2);
-        for (uint32_t from = 1; from <= FROM_AUDIT; from <<= 1) {
+        for (uint32_t from = 1; from <= FROM_PROXY; from <<= 1) {
             err_t e = msg_parse(buf_view(&b), from, &m, &w);
             CHECK_INT(e, msg_rule(t)->from & from ? ERR_OK : ERR_INVALID);
         }
@@ -120,7 +120,7 @@ TEST(rights_of_the_roles_do_not_overlap_but_for_life_of_a_worker)
     for (unsigned t = 1; t < MSG__COUNT; t++) {
         uint32_t from = msg_rule(t)->from;
         bool life = t == MSG_READY || t == MSG_CLOSED;
-        CHECK(life ? from == (FROM_API | FROM_ADMIN) : (from & (from - 1)) == 0);
+        CHECK(life ? from == (FROM_API | FROM_ADMIN | FROM_PROXY) : (from & (from - 1)) == 0);
     }
 }
 

@@ -1,0 +1,28 @@
+/*
+ * Finds the top-level "model" of a JSON request body as it streams past, zstd or plain (RFC 8878, RFC 8259), and goes on watching for a
+ * second one: a body that could mean two models to two readers is refused. Bounded: the name must come within MODEL_PREFIX_MAX bytes
+ * of decoded body.
+ */
+#ifndef PROXY_MODEL_H
+#define PROXY_MODEL_H
+
+#include "base/buf.h"
+
+enum { MODEL_PREFIX_MAX = 256 * 1024, MODEL_NAME_MAX = 128 };
+enum model_result {
+    MODEL_MORE,  /* not seen yet */
+    MODEL_FOUND, /* `model_name()`; goes on being this while nothing is wrong */
+    MODEL_BAD /* no JSON object, no model where there must be one, a second one, a name over its room, a broken or unknown coding */
+};
+struct model_reader;
+/* `coding`: value of Content-Encoding; empty or identity: plain; "zstd"; any other is NULL with the reason. */
+MUST err_t model_reader_new(struct view coding, struct model_reader **out, struct why *why);
+void model_reader_free(struct model_reader *m); /* takes NULL */
+enum model_result model_feed(struct model_reader *m, struct view body);
+/* The body has ended: FOUND or BAD. */
+enum model_result model_end(struct model_reader *m);
+const char *model_name(const struct model_reader *m);
+/* Gemini names it in the path: ".../models/NAME:generateContent" → NAME. Empty: none. */
+struct view model_in_path(struct view path);
+
+#endif
