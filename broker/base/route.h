@@ -14,7 +14,8 @@
 enum {
     ROUTE_TLS = 1,     /* else plain HTTP: only where the configuration says so */
     ROUTE_PRIVATE = 2, /* its address may be loopback, private or link-local */
-    ROUTE_FLAGS = 3
+    ROUTE_RENEWS = 4,  /* a login: on a 401 the vault is asked for a newer credential */
+    ROUTE_FLAGS = 7
 };
 /* Which forms of errors and of `usage` it speaks. Append only. */
 enum route_dialect {

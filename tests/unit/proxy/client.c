@@ -1,0 +1,87 @@
+#include "proxy_rig.h"
+
+static const struct proxy_times quick = {.head = 600, .idle = 1200, .body = 600, .vault = 5000, .first_byte = 600, .silence = 600, .reader = 600};
+
+TEST(a_head_may_come_byte_by_byte)
+{
+    static const char head[] = RIG_HEAD("GET", "/v1/models") "\r\n";
+    struct rig r;
+    struct msg m;
+    rig_begin(&r, NULL);
+    int c = rig_client(&r);
+    for (size_t i = 0; i < sizeof(head) - 1; i++) {
+        rig_write(c, head + i, 1);
+        if (i % 16 == 0)
+            (void)poll(NULL, 0, 1);
+    }
+    rig_expect(&r, MSG_PROXY_BEGIN, &m);
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
+
+TEST(a_slow_head_is_not_waited_for)
+{
+    struct rig r;
+    char got[512];
+    rig_begin(&r, &quick);
+    int c = rig_client(&r);
+    rig_say(c, "GET /v1/mod");
+    int64_t from = clock_boot_ms();
+    CHECK(rig_read(c, NULL, got, sizeof(got)));
+    int64_t took = clock_boot_ms() - from;
+    CHECK(took >= 500 && took < 4000);
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
+
+TEST(an_idle_connection_is_closed_in_the_end)
+{
+    struct rig r;
+    char got[512];
+    rig_begin(&r, &quick);
+    int c = rig_client(&r);
+    CHECK(rig_read(c, NULL, got, sizeof(got)) && got[0] == '\0');
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
+
+TEST(what_the_gate_refuses_is_answered_once_and_closed)
+{
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nGET /second HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "CONNECT evil:443 HTTP/1.1\r\nHost: evil\r\n\r\n",
+        "GET http://evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        "GET /a/../b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    };
+    struct rig r;
+    struct msg m;
+    char got[4096];
+    rig_begin(&r, NULL);
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        int c = rig_client(&r);
+        rig_say(c, heads[i]);
+        CHECK(rig_read(c, NULL, got, sizeof(got)));
+        CHECK(strncmp(got, "HTTP/1.1 4", 10) == 0 && !strstr(got + 1, "HTTP/1.1"));
+        close(c);
+    }
+    CHECK(!rig_poll(&r, &m, 30) && rig_untouched(&r, 1));
+    CHECK_INT(rig_end(&r), 0);
+}
+
+TEST(a_head_without_end_is_refused)
+{
+    struct rig r;
+    char got[4096];
+    rig_begin(&r, NULL);
+    int c = rig_client(&r);
+    rig_say(c, "GET / HTTP/1.1\r\nHost: localhost\r\n");
+    for (int i = 0; i < 9000; i++) {
+        if (send(c, "X-Pad: 12345678\r\n", 17, MSG_NOSIGNAL) <= 0)
+            break;
+    }
+    CHECK(rig_read(c, NULL, got, sizeof(got)) && strncmp(got, "HTTP/1.1 431 ", 13) == 0);
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
