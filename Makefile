@@ -98,7 +98,7 @@ SEES_proxy = proxy base
 SEES_client = client base
 SEES_cli = cli client provider crypto base
 SEES_exec = exec client base
-SEES_contract = vault keysource store provider crypto api client base
+SEES_contract = vault keysource store provider crypto api proxy client base
 sees      = $(SEES_$(notdir $(patsubst %/,%,$(dir $(1)))))
 define unit_rule
 $(1): tests/$(patsubst $(B)/%,%,$(1)).c tests/check.h $(call ARCH,$(call sees,$(1)))
