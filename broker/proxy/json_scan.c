@@ -167,8 +167,8 @@ static int hex_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One digit of a \u escape. What stands for no ASCII character, and all escapes after it, are kept as 0x80, so that such a text equals
- * no name. */
+/* One digit of a \u escape. One that stands for no ASCII character is kept as a byte that is none either, and so are all behind it:
+ * such a text equals no name. */
 static enum json_scan_token unit_digit(struct json_scan *j, uint8_t c)
 {
     static const uint8_t other = 0x80;
