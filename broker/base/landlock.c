@@ -2,8 +2,9 @@
  * Builds one Landlock ruleset for a role. Everything the running kernel can restrict is restricted
  * (`since` says from which ABI it can), then the role's paths are given back: reading, or reading
  * and writing. Nothing gives back execution, devices, fifos or symlinks. The supervisor keeps its
- * files: its children inherit what it gives up, and each has a narrower ruleset of its own. The
- * keyring helper may reach abstract sockets, because D-Bus may live on one.
+ * files and the way out to TCP: its children inherit what it gives up, and each has a narrower
+ * ruleset of its own. The keyring helper may reach abstract sockets, because D-Bus may live on one;
+ * a proxy worker connects to upstreams.
  */
 #include "base/landlock.h"
 #include "base/auto.h"
@@ -66,8 +67,10 @@ static const struct {
 /* What a role keeps. */
 static const struct attr keeps[SANDBOX__COUNT] = {
     [SANDBOX_SUPERVISOR] = {.fs = UINT64_MAX,
+                            .net = NET_CONNECT_TCP,
                             .scoped = SCOPE_ABSTRACT_SOCKET}, /* NOTIFY_SOCKET=@… */
     [SANDBOX_KEYRING] = {.scoped = SCOPE_ABSTRACT_SOCKET},    /* D-Bus */
+    [SANDBOX_PROXY] = {.net = NET_CONNECT_TCP},
 };
 
 static struct attr handled(enum sandbox_role role, int abi, size_t *size)

@@ -1,7 +1,7 @@
 /*
  * The event loop: one epoll set, one timerfd for all timers, at most one signalfd. A turn is: wait,
- * hand out descriptors' events, fire due timers, call the turn-end hook. Invariant: a source that
- * was unwatched or freed inside a turn is never called again, even when its event was already
+ * hand out descriptors' events, fire due timers, do what was put off, call the turn-end hook.
+ * Invariant: a source that was unwatched or freed inside a turn is never called again, even when its event was already
  * fetched: loop_unwatch() strikes it from the batch in hand.
  * A timerfd on CLOCK_BOOTTIME instead of epoll_wait's timeout, because that one stands still while
  * the machine is suspended and a lease must not live longer for it. What a firing timer arms is due
@@ -47,6 +47,8 @@ struct loop {
     int64_t now_ms;
     loop_signal_fn *signal_fn;
     void *signal_ctx;
+    TAILQ_HEAD(, loop_later) later;
+    unsigned turn;
     void (*turn_fn)(void *ctx);
     void *turn_ctx;
     bool firing, stopping;
@@ -224,6 +226,36 @@ static void on_timerfd(void *ctx, int fd, uint32_t events)
         l->armed_ms = 0; /* fired: disarmed by itself */
 }
 
+/* ---- what was put off */
+
+void loop_later(struct loop *l, struct loop_later *job)
+{
+    if (job->loop)
+        return;
+    job->loop = l;
+    job->turn = l->turn;
+    TAILQ_INSERT_TAIL(&l->later, job, link);
+}
+
+void loop_never(struct loop_later *job)
+{
+    if (!job->loop)
+        return;
+    TAILQ_REMOVE(&job->loop->later, job, link);
+    job->loop = NULL;
+}
+
+/* what these queue bears the next turn's number and stays */
+static void do_put_off(struct loop *l)
+{
+    unsigned turn = l->turn++;
+    struct loop_later *job;
+    while ((job = TAILQ_FIRST(&l->later)) && job->turn == turn) {
+        loop_never(job);
+        job->fn(job->ctx); /* may free job */
+    }
+}
+
 /* ---- signals */
 
 static void on_signalfd(void *ctx, int fd, uint32_t events)
@@ -260,6 +292,7 @@ err_t loop_new(struct loop **out, struct why *why)
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
     l->signalfd = l->timerfd = -1;
+    TAILQ_INIT(&l->later);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return fail_errno(why, errno, "epoll_create1");
@@ -311,13 +344,14 @@ int loop_run(struct loop *l)
 {
     while (!l->stopping) {
         arm_timerfd(l);
-        int n = epoll_wait(l->epoll, l->batch, BATCH, -1);
+        int n = epoll_wait(l->epoll, l->batch, BATCH, TAILQ_EMPTY(&l->later) ? -1 : 0);
         if (n < 0 && errno != EINTR)
             return 1; /* only a closed epoll descriptor gives this */
         l->n_batch = n > 0 ? n : 0;
         l->now_ms = clock_boot_ms();
         hand_out(l);
         fire_due(l);
+        do_put_off(l);
         if (l->turn_fn)
             l->turn_fn(l->turn_ctx);
     }

@@ -1,6 +1,7 @@
 /*
  * One event loop per process: epoll, timers, signals, and a hook at the end of each turn (where the
- * vault commits what a turn brought). Single-threaded. Level-triggered. No allocation per event.
+ * vault commits what a turn brought). Single-threaded. Level-triggered, unless a source asks for
+ * EPOLLET. No allocation per event.
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
@@ -9,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct loop;
 struct loop_fd;    /* a watched descriptor; freed by loop_unwatch */
@@ -28,7 +30,8 @@ struct loop_source {
 MUST err_t loop_new(struct loop **out, struct why *why);
 void loop_free(struct loop *l);
 /* Watches fd (not owned) for EPOLLIN/EPOLLOUT/… `events`. Safe to unwatch any source from inside
- * any callback. */
+ * any callback. With EPOLLET among the events only changes are told: for a source that keeps in mind
+ * what it has not used up, and so saves the calls that switch EPOLLOUT on and off. */
 MUST err_t loop_watch(struct loop *l, const struct loop_source *source, struct loop_fd **out,
                       struct why *why);
 MUST err_t loop_rewatch(struct loop_fd *w, uint32_t events);
@@ -40,6 +43,20 @@ MUST err_t loop_timer_new(struct loop *l, loop_timer_fn *fn, void *ctx, struct l
 MUST err_t loop_timer_set(struct loop_timer *t, int64_t at_ms);
 void loop_timer_cancel(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* takes NULL */
+
+/* Work that is due without the kernel having an event for it (bytes already decrypted, say). Lives in
+ * its owner, who sets fn and ctx; the rest zero. Called once, after the events and timers of the
+ * turn and before its end. What is queued meanwhile runs in the next turn, which then does not wait:
+ * nobody starves. */
+struct loop_later {
+    void (*fn)(void *ctx);
+    void *ctx;
+    struct loop *loop; /* the loop's from here on; NULL while not queued */
+    unsigned turn;
+    TAILQ_ENTRY(loop_later) link;
+};
+void loop_later(struct loop *l, struct loop_later *job); /* nothing when it is queued already */
+void loop_never(struct loop_later *job);                 /* not any more; nothing when not queued */
 
 /* Signals by signalfd: blocks them in the process and calls fn from the loop. Once per loop. */
 MUST err_t loop_signals(struct loop *l, const sigset_t *set, loop_signal_fn *fn, void *ctx,

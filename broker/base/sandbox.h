@@ -22,6 +22,8 @@ enum sandbox_role {
     SANDBOX_API,        /* accept4 on given sockets; no socket, no connect, no open */
     SANDBOX_KDF,        /* memory and one socket only */
     SANDBOX_KEYRING,    /* Secret Service over AF_UNIX: no AF_INET, no execve */
+    SANDBOX_PROXY, /* TCP and UDP outwards, accept4 on given sockets, reads certificates and resolver
+                           files; no AF_UNIX socket of its own, no bind */
     SANDBOX__COUNT
 };
 

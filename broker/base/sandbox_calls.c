@@ -3,8 +3,9 @@
  * filters are inherited and the strictest verdict wins, so the supervisor's list holds every group;
  * its children then cut it down. The default is to kill. The supervisor and the keyring helper get
  * ENOSYS instead: the one stands above every program's loader, the other runs glib, and both must
- * live with calls that a newer libc tries first. No role has: TCP or any socket but AF_UNIX,
- * ptrace, process_vm_*, io_uring, bpf, userfaultfd, namespaces, mounts, modules, keyctl.
+ * live with calls that a newer libc tries first. Only the proxy has internet sockets, and it has no
+ * others. No role has: any further kind of socket, ptrace, process_vm_*, io_uring, bpf,
+ * userfaultfd, namespaces, mounts, modules, keyctl.
  */
 #include "base/sandbox_calls.h"
 #include "base/auto.h"
@@ -38,7 +39,10 @@ enum {
     PEERS =
         1
         << 12, /* holds on to a process that it did not start: whether the owner of a lease still lives */
-    EVERYTHING = (1 << 13) - 1,
+    INTERNET = 1 << 13, /* makes and connects TCP and UDP sockets: upstreams, name servers */
+    EVERYTHING = (1 << 14) - 1,
+    NO_INTERNET =
+        1 << 14, /* is told so instead of being stopped; never for a role above the proxy */
 };
 
 static const struct {
@@ -51,7 +55,9 @@ static const struct {
     [SANDBOX_AUDIT] = {CORE | PACKETS | READ | WRITE | SYNC, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_API] = {CORE | PACKETS | ACCEPT, SCMP_ACT_KILL_PROCESS},
     [SANDBOX_KDF] = {CORE | PACKETS, SCMP_ACT_KILL_PROCESS},
-    [SANDBOX_KEYRING] = {CORE | PACKETS | READ | CODE | THREADS | CONNECT, SCMP_ACT_ERRNO(ENOSYS)},
+    [SANDBOX_KEYRING] = {CORE | PACKETS | READ | CODE | THREADS | CONNECT | NO_INTERNET,
+                         SCMP_ACT_ERRNO(ENOSYS)},
+    [SANDBOX_PROXY] = {CORE | PACKETS | READ | ACCEPT | INTERNET, SCMP_ACT_KILL_PROCESS},
 };
 
 enum { END = INT32_MIN };
@@ -93,7 +99,7 @@ static const struct {
     {LISTEN, CALLS(NR(bind), NR(listen))},
     {PEERS, CALLS(NR(pidfd_open))},
     {ACCEPT, CALLS(NR(accept4))},
-    {CONNECT, CALLS(NR(connect))},
+    {CONNECT | INTERNET, CALLS(NR(connect))},
     {CODE, CALLS(NR(mmap), NR(mprotect), NR(arch_prctl), NR(set_tid_address), NR(prlimit64),
                  NR(getrlimit))},
     {THREADS, CALLS(NR(sched_getscheduler), NR(sched_getparam), NR(sched_setattr),
@@ -110,13 +116,15 @@ static const struct {
 #define IS(n, v) {.arg = (n), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(v)}
 #define IS_NOT(n, v) {.arg = (n), .op = SCMP_CMP_NE, .datum_a = (scmp_datum_t)(v)}
 #define WITHOUT(n, bits) {.arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = 0}
+#define KIND(n, v) {.arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = SOCKET_KIND, .datum_b = (scmp_datum_t)(v)}
 #define WITH(n, bits) {.arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (bits), .datum_b = (bits)}
 /* clang-format on */
 
 enum {
     NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
                  CLONE_NEWPID | CLONE_NEWNET,
-    ALLOW = 0, /* else an errno to answer with */
+    ALLOW = 0,         /* else an errno to answer with */
+    SOCKET_KIND = 0xf, /* SOCK_TYPE_MASK: without SOCK_CLOEXEC and SOCK_NONBLOCK */
 };
 
 /* calls that depend on an argument, or are answered with an errno; one comparison each */
@@ -136,12 +144,29 @@ static const struct {
     {CORE, NR(ioctl), ALLOW, IS(1, FIONBIO)},
     {LISTEN | CONNECT, NR(socket), ALLOW, IS(0, AF_UNIX)},
     {SPAWN | CONNECT, NR(socketpair), ALLOW, IS(0, AF_UNIX)},
-    {CONNECT, NR(socket), EAFNOSUPPORT, IS_NOT(0, AF_UNIX)},
+    {NO_INTERNET, NR(socket), EAFNOSUPPORT, IS_NOT(0, AF_UNIX)},
     /* clone3 has no row: its flags lie in memory, out of a filter's sight; on ENOSYS libc uses
        clone */
     {SPAWN, NR(clone), ALLOW, WITHOUT(0, NAMESPACES)},
     {THREADS, NR(clone), ALLOW, WITH(0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)},
 };
+
+static err_t add_internet(scmp_filter_ctx ctx, struct why *why)
+{
+    static const struct {
+        int family, kind;
+    } sockets[] = {{AF_INET, SOCK_STREAM},
+                   {AF_INET, SOCK_DGRAM},
+                   {AF_INET6, SOCK_STREAM},
+                   {AF_INET6, SOCK_DGRAM}};
+    for (size_t i = 0; i < COUNT(sockets); i++) {
+        const struct scmp_arg_cmp args[] = {IS(0, sockets[i].family), KIND(1, sockets[i].kind)};
+        int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, NR(socket), COUNT(args), args);
+        if (r < 0)
+            return fail_errno(why, -r, "seccomp rule for internet sockets");
+    }
+    return ERR_OK;
+}
 
 static err_t add(scmp_filter_ctx ctx, unsigned groups, struct why *why)
 {
@@ -160,7 +185,7 @@ static err_t add(scmp_filter_ctx ctx, unsigned groups, struct why *why)
         if (r < 0)
             return fail_errno(why, -r, "seccomp rule for call %d", guarded[i].call);
     }
-    return ERR_OK;
+    return groups & INTERNET ? add_internet(ctx, why) : ERR_OK;
 }
 
 static err_t load(scmp_filter_ctx ctx, enum sandbox_role role, struct why *why)

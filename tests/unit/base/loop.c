@@ -363,3 +363,84 @@ TEST(stop_before_run_returns_at_once)
     tear_down();
 }
 
+
+static void note_later(void *ctx)
+{
+    f.order[f.n_order++ % 8] = (int)(intptr_t)ctx;
+}
+
+TEST(what_was_put_off_runs_once_and_in_order_unless_taken_back)
+{
+    struct loop_later a = {.fn = note_later, .ctx = (void *)1}, b = {.fn = note_later, .ctx = (void *)2},
+                      c = {.fn = note_later, .ctx = (void *)3};
+    set_up();
+    loop_later(f.l, &a);
+    loop_later(f.l, &b);
+    loop_later(f.l, &c);
+    loop_later(f.l, &a); /* already there: keeps its place */
+    loop_never(&b);
+    loop_never(&b);
+    run_for(20);
+    CHECK_INT(f.n_order, 2);
+    CHECK(f.order[0] == 1 && f.order[1] == 3);
+    CHECK(!a.loop && !b.loop);
+    tear_down();
+}
+
+struct again {
+    struct loop_later self, victim;
+    int left;
+};
+
+static void put_off_again(void *ctx)
+{
+    struct again *a = ctx;
+    f.calls++;
+    loop_never(&a->victim);
+    if (--a->left > 0)
+        loop_later(f.l, &a->self);
+}
+
+/* It comes once a turn, each turn is over before the next, and the loop does not sleep between them; a job of the same turn can be
+ * taken back by one before it. */
+TEST(putting_off_again_means_the_next_turn_without_sleep)
+{
+    struct again a = {.self = {.fn = put_off_again, .ctx = &a}, .victim = {.fn = note_later}, .left = 100};
+    set_up();
+    loop_on_turn_end(f.l, turn_end, &f);
+    loop_later(f.l, &a.self);
+    loop_later(f.l, &a.victim);
+    run_for(300);
+    CHECK_INT(f.calls, 100);
+    CHECK_INT(f.n_order, 0);
+    CHECK(f.turns >= 100 && f.turns < 110);
+    tear_down();
+}
+
+static void count_only(void *ctx, int fd, uint32_t events)
+{
+    (void)ctx;
+    (void)fd;
+    f.calls++;
+    f.order[0] = (int)events;
+}
+
+TEST(edge_triggered_source_hears_of_changes_only)
+{
+    struct why w = {0};
+    int p[2];
+    struct loop_fd *watch;
+    set_up();
+    CHECK_INT(pipe2(p, O_CLOEXEC), 0);
+    CHECK_OK(loop_watch(f.l, &(struct loop_source){p[0], EPOLLIN | EPOLLET, count_only, NULL}, &watch, &w), w);
+    CHECK_INT(write(p[1], "a", 1), 1);
+    run_for(20);
+    CHECK_INT(f.calls, 1);
+    CHECK_INT(write(p[1], "b", 1), 1);
+    run_for(20);
+    CHECK_INT(f.calls, 2);
+    loop_unwatch(watch);
+    close(p[0]);
+    close(p[1]);
+    tear_down();
+}

@@ -29,6 +29,8 @@ static int done(long r)
 }
 static int tcp(void) { return done(socket(AF_INET, SOCK_STREAM, 0)); }
 static int tcp6(void) { return done(socket(AF_INET6, SOCK_STREAM, 0)); }
+static int udp(void) { return done(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
+static int raw(void) { return done(socket(AF_INET, SOCK_RAW, 1)); }
 static int netlink(void) { return done(socket(AF_NETLINK, SOCK_RAW, 0)); }
 static int vsock(void) { return done(socket(AF_VSOCK, SOCK_STREAM, 0)); }
 static int unix_socket(void) { return done(socket(AF_UNIX, SOCK_STREAM, 0)); }
@@ -83,68 +85,70 @@ static int randomness(void) { char c; return done(getrandom(&c, 1, 0)); }
 static int do_poll(void) { return done(poll(NULL, 0, 0)); }
 static int new_call(void) { return done(syscall(4000)); }
 
-/* A letter for each role in the order of enum sandbox_role: supervisor vault audit api kdf keyring.
+/* A letter for each role in the order of enum sandbox_role: supervisor vault audit api kdf keyring proxy.
  * y: goes through to the kernel   k: kills   n: ENOSYS   f: EAFNOSUPPORT */
 static const struct {
     const char *name;
     int (*call)(void);
     const char *verdict;
 } probes[] = {
-    {"socket inet", tcp, "fkkkkf"},
-    {"socket inet6", tcp6, "fkkkkf"},
-    {"socket netlink", netlink, "fkkkkf"},
-    {"socket vsock", vsock, "fkkkkf"},
-    {"socket unix", unix_socket, "yykkky"},
-    {"socketpair", unix_pair, "ykkkky"},
-    {"connect", do_connect, "ykkkky"},
-    {"bind", do_bind, "yykkkn"},
-    {"listen", do_listen, "yykkkn"},
-    {"accept4", do_accept, "ykkykn"},
-    {"send", do_send, "yyyyyy"},
-    {"recvmsg", do_recvmsg, "yyyyyy"},
-    {"execve", exec, "ykkkkn"},
-    {"execveat", execat, "ykkkkn"},
-    {"fork", do_fork, "ykkkkn"},
-    {"clone3", do_clone3, "nkkkkn"},
-    {"clone new user namespace", clone_userns, "nkkkkn"},
-    {"kill", signal_init, "ykkkkn"},
-    {"ptrace", ptrace_me, "nkkkkn"},
-    {"process_vm_readv", read_memory, "nkkkkn"},
-    {"openat", open_file, "yyykky"},
-    {"open", legacy_open, "nkkkkn"},
-    {"open_by_handle_at", by_handle, "nkkkkn"},
-    {"unlinkat", remove_file, "yyykkn"},
-    {"renameat", rename_file, "yyykkn"},
-    {"symlink", make_link, "nkkkkn"},
-    {"link", hard_link, "nkkkkn"},
-    {"fdatasync", sync_file, "yyykkn"},
-    {"mmap code", code_page, "ykkkky"},
-    {"mprotect code", code_protect, "ykkkky"},
-    {"pkey_mprotect", code_pkey, "nkkkkn"},
-    {"mmap data", data_page, "yyyyyy"},
-    {"prctl dumpable", set_dumpable, "ykkkkn"},
-    {"prctl name", set_name, "yyyyyy"},
-    {"prlimit set", set_limit, "ykkkky"},
-    {"prlimit get", get_limit, "yyyyyy"},
-    {"ioctl TIOCSTI", type_into_tty, "nkkkkn"},
-    {"ioctl TCGETS", is_tty, "yyyyyy"},
-    {"setresuid", become_root, "ykkkkn"},
-    {"seccomp", more_seccomp, "ykkkkn"},
-    {"mount", do_mount, "nkkkkn"},
-    {"unshare", do_unshare, "nkkkkn"},
-    {"setns", do_setns, "nkkkkn"},
-    {"bpf", do_bpf, "nkkkkn"},
-    {"io_uring_setup", uring, "nkkkkn"},
-    {"userfaultfd", userfault, "nkkkkn"},
-    {"keyctl", do_keyctl, "nkkkkn"},
-    {"perf_event_open", perf, "nkkkkn"},
-    {"finit_module", module, "nkkkkn"},
-    {"chroot", do_chroot, "nkkkkn"},
-    {"pidfd_open", own_pidfd, "yykkkn"},
-    {"pidfd_getfd", steal_fd, "nkkkkn"},
-    {"getrandom", randomness, "yyyyyy"},
-    {"poll", do_poll, "yyyyyy"},
-    {"a call of the future", new_call, "nkkkkn"},
+    {"socket inet", tcp, "ykkkkfy"},
+    {"socket inet6", tcp6, "ykkkkfy"},
+    {"socket udp", udp, "ykkkkfy"},
+    {"socket inet raw", raw, "nkkkkfk"},
+    {"socket netlink", netlink, "nkkkkfk"},
+    {"socket vsock", vsock, "nkkkkfk"},
+    {"socket unix", unix_socket, "yykkkyk"},
+    {"socketpair", unix_pair, "ykkkkyk"},
+    {"connect", do_connect, "ykkkkyy"},
+    {"bind", do_bind, "yykkknk"},
+    {"listen", do_listen, "yykkknk"},
+    {"accept4", do_accept, "ykkykny"},
+    {"send", do_send, "yyyyyyy"},
+    {"recvmsg", do_recvmsg, "yyyyyyy"},
+    {"execve", exec, "ykkkknk"},
+    {"execveat", execat, "ykkkknk"},
+    {"fork", do_fork, "ykkkknk"},
+    {"clone3", do_clone3, "nkkkknk"},
+    {"clone new user namespace", clone_userns, "nkkkknk"},
+    {"kill", signal_init, "ykkkknk"},
+    {"ptrace", ptrace_me, "nkkkknk"},
+    {"process_vm_readv", read_memory, "nkkkknk"},
+    {"openat", open_file, "yyykkyy"},
+    {"open", legacy_open, "nkkkknk"},
+    {"open_by_handle_at", by_handle, "nkkkknk"},
+    {"unlinkat", remove_file, "yyykknk"},
+    {"renameat", rename_file, "yyykknk"},
+    {"symlink", make_link, "nkkkknk"},
+    {"link", hard_link, "nkkkknk"},
+    {"fdatasync", sync_file, "yyykknk"},
+    {"mmap code", code_page, "ykkkkyk"},
+    {"mprotect code", code_protect, "ykkkkyk"},
+    {"pkey_mprotect", code_pkey, "nkkkknk"},
+    {"mmap data", data_page, "yyyyyyy"},
+    {"prctl dumpable", set_dumpable, "ykkkknk"},
+    {"prctl name", set_name, "yyyyyyy"},
+    {"prlimit set", set_limit, "ykkkkyk"},
+    {"prlimit get", get_limit, "yyyyyyy"},
+    {"ioctl TIOCSTI", type_into_tty, "nkkkknk"},
+    {"ioctl TCGETS", is_tty, "yyyyyyy"},
+    {"setresuid", become_root, "ykkkknk"},
+    {"seccomp", more_seccomp, "ykkkknk"},
+    {"mount", do_mount, "nkkkknk"},
+    {"unshare", do_unshare, "nkkkknk"},
+    {"setns", do_setns, "nkkkknk"},
+    {"bpf", do_bpf, "nkkkknk"},
+    {"io_uring_setup", uring, "nkkkknk"},
+    {"userfaultfd", userfault, "nkkkknk"},
+    {"keyctl", do_keyctl, "nkkkknk"},
+    {"perf_event_open", perf, "nkkkknk"},
+    {"finit_module", module, "nkkkknk"},
+    {"chroot", do_chroot, "nkkkknk"},
+    {"pidfd_open", own_pidfd, "yykkknk"},
+    {"pidfd_getfd", steal_fd, "nkkkknk"},
+    {"getrandom", randomness, "yyyyyyy"},
+    {"poll", do_poll, "yyyyyyy"},
+    {"a call of the future", new_call, "nkkkknk"},
 };
 
 struct probe {
@@ -257,6 +261,35 @@ static int shell_below_supervisor(void *ctx)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK)
         return FORKED_BAD;
     return done(execl("/bin/sh", "sh", "-c", "exec /bin/cat /proc/self/status >/dev/null", (char *)NULL));
+}
+
+static int keyring_below_supervisor(void *ctx)
+{
+    struct why w = {0};
+    (void)ctx;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK ||
+        sandbox_calls_confine(SANDBOX_KEYRING, &w) != ERR_OK)
+        return FORKED_BAD;
+    return tcp() == EAFNOSUPPORT && netlink() == EAFNOSUPPORT && unix_socket() == 0 ? 0 : 1;
+}
+
+static int proxy_below_supervisor(void *ctx)
+{
+    struct why w = {0};
+    (void)ctx;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_calls_confine(SANDBOX_SUPERVISOR, &w) != ERR_OK ||
+        sandbox_calls_confine(SANDBOX_PROXY, &w) != ERR_OK)
+        return FORKED_BAD;
+    if (tcp() != 0 || udp() != 0 || do_connect() != EBADF)
+        return 1;
+    return unix_socket();
+}
+
+TEST(internet_of_the_supervisor_reaches_the_proxy_only)
+{
+    NEEDS_SECCOMP;
+    CHECK_INT(exit_code(forked(keyring_below_supervisor, NULL)), 0);
+    CHECK_INT(killed_by(forked(proxy_below_supervisor, NULL)), SIGSYS);
 }
 
 TEST(supervisors_filter_lets_programs_start)
