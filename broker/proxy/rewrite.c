@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "proxy/admit.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -76,6 +77,8 @@ static bool is_nominated(const struct gate_header *h, unsigned n, struct view na
     char text[64];
     if (!view_copy(name, text, sizeof(text)))
         return false;
+    for (size_t i = 0; text[i]; i++)
+        text[i] = (char)tolower((unsigned char)text[i]);
     for (unsigned i = 0; i < n; i++)
         if (is(h[i].name, "connection") && gate_list_has(h[i].value, text))
             return true;
