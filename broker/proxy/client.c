@@ -290,6 +290,7 @@ void client_run(struct client *c)
         again = false;
         if (c->stream) {
             stream_run(c->stream);
+            again = client_find(cs, id) == c && !c->stream; /* over: the next one may be here */
         } else if (!c->closing && client_flushed(c) && (c->readable || c->in.len > 0)) {
             size_t before = c->in.len;
             next_request(c);

@@ -93,6 +93,7 @@ void proxy_free(struct proxy *p)
     link_free(p->link);
     loop_timer_free(p->sweep);
     loop_free(p->loop);
+    buf_free(&p->packet);
     buf_free(&p->head);
     if (p->scratch)
         wipe(p->scratch, PROXY_READ);

@@ -25,7 +25,7 @@ static void put_usage(struct buf *out, const struct usage *u)
 
 static void tell_end(struct stream *s, err_t e)
 {
-    struct buf *out = &s->proxy->head;
+    struct buf *out = &s->proxy->packet;
     const struct stream_down *d = &s->down;
     int64_t now = clock_boot_ms();
     if (s->serial == 0)
@@ -149,7 +149,7 @@ void stream_cut(struct stream *s, err_t e, const char *reason)
 static void ask(struct stream *s, const struct gate_request *rq, const char *model)
 {
     uint8_t room[ADMIT_TOKEN_MAX];
-    struct buf *out = &s->proxy->head;
+    struct buf *out = &s->proxy->packet;
     struct why why = {0};
     msg_begin(out, MSG_PROXY_BEGIN, 0, s->client->id);
     msg_put(out, F_TOKEN, admit_token(rq, room));
@@ -348,7 +348,7 @@ void stream_on_reply(struct stream *s, const struct msg *m)
 
 void stream_ask_again(struct stream *s)
 {
-    struct buf *out = &s->proxy->head;
+    struct buf *out = &s->proxy->packet;
     struct why why = {0};
     drop_upstream(s, false);
     buf_reset(&s->up.out);

@@ -67,7 +67,7 @@ static bool send_parcel(struct stream *s, struct parcel *p)
 
 static void tell_usage(struct stream *s)
 {
-    struct buf *out = &s->proxy->head;
+    struct buf *out = &s->proxy->packet;
     const struct usage *u = &s->down.usage.total;
     int64_t now = loop_now(s->proxy->loop);
     if (now - s->down.told_ms < USAGE_EVERY_MS)

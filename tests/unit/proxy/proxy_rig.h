@@ -35,7 +35,7 @@ struct rig {
     int upstream; /* a listening TCP socket on loopback */
     uint16_t port;
     struct buf packet;
-    int fd; /* the descriptor of the last message, or -1 */
+    bool showed; /* the last message came with a descriptor */
 };
 
 /* ---- the vault */
@@ -52,10 +52,10 @@ static inline bool rig_poll(struct rig *r, struct msg *m, int ms)
     struct why why = {0};
     if (ipc_wait(r->vault, ms, &why) != ERR_OK)
         return false;
-    auto_close(&r->fd);
-    r->fd = -1;
-    if (ipc_recv(r->vault, &r->packet, &r->fd, &why) != ERR_OK)
+    AUTO(auto_close) int fd = -1; /* kept open here, the client would not see its connection's end */
+    if (ipc_recv(r->vault, &r->packet, &fd, &why) != ERR_OK)
         return false;
+    r->showed = fd >= 0;
     CHECK_OK(msg_parse(buf_view(&r->packet), FROM_PROXY, m, &why), why);
     return true;
 }
@@ -158,7 +158,7 @@ static inline void rig_begin(struct rig *r, const struct proxy_times *times)
     struct why why = {0};
     struct msg m;
     int pair[2];
-    *r = (struct rig){.fd = -1, .packet.max = MSG_MAX};
+    *r = (struct rig){.packet.max = MSG_MAX};
     (void)signal(SIGPIPE, SIG_IGN);
     CHECK_OK(ipc_pair(pair, &why), why);
     r->vault = pair[0];
@@ -183,7 +183,6 @@ static inline int rig_end(struct rig *r)
         kill(r->pid, SIGKILL);
     close(r->listen);
     close(r->upstream);
-    auto_close(&r->fd);
     buf_free(&r->packet);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
