@@ -188,6 +188,7 @@ ONLY     ?= *
 LIBS_munge_bench = -lmunge
 LIBS_mhd_floor = -lmicrohttpd
 LIBS_api_worker = -lmicrohttpd
+LIBS_provider = -lssl -lcrypto
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/$(ONLY).c))
 FUZZ_B   := $(B)/fuzz
 fuzz:

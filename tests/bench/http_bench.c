@@ -4,7 +4,7 @@
  * good ones per second, p50 and p99, failures (anything but the expected status; the first one is
  * told on stderr), and with -p the CPU time of the server's processes per good request. libc only, so that it can run anywhere.
  *     http_bench -s broker.sock [-c 16] [-t 5] [-x] [-m POST] [-u /v1/leases] [-b '{"credential":"a"}']
- *                [-e 200] [-p PID]... [-n 10 -k 10000]
+ *                [-B BYTES] [-H 'Name: value']... [-e 200] [-p PID]... [-n 10 -k 10000]
  * -j: no HTTP, the body is the request and a JSON object with "status":"success" the reply (as of oidc-agent).
  * -n N -k K: #### in the body becomes 0, K, 2K … N times and from the start again, of the same width.
  */
@@ -35,7 +35,7 @@ struct bench {
     double seconds;
     int pids, pid[MAX_PIDS];
     bool each, json; /* a connection per request; bare JSON */
-    char request[4096];
+    char *request, headers[4096];
     size_t request_n;
     char *number; /* the #### in the request; NULL: none */
     int width;
@@ -99,8 +99,12 @@ static void client_ask(struct bench *b, struct client *c)
     c->have = c->want = 0;
     if (c->fd < 0)
         client_open(b, c);
-    if (send(c->fd, b->request, b->request_n, MSG_NOSIGNAL) != (ssize_t)b->request_n)
-        die("send");
+    for (size_t at = 0; at < b->request_n;) {
+        ssize_t n = send(c->fd, b->request + at, b->request_n - at, MSG_NOSIGNAL);
+        if (n <= 0)
+            die("send");
+        at += (size_t)n;
+    }
 }
 
 static void client_close(struct client *c)
@@ -192,29 +196,31 @@ static void run(struct bench *b)
 
 static void build_request(struct bench *b, const char *method, const char *target, const char *body)
 {
-    size_t n = strlen(body);
-    int k = b->json ? snprintf(b->request, sizeof(b->request), "%s", body)
-            : n     ? snprintf(b->request, sizeof(b->request),
-                               "%s %s HTTP/1.1\r\nHost: b\r\nContent-Type: "
-                                   "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                               method, target, n, body)
-                    : snprintf(b->request, sizeof(b->request), "%s %s HTTP/1.1\r\nHost: b\r\n\r\n",
-                               method, target);
+    size_t n = strlen(body), room = n + strlen(target) + sizeof(b->headers) + 256;
+    b->request = malloc(room);
+    int k = !b->request ? -1
+            : b->json   ? snprintf(b->request, room, "%s", body)
+            : n         ? snprintf(b->request, room,
+                                   "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: "
+                                           "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                                   method, target, b->headers, n, body)
+                        : snprintf(b->request, room, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
+                                   method, target, b->headers);
+    if (k < 0)
+        die("the request");
     b->request_n = (size_t)k;
-    if (k < 0 || b->request_n >= sizeof(b->request)) {
-        fprintf(stderr, "http_bench: the request is too long\n");
-        exit(2);
-    }
     b->number = b->names ? strchr(b->request, '#') : NULL;
     b->width = b->number ? (int)strspn(b->number, "#") : 0;
 }
 
 struct ask {
     const char *path, *method, *target, *body;
+    char *made; /* a body of -B bytes */
 };
 
 static bool option(struct bench *b, struct ask *a, int o)
 {
+    size_t used;
     switch (o) {
     case 's':
         a->path = optarg;
@@ -249,6 +255,14 @@ static bool option(struct bench *b, struct ask *a, int o)
     case 'k':
         b->step = (unsigned)atoi(optarg);
         return true;
+    case 'H':
+        used = strlen(b->headers);
+        return snprintf(b->headers + used, sizeof(b->headers) - used, "%s\r\n", optarg) > 0;
+    case 'B':
+        free(a->made);
+        a->made = calloc(1, (size_t)atoi(optarg) + 1);
+        a->body = a->made ? memset(a->made, 'x', (size_t)atoi(optarg)) : "";
+        return a->made != NULL;
     case 'p':
         return b->pids < MAX_PIDS && (b->pid[b->pids++] = atoi(optarg)) > 0;
     default:
@@ -260,13 +274,13 @@ int main(int argc, char **argv)
 {
     static struct bench b = {
         .conns = 16, .seconds = 5, .status = 200, .step = 1, .addr.sun_family = AF_UNIX};
-    struct ask a = {NULL, "GET", "/v1/whoami", ""};
+    struct ask a = {NULL, "GET", "/v1/whoami", "", NULL};
     bool good = true;
-    for (int o; good && (o = getopt(argc, argv, "s:c:t:xjm:u:b:e:p:n:k:")) != -1;)
+    for (int o; good && (o = getopt(argc, argv, "s:c:t:xjm:u:b:B:H:e:p:n:k:")) != -1;)
         good = option(&b, &a, o);
     if (!good || !a.path) {
         fprintf(stderr, "usage: http_bench -s SOCKET [-c N] [-t S] [-x] [-j] [-m METHOD] [-u "
-                        "TARGET] [-b BODY] [-e STATUS] "
+                        "TARGET] [-b BODY | -B BYTES] [-H HEADER]... [-e STATUS] "
                         "[-p PID]... [-n N -k K]\n");
         return 2;
     }
