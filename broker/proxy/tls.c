@@ -196,6 +196,8 @@ static const char *verdict_of(long code)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         return "is from an issuer that is not trusted";
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        return "is not signed by the issuer it names";
     case X509_V_ERR_CERT_REVOKED:
         return "was revoked";
     case X509_V_ERR_INVALID_PURPOSE:

@@ -1,7 +1,8 @@
 /*
  * Non-blocking bytes with a memory of readiness (epoll(7), "Questions and answers" 9: a read or a
  * write that moved less than was asked for has used up the readiness; the next edge tells more).
- * Invariant: a flag is false only when the kernel owes us an edge.
+ * Invariants: a flag is false only when the kernel owes us an edge; an error is told for good,
+ * because the kernel tells a reset once and a clean end from then on.
  */
 #include "proxy/wire.h"
 
@@ -23,8 +24,8 @@ void wire_event(struct wire *w, uint32_t epoll_events)
 ssize_t wire_recv(struct wire *w, void *p, size_t n)
 {
     ssize_t got;
-    if (!w->readable) {
-        errno = EAGAIN;
+    if (!w->readable || w->broken) {
+        errno = w->broken ? w->broken : EAGAIN;
         return -1;
     }
     do
@@ -32,6 +33,8 @@ ssize_t wire_recv(struct wire *w, void *p, size_t n)
     while (got < 0 && errno == EINTR);
     if (got < 0 ? errno == EAGAIN : got > 0 && (size_t)got < n && !w->ended)
         w->readable = false;
+    if (got < 0 && errno != EAGAIN)
+        w->broken = errno;
     return got;
 }
 

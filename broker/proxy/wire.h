@@ -14,6 +14,7 @@
 #define WIRE_EVENTS (EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP)
 struct wire {
     int fd;
+    int broken; /* the errno that reading ended with */
     bool readable, writable;
     bool
         ended; /* the other side has ended or reset: a short read does not mean that all was read */
