@@ -18,9 +18,12 @@ struct resolved {
 struct resolver;
 struct resolve_query;
 MUST err_t resolver_new(struct loop *l, struct resolver **out, struct why *why);
-void resolver_free(struct resolver *r); /* takes NULL */
+/* The same with name servers of its own ("10.0.0.2:53,…", which must outlive it) instead of those of /etc/resolv.conf; NULL: those. */
+MUST err_t resolver_new_at(struct loop *l, const char *servers, struct resolver **out,
+                           struct why *why);
+void resolver_free(struct resolver *r); /* takes NULL; what still waits is never called */
 typedef void resolve_fn(void *ctx, err_t e, const struct resolved *r, const struct why *why);
-/* Calls `fn` once, from the loop or (literal address, fresh answer) before it returns; *out is NULL then. */
+/* Calls `fn` once, with ERR_OK, ERR_UNAVAILABLE (no such name, no answer that helps) or ERR_TIMEOUT, from the loop or (literal address, fresh answer) before it returns; *out is NULL then. */
 void resolve_start(struct resolver *r, struct view host, uint16_t port, resolve_fn *fn, void *ctx,
                    struct resolve_query **out);
 void resolve_cancel(struct resolve_query *q); /* fn is not called any more; takes NULL */

@@ -22,6 +22,8 @@ struct upstream;
 struct upstream_limits { /* NULL where asked for: the values above */
     int connect_ms, idle_ms;
     unsigned idle_max;
+    const char
+        *name_servers; /* "10.0.0.2:53,…", must outlive it; NULL: those of /etc/resolv.conf */
 };
 MUST err_t upstreams_new(struct loop *l, const struct upstream_limits *limits,
                          struct upstreams **out, struct why *why);
