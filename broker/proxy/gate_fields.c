@@ -219,21 +219,31 @@ static enum gate_result field(struct scan *s, struct gate_header *h)
     return scan_newline(s);
 }
 
+static enum gate_result next_field(struct scan *s, struct fields *f)
+{
+    if (f->n == GATE_HEADERS_MAX)
+        return scan_refuse(s, 431, "too many headers");
+    struct gate_header *h = &f->header[f->n];
+    enum gate_result r = field(s, h);
+    if (r == GATE_OK)
+        r = take(s, f, h);
+    if (r == GATE_OK)
+        f->n++;
+    return r;
+}
+
 enum gate_result gate_fields(struct scan *s, struct fields *f)
 {
-    /* a caller that comes again with each byte of a long head does not pay for all of it each time */
-    if (!s->full && s->end - s->p > LOOK_FIRST && !scan_may_end(s))
-        return GATE_MORE;
+    const uint8_t *begin = s->p;
+    bool looked = s->full;
     while (s->p < s->end && *s->p != '\r') {
-        if (f->n == GATE_HEADERS_MAX)
-            return scan_refuse(s, 431, "too many headers");
-        struct gate_header *h = &f->header[f->n];
-        enum gate_result r = field(s, h);
-        if (r == GATE_OK)
-            r = take(s, f, h);
+        /* a caller that comes again with each byte of a long head does not pay for all of it each time */
+        if (!looked && s->p - begin > LOOK_FIRST && !scan_may_end(s))
+            return GATE_MORE;
+        looked = looked || s->p - begin > LOOK_FIRST;
+        enum gate_result r = next_field(s, f);
         if (r != GATE_OK)
             return r;
-        f->n++;
     }
     return scan_newline(s);
 }
