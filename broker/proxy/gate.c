@@ -97,10 +97,9 @@ static enum gate_result request_version(struct scan *s, struct gate_request *out
     for (size_t i = 0; i < sizeof(version) - 1; i++, s->p++) {
         if (s->p == s->end)
             return GATE_MORE;
-        if (*s->p != version[i] && i < NAME)
-            return scan_refuse(s, 400, "the request line is malformed");
         if (*s->p != version[i])
-            return scan_refuse(s, 505, "a version of HTTP other than 1.0 and 1.1");
+            return i < NAME ? scan_refuse(s, 400, "the request line is malformed")
+                            : scan_refuse(s, 505, "a version of HTTP other than 1.0 and 1.1");
     }
     if (s->p == s->end)
         return GATE_MORE;

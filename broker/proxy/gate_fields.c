@@ -153,7 +153,10 @@ static const struct known {
 #undef KNOWN
 };
 /* one bit for each length of a name in the table */
-enum { KNOWN_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 22 };
+enum {
+    KNOWN_LONGEST = 22,
+    KNOWN_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 22
+};
 
 /* Is it that name, without case and with `_` read as `-`? *exact: without the latter. */
 static bool resembles(struct view v, const char *lower, bool *exact)
@@ -174,7 +177,7 @@ static bool resembles(struct view v, const char *lower, bool *exact)
 static enum gate_result take(struct scan *s, struct fields *f, const struct gate_header *h)
 {
     bool exact;
-    if (h->name.n >= 32 || !(KNOWN_LENGTHS >> h->name.n & 1))
+    if (h->name.n > KNOWN_LONGEST || !(KNOWN_LENGTHS >> h->name.n & 1))
         return GATE_OK;
     for (size_t i = 0; i < COUNT(known); i++) {
         const struct known *k = &known[i];
