@@ -29,6 +29,12 @@ static const struct method *method_of(struct view name)
     return NULL;
 }
 
+static bool has_body(struct view method)
+{
+    const struct method *m = method_of(method);
+    return m && m->body;
+}
+
 static enum gate_result request_method(struct scan *s, struct gate_request *out)
 {
     const uint8_t *begin = s->p;
@@ -86,15 +92,14 @@ static enum gate_result request_target(struct scan *s, struct gate_request *out)
 
 static enum gate_result request_version(struct scan *s, struct gate_request *out)
 {
-    static const char version[] = "HTTP/1.";
+    static const uint8_t version[] = "HTTP/1.";
     enum { NAME = 5 };
     for (size_t i = 0; i < sizeof(version) - 1; i++, s->p++) {
         if (s->p == s->end)
             return GATE_MORE;
-        if (*s->p != version[i] && i < NAME)
-            return scan_refuse(s, 400, "the request line is malformed");
         if (*s->p != version[i])
-            return scan_refuse(s, 505, "a version of HTTP other than 1.0 and 1.1");
+            return i < NAME ? scan_refuse(s, 400, "the request line is malformed")
+                            : scan_refuse(s, 505, "a version of HTTP other than 1.0 and 1.1");
     }
     if (s->p == s->end)
         return GATE_MORE;
@@ -113,7 +118,7 @@ static enum gate_result request_framing(const struct scan *s, const struct field
         return scan_refuse(s, 400, "both Content-Length and Transfer-Encoding");
     if (f->chunked && out->minor == 0)
         return scan_refuse(s, 400, "Transfer-Encoding in HTTP/1.0");
-    if ((f->chunked || f->length) && !method_of(out->method)->body)
+    if ((f->chunked || f->length) && !has_body(out->method))
         return scan_refuse(s, 400, "a body with a method that has none");
     out->host = f->host;
     out->n_headers = f->n;

@@ -63,7 +63,7 @@ enum gate_result { GATE_MORE, GATE_OK, GATE_REFUSED };
 /* Reads one request head at the beginning of `bytes`. GATE_OK: *used is the head's length (the body begins there) and `out` views into
  * `bytes`; in the other cases what these hold means nothing. GATE_MORE: nothing wrong was seen so far, the head is not whole (and is under
  * GATE_HEAD_MAX); come again with the same bytes and more. The verdict does not depend on how the bytes were cut: it is the first fault
- * in their order (in a long head that is not whole the fields may not have been looked at yet). One empty line before the request line
+ * in their order (of a long head that is not whole, fields behind the first two kilobytes may not have been looked at yet). One empty line before the request line
  * is NOT skipped. Statuses of refusals: 400, 405 (CONNECT, TRACE, unknown method), 413, 414, 417, 426 is left to the caller
  * (`upgrade`), 431, 501 (a transfer coding), 505. */
 enum gate_result gate_request(struct view bytes, struct gate_request *out, size_t *used,

@@ -153,7 +153,10 @@ static const struct known {
 #undef KNOWN
 };
 /* one bit for each length of a name in the table */
-enum { KNOWN_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 22 };
+enum {
+    KNOWN_LONGEST = 22,
+    KNOWN_LENGTHS = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 22
+};
 
 /* Is it that name, without case and with `_` read as `-`? *exact: without the latter. */
 static bool resembles(struct view v, const char *lower, bool *exact)
@@ -174,7 +177,7 @@ static bool resembles(struct view v, const char *lower, bool *exact)
 static enum gate_result take(struct scan *s, struct fields *f, const struct gate_header *h)
 {
     bool exact;
-    if (h->name.n >= 32 || !(KNOWN_LENGTHS >> h->name.n & 1))
+    if (h->name.n > KNOWN_LONGEST || !(KNOWN_LENGTHS >> h->name.n & 1))
         return GATE_OK;
     for (size_t i = 0; i < COUNT(known); i++) {
         const struct known *k = &known[i];
@@ -219,21 +222,31 @@ static enum gate_result field(struct scan *s, struct gate_header *h)
     return scan_newline(s);
 }
 
+static enum gate_result next_field(struct scan *s, struct fields *f)
+{
+    if (f->n == GATE_HEADERS_MAX)
+        return scan_refuse(s, 431, "too many headers");
+    struct gate_header *h = &f->header[f->n];
+    enum gate_result r = field(s, h);
+    if (r == GATE_OK)
+        r = take(s, f, h);
+    if (r == GATE_OK)
+        f->n++;
+    return r;
+}
+
 enum gate_result gate_fields(struct scan *s, struct fields *f)
 {
-    /* a caller that comes again with each byte of a long head does not pay for all of it each time */
-    if (!s->full && s->end - s->p > LOOK_FIRST && !scan_may_end(s))
-        return GATE_MORE;
+    const uint8_t *begin = s->p;
+    bool looked = s->full;
     while (s->p < s->end && *s->p != '\r') {
-        if (f->n == GATE_HEADERS_MAX)
-            return scan_refuse(s, 431, "too many headers");
-        struct gate_header *h = &f->header[f->n];
-        enum gate_result r = field(s, h);
-        if (r == GATE_OK)
-            r = take(s, f, h);
+        /* a caller that comes again with each byte of a long head does not pay for all of it each time */
+        if (!looked && s->p - begin > LOOK_FIRST && !scan_may_end(s))
+            return GATE_MORE;
+        looked = looked || s->p - begin > LOOK_FIRST;
+        enum gate_result r = next_field(s, f);
         if (r != GATE_OK)
             return r;
-        f->n++;
     }
     return scan_newline(s);
 }

@@ -9,7 +9,7 @@ enum { BAD_GATEWAY = 502, SWITCHING = 101, NO_CONTENT = 204, NOT_MODIFIED = 304 
 /* "HTTP/1.1 SP 3DIGIT SP reason CRLF"; `9` stands for a digit */
 static enum gate_result status_line(struct scan *s, struct gate_response *out)
 {
-    static const char form[] = "HTTP/1.9 999 ";
+    static const uint8_t form[] = "HTTP/1.9 999 ";
     enum { MINOR = 7, STATUS = 9 };
     const uint8_t *begin = s->p;
     for (size_t i = 0; i < sizeof(form) - 1; i++, s->p++) {

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { CUTS = 16 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static unsigned named(const struct gate_response *q, const char *name)
@@ -74,7 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     bool to_head = data[0] & 1;
     struct view v = VIEW(data + 1, n - 1);
     struct gate_refusal why = {0};
-    size_t used = 0, step = v.n > 512 ? v.n / 256 : 1;
+    size_t used = 0, step = v.n / CUTS + 1, first = 0;
+    for (size_t i = 0; i < v.n; i++)
+        first = first * 31 + v.p[i];
     enum gate_result r = gate_response(v, to_head, &whole, &used, &why);
     HOLD(r != GATE_REFUSED || (why.status == 502 && why.reason));
     HOLD(r != GATE_MORE || v.n < GATE_HEAD_MAX);
@@ -82,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         check_promises(&whole, VIEW(v.p, used), to_head);
         check_again(&whole, to_head);
     }
-    for (size_t i = 0; i < v.n; i += step) {
+    for (size_t i = (first >> 3) % step; i < v.n; i += step) {
         struct gate_refusal no = {0};
         size_t now = 0;
         enum gate_result p = gate_response(VIEW(v.p, i), to_head, &part, &now, &no);
