@@ -45,7 +45,7 @@ static void keep_text(struct json_scan *j, const uint8_t *p, size_t n)
 
 static void begin(struct json_scan *j, enum inside what)
 {
-    j->inside = what;
+    j->inside = (uint8_t)what;
     j->len = 0;
     j->cut = j->odd = false;
 }
@@ -95,7 +95,7 @@ static enum json_scan_token move_on(struct json_scan *j, enum expect from, enum 
 {
     if (j->expect != from)
         return JSON_SCAN_BAD;
-    j->expect = to;
+    j->expect = (uint8_t)to;
     return JSON_SCAN_MORE;
 }
 
