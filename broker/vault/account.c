@@ -34,7 +34,8 @@ void accounts_clear(struct accounts *as)
     *as = (struct accounts){0};
 }
 
-struct account *account_find(const struct accounts *as, const char *consumer, const char *credential)
+struct account *account_find(const struct accounts *as, const char *consumer,
+                             const char *credential)
 {
     for (struct account *a = *bucket_of(as, consumer, credential); a; a = a->next)
         if (strcmp(a->consumer, consumer) == 0 && strcmp(a->credential, credential) == 0)
@@ -106,8 +107,7 @@ static bool is_over(const struct account *a, int64_t now_ms)
 {
     bool over = a->running == 0 && !a->presumed;
     for (unsigned k = 0; over && k < BUDGET_KINDS; k++)
-        over = a->window[k].used == 0 ||
-               a->window[k].start_ms + a->window[k].period_ms <= now_ms;
+        over = a->window[k].used == 0 || a->window[k].start_ms + a->window[k].period_ms <= now_ms;
     return over;
 }
 

@@ -33,7 +33,8 @@ struct accounts {
 
 void accounts_clear(struct accounts *as); /* frees all; leaves a valid empty one */
 /* NULL: none yet. */
-struct account *account_find(const struct accounts *as, const char *consumer, const char *credential);
+struct account *account_find(const struct accounts *as, const char *consumer,
+                             const char *credential);
 /* Finds or makes one. NULL: out of memory, or ACCOUNTS_MAX. */
 struct account *account_of(struct accounts *as, const char *consumer, const char *credential);
 /* Puts one at a slot (when it is read back); NULL: taken, known already, out of memory. */
@@ -42,7 +43,7 @@ struct account *account_place(struct accounts *as, unsigned slot, const char *co
 /* Frees what says nothing any more: no request runs and every window is over. Such an account begins anew as it would go on. */
 void accounts_sweep(struct accounts *as, int64_t now_ms);
 
-struct account_spent { /* by one request */
+struct account_spent {                                     /* by one request */
     uint64_t input, output, cache_read, cache_write, cost; /* tokens; millionths of a dollar */
 };
 /* What a window has at `now_ms`, as if it had been rolled. */

@@ -90,8 +90,8 @@ err_t account_part_decode(struct accounts *as, unsigned part, struct view plain,
     if (!good || !cursor_done(&c))
         return fail(why, ERR_CORRUPT, "this is no file of budgets");
     for (unsigned i = 0; i < n; i++) {
-        struct account *a = account_place(as, part * ACCOUNTS_PER_PART + i, got[i].consumer,
-                                          got[i].credential);
+        struct account *a =
+            account_place(as, part * ACCOUNTS_PER_PART + i, got[i].consumer, got[i].credential);
         if (!a)
             return fail(why, ERR_CORRUPT, "two files have the budget of %s", got[i].consumer);
         memcpy(a->window, got[i].window, sizeof(a->window));
@@ -184,7 +184,8 @@ static err_t keep_part(struct accounts *as, struct sink *sink, const struct secr
     return sink_replace(sink, name, buf_view(&sealed), NULL);
 }
 
-void account_state_keep(struct accounts *as, struct sink *sink, const struct secret *key, bool force)
+void account_state_keep(struct accounts *as, struct sink *sink, const struct secret *key,
+                        bool force)
 {
     int64_t now = clock_boot_ms();
     if (as->n_dirty == 0 || (!force && now - as->kept_boot_ms < ACCOUNT_KEEP_MS))
