@@ -69,6 +69,7 @@ void config_free(struct config *c)
     for (unsigned i = 0; i < c->n_consumers; i++)
         config_consumer_clear(&c->consumers[i]);
     free(c->consumers);
+    config_proxy_clear(c);
     free(c->store);
     free_list(c->key);
     free(c->anchor);

@@ -8,13 +8,17 @@
 #define BASE_CONFIG_H
 
 #include "base/buf.h"
+#include "base/budget.h"
 #include <sys/types.h>
 
 enum {
     CONFIG_MAX_BYTES = 1 << 20,
     CONFIG_MAX_CONSUMERS = 1024,
     CONFIG_MAX_GRANTS = 256,
-    CONFIG_MAX_LIST = 64
+    CONFIG_MAX_LIST = 64,
+    CONFIG_MAX_UPSTREAMS = 64,
+    CONFIG_MAX_PRICES = 256,
+    CONFIG_MAX_PROXIES = 4
 };
 
 enum audit_sync { AUDIT_SYNC_RELEASE, AUDIT_SYNC_EVERY, AUDIT_SYNC_100MS };
@@ -29,14 +33,15 @@ struct config_peer {
 };
 struct config_grant {
     char *credential;
-    unsigned deliver;   /* mask of 1u << enum delivery (broker/provider.h) */
-    int64_t ttl_ms;     /* default of a lease; default 15m */
-    int64_t max_ttl_ms; /* ceiling over all renewals of one lease's step; default max(ttl, 24h) */
-    uint64_t uses;      /* default and ceiling of a lease's use count; 0: unlimited */
-    bool owner_process; /* leases die with the process that asked */
-    char **allow;       /* NULL-terminated, proxy only */
-    char **models;      /* NULL-terminated, proxy only */
-    char *budget;       /* proxy only, kept as text */
+    unsigned deliver;     /* mask of 1u << enum delivery (broker/provider.h) */
+    int64_t ttl_ms;       /* default of a lease; default 15m */
+    int64_t max_ttl_ms;   /* ceiling over all renewals of one lease's step; default max(ttl, 24h) */
+    uint64_t uses;        /* default and ceiling of a lease's use count; 0: unlimited */
+    bool owner_process;   /* leases die with the process that asked */
+    char **allow;         /* NULL-terminated, proxy only */
+    char **models;        /* NULL-terminated, proxy only */
+    char *budget;         /* proxy only, as it was written; NULL: none */
+    struct budget limits; /* the same, understood */
     struct config_peer peer; /* further conditions of this grant */
 };
 struct config_consumer {
@@ -49,6 +54,18 @@ struct config_consumer {
     struct config_grant *grants;
     unsigned n_grants;
 };
+/* Where a provider's requests go instead of its own origin: an own gateway, a test. For `generic`, which has an origin per credential, it
+ * says more about the origin that it names. */
+struct config_upstream {
+    char *provider, *origin; /* "https://host[:port]", in lower case */
+    char *ca;                /* PEM file to trust instead of the system's; NULL */
+    bool private;            /* its address may be loopback, private or link-local */
+};
+/* What a model costs, in millionths of a dollar per million tokens. The first that matches counts. */
+struct config_price {
+    char *model; /* pattern (base/glob.h) */
+    uint64_t input, output, cache_read, cache_write;
+};
 struct config {
     char *store; /* "file" */
     char **key;  /* NULL-terminated order of key sources to try; NULL: every slot in order */
@@ -60,6 +77,11 @@ struct config {
     bool files_on_disk; /* allow file delivery outside tmpfs; default false */
     struct config_consumer *consumers; /* sorted by name */
     unsigned n_consumers;
+    struct config_upstream *upstreams;
+    unsigned n_upstreams;
+    struct config_price *prices;
+    unsigned n_prices;
+    unsigned proxies; /* proxy workers, 1 to CONFIG_MAX_PROXIES; default 1 */
 };
 
 /* Reads `path` (missing: all defaults) and then every `*.yaml` in `dropin_dir` (may be NULL), one consumer each. */
@@ -76,6 +98,19 @@ MUST err_t config_write_consumer(const struct config_consumer *c, struct buf *ya
 MUST err_t config_parse_consumer(struct view yaml, const char *label, struct config_consumer **out,
                                  struct why *why);
 void config_consumer_free(struct config_consumer *c);
+/* Does any grant of the consumer allow the delivery (enum delivery, broker/provider.h)? */
+bool config_delivers(const struct config_consumer *c, unsigned delivery);
+/* Do both send requests to the same places? */
+bool config_same_upstreams(const struct config *a, const struct config *b);
+/* The price of the model; NULL: none is configured. */
+const struct config_price *config_price_of(const struct config *c, struct view model);
+/* An origin in parts: host without port, port (443 or 80 by default). False: it is none of scheme://host[:port] in lower case. */
+struct origin {
+    bool tls;
+    struct view host;
+    uint16_t port;
+};
+bool origin_parse(struct view text, struct origin *out);
 MUST err_t config_parse_ids(struct view text, struct config_ids *out,
                             struct why *why); /* "0,1000" */
 

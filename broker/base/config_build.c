@@ -17,7 +17,6 @@
 enum {
     NOTE_MAX = 256,
     CGROUP_MAX = 256,
-    BUDGET_MAX = 256,
     ITEM_MAX = 256,
     WORD_MAX = 32,
     WHERE_MAX = 64,
@@ -228,6 +227,16 @@ static err_t build_times(const struct build *b, const char *where, const struct 
     return ERR_OK;
 }
 
+static err_t build_budget(const struct build *b, const char *where, const struct yaml_grant *y,
+                          struct config_grant *g)
+{
+    struct why why = {0};
+    TRY(copy_bounded(b, where, "budget", y->budget, &g->budget));
+    if (g->budget && budget_parse(view_str(g->budget), &g->limits, &why) != ERR_OK)
+        return build_fail(b, where, "budget", "%s", why.text);
+    return ERR_OK;
+}
+
 static err_t build_grant(const struct build *b, const char *where, const struct yaml_grant *y,
                          struct config_grant *g)
 {
@@ -248,7 +257,7 @@ static err_t build_grant(const struct build *b, const char *where, const struct 
         b, where,
         &(struct list){"models", y->models, y->models_count, fits_model, "a model or a pattern"},
         &g->models));
-    TRY(copy_bounded(b, where, "budget", y->budget, &g->budget));
+    TRY(build_budget(b, where, y, g));
     return build_peer(b, where, y->peer, &g->peer);
 }
 
@@ -324,6 +333,7 @@ static err_t build_settings(const struct build *b, const struct yaml_root *y, st
 err_t build_config(const struct build *b, const struct yaml_root *y, struct config *out)
 {
     TRY(build_settings(b, y, out));
+    TRY(build_proxy(b, y, out));
     if (y->consumers_count == 0)
         return ERR_OK;
     out->consumers = calloc(y->consumers_count, sizeof(*out->consumers));

@@ -87,6 +87,32 @@ static const cyaml_schema_field_t admin_fields[] = {
     OPTIONAL_LIST(struct yaml_admin, uid),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t upstream_fields[] = {
+    CYAML_FIELD_STRING_PTR("provider", CYAML_FLAG_POINTER, struct yaml_upstream, provider, 0,
+                           TEXT_MAX),
+    CYAML_FIELD_STRING_PTR("origin", CYAML_FLAG_POINTER, struct yaml_upstream, origin, 0, TEXT_MAX),
+    OPTIONAL_TEXT(struct yaml_upstream, "ca", ca),
+    OPTIONAL_WORD(struct yaml_upstream, private, bool_words),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t upstream_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_upstream, upstream_fields)};
+
+static const cyaml_schema_field_t price_fields[] = {
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER, struct yaml_price, model, 0, TEXT_MAX),
+    OPTIONAL_TEXT(struct yaml_price, "input", input),
+    OPTIONAL_TEXT(struct yaml_price, "output", output),
+    OPTIONAL_TEXT(struct yaml_price, "cache_read", cache_read),
+    OPTIONAL_TEXT(struct yaml_price, "cache_write", cache_write),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t price_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_price, price_fields)};
+
+static const cyaml_schema_field_t proxy_fields[] = {
+    OPTIONAL_TEXT(struct yaml_proxy, "workers", workers),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t root_fields[] = {
     OPTIONAL_TEXT(struct yaml_root, "store", store),
     OPTIONAL_LIST(struct yaml_root, key),
@@ -96,6 +122,11 @@ static const cyaml_schema_field_t root_fields[] = {
     OPTIONAL_WORD(struct yaml_root, files_on_disk, bool_words),
     CYAML_FIELD_SEQUENCE("consumers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
                          consumers, &consumer_value, 0, CONFIG_MAX_CONSUMERS),
+    CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
+                         upstreams, &upstream_value, 0, CONFIG_MAX_UPSTREAMS),
+    CYAML_FIELD_SEQUENCE("prices", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
+                         prices, &price_value, 0, CONFIG_MAX_PRICES),
+    OPTIONAL_MAP(struct yaml_root, proxy, proxy_fields),
     CYAML_FIELD_END,
 };
 
@@ -165,6 +196,10 @@ static const struct place {
     {"peer", peer_fields, NULL, 0},
     {"audit", audit_fields, NULL, 0},
     {"admin", admin_fields, NULL, 0},
+    {"upstreams", upstream_fields, NULL, 0},
+    {"prices", price_fields, NULL, 0},
+    {"proxy", proxy_fields, NULL, 0},
+    {"private", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"once", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"files_on_disk", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"owner", NULL, owner_words, CYAML_ARRAY_LEN(owner_words)},

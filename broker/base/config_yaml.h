@@ -36,6 +36,16 @@ struct yaml_admin {
     char **uid;
     unsigned uid_count;
 };
+struct yaml_upstream {
+    char *provider, *origin, *ca;
+    int private;
+};
+struct yaml_price {
+    char *model, *input, *output, *cache_read, *cache_write;
+};
+struct yaml_proxy {
+    char *workers;
+};
 struct yaml_root {
     char *store, *anchor;
     char **key;
@@ -45,6 +55,11 @@ struct yaml_root {
     int files_on_disk;
     struct yaml_consumer *consumers;
     unsigned consumers_count;
+    struct yaml_upstream *upstreams;
+    unsigned upstreams_count;
+    struct yaml_price *prices;
+    unsigned prices_count;
+    struct yaml_proxy *proxy;
 };
 
 /* Both refuse what config_scan refuses. *out is NULL for a text without content; yaml_*_free takes NULL. `label`: the file's
@@ -70,6 +85,9 @@ struct build {
     const char *label;
     struct why *why;
 };
+/* config_proxy.c: what only the proxy uses; build_config() calls it. */
+MUST err_t build_proxy(const struct build *b, const struct yaml_root *y, struct config *out);
+void config_proxy_clear(struct config *c);
 MUST err_t build_config(const struct build *b, const struct yaml_root *y, struct config *out);
 /* `where`: path of the mapping, "" or "consumers[2]". */
 MUST err_t build_consumer(const struct build *b, const char *where, const struct yaml_consumer *y,

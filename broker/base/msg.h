@@ -83,6 +83,7 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(ADMIN_LEASES,   FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(ADMIN_REVOKE,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(RELOAD,         FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
+    X(BUDGETS,        FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(AUDIT_READ,     FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     /* supervisor */                                                                             \
     X(SPAWN,          FROM_VAULT,             0,                           512)                  \

@@ -7,6 +7,7 @@
  */
 #include "base/auto.h"
 #include "base/jsonw.h"
+#include "provider/inject.h"
 #include "provider/intake.h"
 #include "provider/kind.h"
 #include "provider/providers.h"
@@ -121,6 +122,14 @@ static err_t claude_project(const struct cred *c, int64_t now_ms, struct buf *ou
 
 KIND_FUNCTIONS(claude)
 
+static const struct provider_upstream upstream = {.origin = "https://api.anthropic.com",
+                                                  .header = "authorization",
+                                                  .form = "Bearer {}",
+                                                  .merge_header = "anthropic-beta",
+                                                  .merge_value = "oauth-2025-04-20",
+                                                  .dialect = ROUTE_ANTHROPIC,
+                                                  .allow = inject_anthropic};
+
 static const struct provider_kind kinds[] = {
     {.name = "login",
      .deliveries =
@@ -130,13 +139,15 @@ static const struct provider_kind kinds[] = {
      .optional = CF_BIT(REFRESH_TOKEN) | CF_BIT(REFRESH_EXPIRES) | CF_BIT(ACCOUNT) |
                  CF_BIT(ORGANIZATION) | CF_BIT(EMAIL) | CF_BIT(SCOPES) | CF_BIT(PLAN) |
                  CF_BIT(TIER) | CF_BIT(REST) | CF_BIT(ENV),
-     .token_prefix = "sk-ant-oat01-"},
+     .token_prefix = "sk-ant-oat01-",
+     .upstream = &upstream},
     {.name = "setup_token",
      .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),
      .value = CF_SECRET,
      .required = CF_BIT(SECRET),
      .optional = CF_BIT(ENV),
-     .token_prefix = "sk-ant-oat01-"},
+     .token_prefix = "sk-ant-oat01-",
+     .upstream = &upstream},
     {0},
 };
 

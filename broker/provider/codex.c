@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/jsonw.h"
+#include "provider/inject.h"
 #include "provider/intake.h"
 #include "provider/jwt.h"
 #include "provider/kind.h"
@@ -144,6 +145,22 @@ static err_t codex_project(const struct cred *c, int64_t now_ms, struct buf *out
 
 KIND_FUNCTIONS(codex)
 
+/* Codex is given a base URL with or without /v1; both lead to the same place. */
+static const struct provider_upstream chatgpt = {.origin = "https://chatgpt.com",
+                                                 .strip = "/v1",
+                                                 .prefix = "/backend-api/codex",
+                                                 .header = "authorization",
+                                                 .form = "Bearer {}",
+                                                 .extra_header = "chatgpt-account-id",
+                                                 .extra = CF_ACCOUNT,
+                                                 .dialect = ROUTE_OPENAI,
+                                                 .allow = inject_codex};
+static const struct provider_upstream platform = {.origin = "https://api.openai.com",
+                                                  .header = "authorization",
+                                                  .form = "Bearer {}",
+                                                  .dialect = ROUTE_OPENAI,
+                                                  .allow = inject_openai};
+
 static const struct provider_kind kinds[] = {
     {.name = "login",
      .deliveries =
@@ -153,13 +170,15 @@ static const struct provider_kind kinds[] = {
      .optional = CF_BIT(REFRESH_TOKEN) | CF_BIT(ID_TOKEN) | CF_BIT(EXPIRES_AT) | CF_BIT(ACCOUNT) |
                  CF_BIT(EMAIL) | CF_BIT(PLAN) | CF_BIT(LAST_REFRESH) | CF_BIT(AUTH_MODE) |
                  CF_BIT(REST) | CF_BIT(ENV),
-     .token_prefix = "cbat-"},
+     .token_prefix = "cbat-",
+     .upstream = &chatgpt},
     {.name = "api_key",
      .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),
      .value = CF_SECRET,
      .required = CF_BIT(SECRET),
      .optional = CF_BIT(LAST_REFRESH) | CF_BIT(AUTH_MODE) | CF_BIT(REST) | CF_BIT(ENV),
-     .token_prefix = "sk-"},
+     .token_prefix = "sk-",
+     .upstream = &platform},
     {0},
 };
 

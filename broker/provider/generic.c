@@ -5,6 +5,7 @@
  * headers.
  */
 #include "base/auto.h"
+#include "provider/inject.h"
 #include "provider/intake.h"
 #include "provider/kind.h"
 #include "provider/providers.h"
@@ -136,6 +137,23 @@ static bool is_header_template(struct view v)
     return count_slots(v) == 1;
 }
 
+/* The forms of a template: inject_template() knows them all. */
+static bool is_template(struct view v)
+{
+    struct inject_template t;
+    if (!inject_template(v, &t))
+        return false;
+    if (t.query)
+        return true;
+    return t.basic ? !is_framing(t.name) : is_header_template(v);
+}
+
+static bool uses_basic(const struct cred *c)
+{
+    struct inject_template t;
+    return inject_template(c->f[CF_HEADER], &t) && t.basic;
+}
+
 static err_t generic_validate(const struct cred *c, struct why *why)
 {
     TRY(kind_validate(&provider_generic, c, why));
@@ -147,10 +165,14 @@ static err_t generic_validate(const struct cred *c, struct why *why)
                     "or http://127.0.0.1 or http://localhost");
     if (!cred_has(c, CF_HEADER))
         return ERR_OK;
-    if (!is_header_template(c->f[CF_HEADER]))
+    if (!is_template(c->f[CF_HEADER]))
         return fail(why, ERR_INVALID,
                     "header must be a name, a colon and a value with one {} in "
-                    "it, for example \"Authorization: Bearer {}\"");
+                    "it, for example \"Authorization: Bearer {}\"; or \"Authorization: Basic "
+                    "{basic}\", or a query parameter: \"query:key={}\"");
+    if (uses_basic(c) && cred_has(c, CF_USERNAME) &&
+        memchr(c->f[CF_USERNAME].p, ':', c->f[CF_USERNAME].n))
+        return fail(why, ERR_INVALID, "a user name of basic authentication holds no colon");
     if (!text_line(c->f[CF_SECRET]))
         return fail(why, ERR_INVALID, "a secret that goes out in a header must be one line");
     return ERR_OK;
@@ -158,8 +180,11 @@ static err_t generic_validate(const struct cred *c, struct why *why)
 
 KIND_RELEASE(generic)
 
+static const struct provider_upstream upstream = {.dialect = ROUTE_PLAIN};
+
 static const struct provider_kind kinds[] = {
     {.name = "generic",
+     .upstream = &upstream,
      .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),
      .value = CF_SECRET,
      .required = CF_BIT(SECRET),

@@ -4,6 +4,7 @@
  * word is refused by its name.
  */
 #include "base/auto.h"
+#include "provider/inject.h"
 #include "provider/intake.h"
 #include "provider/kind.h"
 #include "provider/providers.h"
@@ -14,13 +15,17 @@
 
 enum { KEY_MAX = 4096 };
 
-/* name, title, token prefix, environment, expects */
+/* name, title, token prefix, environment, origin, header, form, dialect, allow, expects */
 #define KEY_PROVIDERS(X)                                                                           \
     X(anthropic, "Anthropic API key", "sk-ant-api03-", "ANTHROPIC_API_KEY",                        \
+      "https://api.anthropic.com", "x-api-key", "{}", ROUTE_ANTHROPIC, inject_anthropic,           \
       "one Anthropic API key (sk-ant-api…) as plain text")                                         \
     X(gemini, "Gemini API key", "AIza", "GEMINI_API_KEY",                                          \
-      "one Gemini API key (AIza…) as plain text")                                                  \
-    X(openai, "OpenAI API key", "sk-", "OPENAI_API_KEY", "one OpenAI API key (sk-…) as plain text")
+      "https://generativelanguage.googleapis.com", "x-goog-api-key", "{}", ROUTE_GEMINI,           \
+      inject_gemini, "one Gemini API key (AIza…) as plain text")                                   \
+    X(openai, "OpenAI API key", "sk-", "OPENAI_API_KEY", "https://api.openai.com",                 \
+      "authorization", "Bearer {}", ROUTE_OPENAI, inject_openai,                                   \
+      "one OpenAI API key (sk-…) as plain text")
 
 static err_t read_key(struct intake *in, struct why *why)
 {
@@ -38,7 +43,7 @@ static err_t read_key(struct intake *in, struct why *why)
     return ERR_OK;
 }
 
-#define KEY_PROVIDER(id, name_, prefix, env, expects_)                                             \
+#define KEY_PROVIDER(id, name_, prefix, env, origin_, header_, form_, dialect_, allow_, expects_)  \
     static err_t id##_parse(struct view input, const struct provider_options *opt,                 \
                             struct buf *out, struct why *why)                                      \
     {                                                                                              \
@@ -47,13 +52,19 @@ static err_t read_key(struct intake *in, struct why *why)
         return intake_run(&in, read_key, out, why);                                                \
     }                                                                                              \
     KIND_FUNCTIONS(id)                                                                             \
+    static const struct provider_upstream id##_upstream = {.origin = (origin_),                    \
+                                                           .header = (header_),                    \
+                                                           .form = (form_),                        \
+                                                           .dialect = (dialect_),                  \
+                                                           .allow = (allow_)};                     \
     static const struct provider_kind id##_kinds[] = {                                             \
         {.name = "api_key",                                                                        \
          .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),             \
          .value = CF_SECRET,                                                                       \
          .required = CF_BIT(SECRET),                                                               \
          .optional = CF_BIT(ENV),                                                                  \
-         .token_prefix = (prefix)},                                                                \
+         .token_prefix = (prefix),                                                                 \
+         .upstream = &id##_upstream},                                                              \
         {0},                                                                                       \
     };                                                                                             \
     const struct provider provider_##id = {                                                        \

@@ -19,6 +19,14 @@ const struct provider *provider_by_name(struct view name)
     return NULL;
 }
 
+const struct provider_upstream *provider_upstream(const struct provider *p, struct view kind)
+{
+    for (const struct provider_kind *k = p->kinds; k->name; k++)
+        if (view_is(kind, k->name))
+            return k->upstream;
+    return NULL;
+}
+
 unsigned provider_deliveries(const struct provider *p, struct view kind)
 {
     for (const struct provider_kind *k = p->kinds; k->name; k++)

@@ -25,12 +25,18 @@ static const char *const api_keeps[] = {"GNUTLS_NO_IMPLICIT_INIT=1",
 static const char *const keyring_keeps[] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME",
                                             NULL};
 
+static const char *const proxy_keeps[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", NULL};
+
 const struct spawn_role spawn_roles[] = {
     {"vault", NULL, true, vault_keeps},
     {"audit", NULL, true, NULL},
     {"kdf", NULL, false, NULL},
     {"api", "brokerd-api", false, api_keeps},
     {"admin", "brokerd-api", false, api_keeps},
+    {"proxy", "brokerd-proxy", false, proxy_keeps},
+    {"proxy2", "brokerd-proxy", false, proxy_keeps},
+    {"proxy3", "brokerd-proxy", false, proxy_keeps},
+    {"proxy4", "brokerd-proxy", false, proxy_keeps},
     {"keyring", "brokerd-keyring", false, keyring_keeps},
     {NULL, NULL, false, NULL},
 };

@@ -6,7 +6,7 @@
 
 #include "supervisor/options.h"
 
-enum { SPAWN_ROLES = 8, SPAWN_FD = 3 };
+enum { SPAWN_ROLES = 12, SPAWN_FD = 3 };
 
 struct spawn_role {
     const char *name;

@@ -31,6 +31,11 @@
     X(LEASE_DENIED,     "lease.denied",        false)                                            \
     X(LEASE_UNDO,       "lease.undo",          false)                                            \
     X(TOKEN_REFUSED,    "token.refused",       false)                                            \
+    X(REQUEST_BEGIN,    "request.begin",       false)                                            \
+    X(REQUEST_DENIED,   "request.denied",      false)                                            \
+    X(REQUEST_AGAIN,    "request.again",       false)                                            \
+    X(REQUEST_END,      "request.end",         false)                                            \
+    X(BUDGET_LOST,      "budget.lost",         false)                                            \
     X(FILE_PROJECT,     "file.project",        true)                                             \
     X(FILE_REMOVE,      "file.remove",         false)                                            \
     X(STORE_INIT,       "store.init",          true)                                             \
@@ -85,6 +90,13 @@ struct audit_record {
         key_serial; /* the key header's: the anchor against an older one, whose removed slots would open again */
     int64_t status; /* wait status of a worker */
     bool has_status;
+    /* of a proxied request */
+    const char *method, *path,
+        *model; /* the allow rule's path, or the request's: 64 bytes at most, plain */
+    uint64_t serial, http_status, in_bytes, out_bytes;
+    int64_t duration_ms, first_ms;
+    uint64_t input, output, cache_read, cache_write; /* tokens */
+    uint64_t cost;                                   /* millionths of a dollar */
 };
 
 struct audit;

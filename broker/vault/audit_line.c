@@ -34,6 +34,25 @@ const struct audit_field audit_fields[] = {
     {F("uses"), AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},
     {F("count"), AUDIT_K_COUNT, R(count), "how many leases, records or bytes it was about"},
     {F("version"), AUDIT_K_COUNT, R(version), "version of the credential"},
+    {F("serial"), AUDIT_K_COUNT, R(serial),
+     "proxied request: its number; begin and end have the same"},
+    {F("method"), AUDIT_K_METHOD, R(method), "proxied request: its method"},
+    {F("path"), AUDIT_K_PATH, R(path),
+     "proxied request: path of the rule that allowed it, or the beginning of its own; never a "
+     "query"},
+    {F("model"), AUDIT_K_MODEL, R(model), "proxied request: the model"},
+    {F("http_status"), AUDIT_K_COUNT, R(http_status),
+     "proxied request: status that the client got"},
+    {F("in_bytes"), AUDIT_K_COUNT, R(in_bytes), "proxied request: bytes of its body"},
+    {F("out_bytes"), AUDIT_K_COUNT, R(out_bytes), "proxied request: bytes of the reply's body"},
+    {F("duration_ms"), AUDIT_K_MS, R(duration_ms), "proxied request: from its begin to its end"},
+    {F("first_ms"), AUDIT_K_MS, R(first_ms), "proxied request: to the reply's head"},
+    {F("input"), AUDIT_K_COUNT, R(input), "proxied request: input tokens, without cached ones"},
+    {F("output"), AUDIT_K_COUNT, R(output), "proxied request: output tokens"},
+    {F("cache_read"), AUDIT_K_COUNT, R(cache_read), "proxied request: tokens read from a cache"},
+    {F("cache_write"), AUDIT_K_COUNT, R(cache_write), "proxied request: tokens written to a cache"},
+    {F("cost_microusd"), AUDIT_K_COUNT, R(cost),
+     "proxied request: its price in millionths of a dollar"},
     {F("status"), AUDIT_K_STATUS, R(status), "wait status of the worker"},
     {F("uid"), AUDIT_K_ID, P(uid), "peer: user, as the kernel says"},
     {F("gid"), AUDIT_K_ID, P(gid), "peer: group, as the kernel says"},
@@ -188,6 +207,9 @@ static void put_field(struct buf *out, const struct audit_field *f, const struct
     case AUDIT_K_WORD:
     case AUDIT_K_LEASE:
     case AUDIT_K_REDACTED:
+    case AUDIT_K_METHOD:
+    case AUDIT_K_PATH:
+    case AUDIT_K_MODEL:
         put_text(out, f->key, *(const char *const *)at, PEER_EXE_MAX);
         break;
     case AUDIT_K_COUNT:

@@ -22,7 +22,10 @@ enum audit_kind {
     AUDIT_K_NAME,
     AUDIT_K_WORD,
     AUDIT_K_LEASE,
-    AUDIT_K_REDACTED, /* const char *, left out when NULL or empty */
+    AUDIT_K_REDACTED,
+    AUDIT_K_METHOD,
+    AUDIT_K_PATH,
+    AUDIT_K_MODEL, /* const char *, left out when NULL or empty */
     AUDIT_K_COUNT,
     AUDIT_K_MS,     /* uint64_t, int64_t; left out when 0 */
     AUDIT_K_STATUS, /* int64_t, when has_status */

@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "vault/policy.h"
 #include "vault/server.h"
+#include "vault/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,11 @@ static err_t judge(const struct vault_worker *wk, struct vault_conn *c, struct w
     return peer_matches(&c->peer, &c->consumer->peer, why);
 }
 
-/* Whose socket did it come by? The admin worker's connections come by the admin socket; nobody else's do. */
+/* Whose socket did it come by? Each role's connections come by its own kind of socket. */
 static err_t place(const struct vault_worker *wk, struct vault_conn *c, struct why *why)
 {
     const struct vault_listener *l = listener_by_path(wk->vault, c->peer.socket);
-    if (!l || (strcmp(l->consumer, "admin") == 0) != (wk->kind == WORKER_ADMIN))
+    if (!l || !worker_serves(wk->kind, l))
         return fail(why, ERR_DENIED, "the connection did not come by this role's socket");
     (void)view_copy(view_str(l->consumer), c->consumer_name, sizeof(c->consumer_name));
     return ERR_OK;

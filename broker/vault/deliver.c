@@ -21,9 +21,7 @@ enum { MIN_LEFT_MS = 60000 };
 
 unsigned deliver_possible(const struct credential *c)
 {
-    unsigned served = (1u << DELIVER_ACCESS_TOKEN) | (1u << DELIVER_FILE) | (1u << DELIVER_HELPER) |
-                      (1u << DELIVER_SECRET);
-    return provider_deliveries(c->provider, view_str(c->kind)) & c->ceiling & served;
+    return provider_deliveries(c->provider, view_str(c->kind)) & c->ceiling;
 }
 
 err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why)
@@ -244,6 +242,7 @@ static void write_head(struct jsonw *w, const struct lease *l, const struct cred
     jsonw_str(w, "kind", c ? c->kind : NULL);
     jsonw_str(w, "deliver", delivery_name(l->delivery));
     jsonw_str(w, "file", l->file[0] ? l->file : NULL);
+    jsonw_str(w, "proxy_socket", l->delivery == DELIVER_PROXY ? "proxy.sock" : NULL);
     jsonw_int(w, "issued_at_ms", l->issued_wall_ms);
     jsonw_int(w, "expires_at_ms", l->expires_wall_ms);
     jsonw_int(w, "max_expires_at_ms", l->max_wall_ms);
@@ -262,26 +261,30 @@ static err_t write_released(struct vault *v, struct lease *l, const struct crede
     AUTO(buf_free) struct buf value = {.max = SECRET_MAX}, token = {.max = TOKEN_MAX_TEXT};
     struct cred cred;
     char env[129];
-    bool file = l->delivery == DELIVER_FILE;
+    bool file = l->delivery == DELIVER_FILE, proxy = l->delivery == DELIVER_PROXY;
     TRY(credential_open(v->credentials, c, &plain, why));
     TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
     if (file)
         TRY(project(v, l, c, &cred, why));
+    else if (proxy) /* can it be used that way at all? Nothing of it goes into the answer */
+        TRY(route_build(v, c, &cred, &value, why));
     else
         TRY(c->provider->release(&cred, l->delivery, clock_wall_ms(), &value, why));
     TRY(mint(v, l, &token, why));
     write_head(w, l, c);
     jsonw_view(w, "token", buf_view(&token));
-    if (file)
+    if (file || proxy)
         jsonw_null(w, "secret");
     else
         jsonw_view(w, "secret", buf_view(&value));
     jsonw_str(w, "file_name", file ? c->provider->file_name : NULL);
     jsonw_str(w, "env", env_of(c, &cred, env));
+    if (proxy)
+        cred.f[CF_USERNAME] = cred.f[CF_ACCOUNT] = VIEW(NULL, 0);
     deliver_field(w, &cred, CF_USERNAME, "username");
     deliver_field(w, &cred, CF_ORIGIN, "origin");
     deliver_field(w, &cred, CF_ACCOUNT, "account");
-    if (c->expires_ms)
+    if (c->expires_ms && !proxy)
         jsonw_int(w, "secret_expires_at_ms", c->expires_ms);
     else
         jsonw_null(w, "secret_expires_at_ms");

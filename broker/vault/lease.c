@@ -71,6 +71,8 @@ static void finish(struct lease_node *n, enum lease_end how)
     (void)recorded; /* if not: its lease is not in the next generation */
     table_remove(&ls->table, n);
     keeper_wake(&ls->keeper);
+    if (ls->env.on_stop)
+        ls->env.on_stop(ls->env.ctx, &n->lease, how);
     if (ls->env.on_end)
         ls->env.on_end(ls->env.ctx, &n->lease, how);
     node_free(n);
@@ -113,6 +115,8 @@ err_t lease_end(struct leases *ls, struct lease *l, enum lease_end how, struct w
     struct lease_node *n = node_of(l);
     err_t e = journal_end(&ls->journal, l, how, why);
     table_remove(&ls->table, n);
+    if (ls->env.on_stop)
+        ls->env.on_stop(ls->env.ctx, l, how);
     node_free(n);
     keeper_wake(&ls->keeper);
     return e;

@@ -35,8 +35,10 @@ struct lease {
     uint32_t uid;
     int32_t pid;
     bool owner_process;
-    char file[128];     /* projected file relative to the consumer's directory; "" none */
-    uint8_t limits[32]; /* hash bound into the token */
+    struct proxied *running;  /* proxied requests under it (proxied.h) */
+    struct live_route *route; /* that its requests took last (route_table.h) */
+    char file[128];           /* projected file relative to the consumer's directory; "" none */
+    uint8_t limits[32];       /* hash bound into the token */
 };
 
 struct leases;
@@ -52,6 +54,8 @@ struct leases_env {
     /* Called when a lease with owner_process and unlimited uses comes near its end while its process lives: the callee may lease_renew()
      * it and returns whether it did. A program that was started with a lease cannot renew it itself. May be NULL. */
     bool (*on_due)(void *ctx, struct lease *lease);
+    /* Called at every end but leases_close(), explicit ones too, before the lease is freed: what runs under it must stop. May be NULL. */
+    void (*on_stop)(void *ctx, struct lease *lease, enum lease_end how);
     void *ctx;
 };
 /* Replays the journal of earlier runs; the writer of those runs must have ended. Live leases with owner_process whose process is

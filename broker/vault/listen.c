@@ -30,17 +30,17 @@ const struct vault_listener *listener_by_path(const struct vault *v, const char 
     return NULL;
 }
 
-static struct vault_listener *by_name(const struct vault *v, const char *name)
+static struct vault_listener *by_name(const struct vault *v, const char *name, bool proxy)
 {
     for (unsigned i = 0; i < v->n_listeners; i++)
-        if (strcmp(v->listeners[i].consumer, name) == 0)
+        if (v->listeners[i].proxy == proxy && strcmp(v->listeners[i].consumer, name) == 0)
             return &v->listeners[i];
     return NULL;
 }
 
 int listen_dir(const struct vault *v, const char *consumer)
 {
-    const struct vault_listener *l = by_name(v, consumer);
+    const struct vault_listener *l = by_name(v, consumer, false);
     return l ? l->dirfd : -1;
 }
 
@@ -82,9 +82,14 @@ static err_t open_listener(const struct vault_listener *l, const struct config_i
                            struct why *why)
 {
     char dir[sizeof(l->path)];
-    (void)view_copy(VIEW(l->path, strlen(l->path) - strlen("/broker.sock")), dir, sizeof(dir));
+    (void)view_copy(VIEW(l->path, (size_t)(strrchr(l->path, '/') - l->path)), dir, sizeof(dir));
     TRY(open_to(l->path, &socket_door, ids, why)); /* behind a directory that is still as it was */
     return open_to(dir, &dir_door, ids, why);
+}
+
+static const char *file_of(const struct vault_listener *l)
+{
+    return l->proxy ? "proxy.sock" : "broker.sock";
 }
 
 static err_t bind_socket(struct vault_listener *l, const struct config_ids *ids, struct why *why)
@@ -94,7 +99,7 @@ static err_t bind_socket(struct vault_listener *l, const struct config_ids *ids,
     AUTO(auto_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail_errno(why, errno, "socket");
-    (void)unlinkat(l->dirfd, "broker.sock", 0);
+    (void)unlinkat(l->dirfd, file_of(l), 0);
     if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
         return fail_errno(why, errno, "bind %s", l->path);
     TRY(open_listener(l, ids, why));
@@ -107,18 +112,18 @@ static err_t bind_socket(struct vault_listener *l, const struct config_ids *ids,
 static void close_listener(struct vault_listener *l)
 {
     if (l->dirfd >= 0)
-        (void)unlinkat(l->dirfd, "broker.sock", 0);
+        (void)unlinkat(l->dirfd, file_of(l), 0);
     auto_close(&l->fd);
     auto_close(&l->dirfd);
 }
 
-static err_t make_path(const struct vault *v, const char *name,
+static err_t make_path(const struct vault *v, const char *name, bool proxy,
                        char out[sizeof(((struct vault_listener *)0)->path)], struct why *why)
 {
     enum { ROOM = sizeof(((struct vault_listener *)0)->path) };
     _Static_assert((size_t)ROOM == sizeof(((struct sockaddr_un *)0)->sun_path),
                    "a path fits a socket's address");
-    int n = snprintf(out, ROOM, "%s/%s/broker.sock", v->dirs->run, name);
+    int n = snprintf(out, ROOM, "%s/%s/%s.sock", v->dirs->run, name, proxy ? "proxy" : "broker");
     if (n < 0 || n >= ROOM)
         return fail(
             why, ERR_INVALID,
@@ -130,22 +135,29 @@ static err_t make_path(const struct vault *v, const char *name,
 err_t listen_check_name(const struct vault *v, const char *consumer, struct why *why)
 {
     char path[sizeof(((struct vault_listener *)0)->path)];
-    return make_path(v, consumer, path, why);
+    return make_path(v, consumer, false, path, why); /* the longer one of its two */
 }
 
-static err_t make_listener(struct vault *v, const char *name, const struct config_ids *ids,
-                           struct vault_listener *out, struct why *why)
+/* What is to be there. */
+struct wish {
+    const char *name;
+    const struct config_ids *ids;
+    bool proxy;
+};
+
+static err_t make_listener(struct vault *v, const struct wish *want, struct vault_listener *out,
+                           struct why *why)
 {
     /* ACL mask bits show as group bits, so only others' are forbidden */
     const struct file_dir how = {.create = true, .mode = 0700, .forbidden = 0002};
-    struct vault_listener l = {.fd = -1, .dirfd = -1};
-    (void)view_copy(view_str(name), l.consumer, sizeof(l.consumer));
-    TRY(make_path(v, name, l.path, why));
-    err_t e = file_open_dir_at(v->run_fd, name, &how, &l.dirfd, why);
-    if (e == ERR_OK && fchmod(l.dirfd, 0700) != 0)
+    struct vault_listener l = {.fd = -1, .dirfd = -1, .proxy = want->proxy};
+    (void)view_copy(view_str(want->name), l.consumer, sizeof(l.consumer));
+    TRY(make_path(v, want->name, want->proxy, l.path, why));
+    err_t e = file_open_dir_at(v->run_fd, want->name, &how, &l.dirfd, why);
+    if (e == ERR_OK && !want->proxy && fchmod(l.dirfd, 0700) != 0)
         e = fail_errno(why, errno, "chmod of the directory of %s", l.path);
     if (e == ERR_OK)
-        e = bind_socket(&l, ids, why);
+        e = bind_socket(&l, want->ids, why);
     if (e == ERR_OK)
         *out = l;
     else
@@ -154,46 +166,56 @@ static err_t make_listener(struct vault *v, const char *name, const struct confi
 }
 
 /* Makes it, or opens the one that is there to the uids as they are now. */
-static err_t keep_listener(struct vault *v, const char *name, const struct config_ids *ids,
-                           struct why *why)
+static err_t keep_listener(struct vault *v, const struct wish *want, struct why *why)
 {
-    const struct vault_listener *there = by_name(v, name);
+    const struct vault_listener *there = by_name(v, want->name, want->proxy);
     if (there)
-        return open_listener(there, ids, why);
+        return open_listener(there, want->ids, why);
     struct vault_listener *more = realloc(v->listeners, (v->n_listeners + 1) * sizeof(*more));
     if (!more)
         return fail(why, ERR_UNAVAILABLE, "out of memory");
     v->listeners = more;
-    TRY(make_listener(v, name, ids, &more[v->n_listeners], why));
-    struct vault_listener *l = &more[v->n_listeners++];
-    struct vault_worker *wk = &v->workers[strcmp(name, "admin") == 0 ? WORKER_ADMIN : WORKER_API];
-    return wk->ready ? worker_listen(wk, l, why) : ERR_OK;
+    TRY(make_listener(v, want, &more[v->n_listeners], why));
+    const struct vault_listener *l = &more[v->n_listeners++];
+    err_t last = ERR_OK;
+    for (unsigned k = 0; k < WORKER__COUNT; k++)
+        if (worker_serves(k, l) && v->workers[k].ready) {
+            err_t e = worker_listen(&v->workers[k], l, why);
+            last = e == ERR_OK ? last : e;
+        }
+    return last;
 }
 
 static void drop_missing(struct vault *v)
 {
     for (unsigned i = 0; i < v->n_listeners;) {
         struct vault_listener *l = &v->listeners[i];
+        const struct config_consumer *c = config_consumer(v->config, view_str(l->consumer));
         if (strcmp(l->consumer, "admin") == 0 ||
-            config_consumer(v->config, view_str(l->consumer))) {
+            (c && (!l->proxy || config_delivers(c, DELIVER_PROXY)))) {
             i++;
             continue;
         }
-        worker_unlisten(&v->workers[WORKER_API], l);
+        for (unsigned k = 0; k < WORKER__COUNT; k++)
+            if (worker_serves(k, l))
+                worker_unlisten(&v->workers[k], l);
         close_listener(l);
-        (void)unlinkat(v->run_fd, l->consumer, AT_REMOVEDIR);
+        if (!c) /* the last of its sockets takes the directory along */
+            (void)unlinkat(v->run_fd, l->consumer, AT_REMOVEDIR);
         *l = v->listeners[--v->n_listeners];
     }
 }
 
 err_t listen_sync(struct vault *v, struct why *why)
 {
-    err_t last = keep_listener(v, "admin", &v->config->admin_uid, why);
+    err_t last = keep_listener(v, &(struct wish){"admin", &v->config->admin_uid, false}, why);
     drop_missing(v);
     for (unsigned i = 0; i < v->config->n_consumers; i++) {
         const struct config_consumer *c = &v->config->consumers[i];
         struct why own = {0};
-        err_t e = keep_listener(v, c->name, &c->peer.uid, &own);
+        err_t e = keep_listener(v, &(struct wish){c->name, &c->peer.uid, false}, &own);
+        if (e == ERR_OK && config_delivers(c, DELIVER_PROXY))
+            e = keep_listener(v, &(struct wish){c->name, &c->peer.uid, true}, &own);
         if (e == ERR_OK)
             continue;
         log_event(LOG_LVL_ERROR, "listen.failed", "consumer", c->name, "why", own.text, NULL);

@@ -106,8 +106,10 @@ err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, st
     if (e != ERR_OK)
         return note_failure(v, p, p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, e);
     unlock_note_commit(v);
-    if (p->flag)
+    if (p->flag) {
+        route_end_credential(v, p->name);
         deliver_refresh(v, p->name);
+    }
     jsonw_open(w, NULL, '{');
     write_credential(w, c);
     jsonw_close(w, '}');
@@ -196,6 +198,7 @@ err_t op_cred_remove_finish(struct vault *v, struct pending *p, struct jsonw *w,
     err_t e = credential_remove(v->credentials, view_str(p->name), why);
     if (e != ERR_OK)
         return note_failure(v, p, AUDIT_CRED_REMOVE, e);
+    route_end_credential(v, p->name);
     unlock_note_commit(v);
     jsonw_open(w, NULL, '{');
     jsonw_str(w, "removed", p->name);

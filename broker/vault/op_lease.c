@@ -149,9 +149,8 @@ err_t op_lease_issue(struct request *rq, struct pending *p, struct jsonw *w)
     r.provider = c->provider->name;
     r.account = c->account[0] ? c->account : NULL;
     r.version = c->version;
-    err_t e =
-        lease_use(v->leases, l,
-                  rq->why); /* the answer is the first use: of at least one, so the lease stays */
+    /* the answer is the first use: of at least one, so the lease stays; through the proxy each request is one */
+    err_t e = limits.delivery == DELIVER_PROXY ? ERR_OK : lease_use(v->leases, l, rq->why);
     r.uses = l->limited_uses ? l->uses_left : 0;
     if (e == ERR_OK)
         e = server_record(v, &r, p, rq->why);
@@ -224,7 +223,7 @@ static err_t refuse_token(struct request *rq)
 }
 
 /* Does the presented token prove a live lease of this consumer, and do its caveats hold for this peer? */
-static err_t check_token(struct request *rq, struct lease **out, struct token_caveats *caveats)
+err_t op_check_token(struct request *rq, struct lease **out, struct token_caveats *caveats)
 {
     struct vault *v = rq->v;
     uint8_t id[TOKEN_LEASE_ID];
@@ -267,7 +266,7 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
     struct lease *l = NULL, *named = NULL;
     int64_t ttl = 0;
     (void)w;
-    TRY(check_token(rq, &l, &caveats));
+    TRY(op_check_token(rq, &l, &caveats));
     TRY(own_lease(rq, &named));
     if (named != l)
         return refuse_token(rq);
@@ -282,7 +281,8 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
     struct audit_record r = about(rq, AUDIT_LEASE_RENEW, l);
     TRY(renewal_ttl(rq, l, &ttl));
     TRY(lease_renew(v->leases, l, ttl, rq->why));
-    TRY(lease_use(v->leases, l, rq->why));
+    if (l->delivery != DELIVER_PROXY)
+        TRY(lease_use(v->leases, l, rq->why));
     r.ttl_ms = l->expires_wall_ms - clock_wall_ms();
     TRY(server_record(v, &r, p, rq->why));
     memcpy(p->lease, l->id, sizeof(p->lease));
@@ -391,7 +391,7 @@ err_t op_introspect(struct request *rq, struct pending *p, struct jsonw *w)
     struct token_caveats c = {0};
     struct lease *l = NULL;
     (void)p;
-    bool active = check_token(rq, &l, &c) == ERR_OK;
+    bool active = op_check_token(rq, &l, &c) == ERR_OK;
     jsonw_open(w, NULL, '{');
     jsonw_bool(w, "active", active);
     if (active) {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "vault/listen.h"
+#include "vault/worker.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,12 +64,21 @@ err_t policy_reload(struct vault *v, struct why *why)
     struct why listen_why = {0};
     TRY(dropin_dir(v, dir, why));
     TRY(config_load(v->dirs->config, dir, &fresh, why));
+    err_t e = route_check_config(fresh, v->dirs->config, why);
+    if (e != ERR_OK) {
+        config_free(fresh);
+        return e;
+    }
+    bool moved = !config_same_upstreams(v->config, fresh);
     config_free(v->config);
     v->config = fresh;
     v->config_serial++;
     end_ungranted(v);
+    if (moved)
+        route_end_all(v);
     if (listen_sync(v, &listen_why) != ERR_OK)
         log_event(LOG_LVL_WARN, "reload.listen", "why", listen_why.text, NULL);
+    worker_follow(v);
     return ERR_OK;
 }
 
@@ -277,7 +287,9 @@ err_t op_reload(struct request *rq, struct pending *p, struct jsonw *w)
     (void)w;
     TRY(dropin_dir(rq->v, dir, rq->why));
     TRY(config_load(rq->v->dirs->config, dir, &check, rq->why));
+    err_t e = route_check_config(check, rq->v->dirs->config, rq->why);
     config_free(check);
+    TRY(e);
     if (!rq->v->audit) /* a locked store cannot record, and a reload releases nothing */
         return ERR_OK;
     return record(rq, p, AUDIT_RELOAD, NULL);

@@ -77,6 +77,8 @@ static void write_workers(struct jsonw *w, const struct vault *v)
 {
     jsonw_open(w, "workers", '[');
     for (unsigned k = 0; k < WORKER__COUNT; k++) {
+        if (!worker_wanted(v, k))
+            continue;
         jsonw_open(w, NULL, '{');
         jsonw_str(w, "role", worker_role(k));
         jsonw_int(w, "pid", v->workers[k].pid);
@@ -112,6 +114,7 @@ err_t op_status(struct request *rq, struct pending *p, struct jsonw *w)
     jsonw_str(w, "memory_lock", secret_pool_kind());
     jsonw_str(w, "sandbox", v->sandbox_report);
     write_workers(w, v);
+    op_proxy_status(v, w);
     jsonw_close(w, '}');
     return ERR_OK;
 }
@@ -121,7 +124,10 @@ err_t op_metrics(struct request *rq, struct pending *p, struct jsonw *w)
 {
     const struct vault *v = rq->v;
     struct why why = {0};
+    uint64_t restarts = 0;
     (void)p;
+    for (unsigned k = 0; k < WORKER__COUNT; k++)
+        restarts += v->workers[k].restarts;
     const struct {
         const char *name, *type, *help;
         uint64_t value;
@@ -144,14 +150,14 @@ err_t op_metrics(struct request *rq, struct pending *p, struct jsonw *w)
         {"audit_seq", "counter", "records in the audit log", v->audit ? audit_seq(v->audit) : 0},
         {"audit_healthy", "gauge", "1 when the audit log can be written",
          v->sink && sink_health(v->sink, &why) == ERR_OK},
-        {"worker_restarts_total", "counter", "restarts of workers",
-         v->workers[0].restarts + v->workers[1].restarts + v->workers[2].restarts},
+        {"worker_restarts_total", "counter", "restarts of workers", restarts},
     };
     for (size_t i = 0; i < COUNT(m); i++)
         buf_add_fmt(w->out,
                     "# HELP credential_broker_%s %s\n# TYPE credential_broker_%s "
                     "%s\ncredential_broker_%s %" PRIu64 "\n",
                     m[i].name, m[i].help, m[i].name, m[i].type, m[i].name, m[i].value);
+    op_proxy_metrics(v, w->out);
     return ERR_OK;
 }
 

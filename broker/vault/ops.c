@@ -21,6 +21,8 @@ const struct op ops[] = {
     {MSG_LEASE_SHOW,      READY, QUIET,                 op_lease_show,      NULL,                 NULL},
     {MSG_LEASES,          READY, QUIET,                 op_leases,          NULL,                 NULL},
     {MSG_INTROSPECT,      READY, QUIET,                 op_introspect,      NULL,                 NULL},
+    {MSG_PROXY_BEGIN,     READY, AUDIT_REQUEST_DENIED,  op_proxy_begin,     op_proxy_begun,       op_proxy_undo},
+    {MSG_PROXY_AGAIN,     READY, AUDIT_REQUEST_AGAIN,   op_proxy_again,     op_proxy_renewed,     NULL},
     {MSG_STATUS,          ANY,   QUIET,                 op_status,          NULL,                 NULL},
     {MSG_METRICS,         ANY,   QUIET,                 op_metrics,         NULL,                 NULL},
     {MSG_INIT,            ANY,   AUDIT_STORE_INIT,      op_init,            op_state,             NULL},
@@ -44,6 +46,7 @@ const struct op ops[] = {
     {MSG_ADMIN_LEASES,    READY, QUIET,                 op_admin_leases,    NULL,                 NULL},
     {MSG_ADMIN_REVOKE,    READY, AUDIT_LEASE_END,       op_admin_revoke,    op_ended,             NULL},
     {MSG_RELOAD,          ANY,   AUDIT_RELOAD,          op_reload,          op_policy_finish,     NULL},
+    {MSG_BUDGETS,         READY, QUIET,                 op_budgets,         NULL,                 NULL},
     {MSG_AUDIT_READ,      READY, QUIET,                 op_audit_read,      NULL,                 NULL},
     {MSG_NONE,            ANY,   QUIET,                 NULL,               NULL,                 NULL},
 };

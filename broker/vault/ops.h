@@ -23,6 +23,33 @@ OP_DECIDE(op_lease_show);
 OP_DECIDE(op_leases);
 OP_DECIDE(op_introspect);
 
+/* Does the presented token prove a live lease of this consumer, and do its caveats hold for this peer? ERR_AUTH, recorded, otherwise. What the
+ * caveats say of paths and models is for the caller. */
+MUST err_t op_check_token(struct request *rq, struct lease **out, struct token_caveats *caveats);
+
+/* op_proxy.c: what a proxy worker asks and tells */
+OP_DECIDE(op_proxy_begin);
+OP_FINISH(op_proxy_begun);
+void op_proxy_undo(struct vault *v, struct pending *p);
+OP_DECIDE(op_proxy_again);
+OP_FINISH(op_proxy_renewed);
+/* PROXY_USAGE and PROXY_END: no answer. A serial that is not known is left alone: its lease or store has ended meanwhile. */
+void op_proxy_report(struct vault_worker *wk, const struct msg *m);
+/* leases_env.on_stop */
+void op_proxy_lease_ended(void *ctx, struct lease *l, enum lease_end how);
+void op_proxy_worker_gone(struct vault_worker *wk);
+/* The store is closed: nothing runs on, no route stays, accounts are kept. */
+void op_proxy_close(struct vault *v, const char *why);
+/* Twice a second: accounts are kept. */
+void op_proxy_tick(struct vault *v);
+
+/* op_budget.c */
+OP_DECIDE(op_budgets);
+/* Appends the proxy's figures in Prometheus' text form. */
+void op_proxy_metrics(const struct vault *v, struct buf *out);
+/* A member "proxy" of the status. */
+void op_proxy_status(const struct vault *v, struct jsonw *w);
+
 /* op_status.c: what an operator may see */
 OP_DECIDE(op_status);
 OP_DECIDE(op_metrics);

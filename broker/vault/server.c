@@ -29,6 +29,21 @@ void pending_free(struct pending *p)
     free(p);
 }
 
+/* In order of tags. */
+static void put_proxied(struct buf *out, const struct pending *p, err_t e)
+{
+    char lease[2 * TOKEN_LEASE_ID + 1];
+    hex_encode(p->lease, sizeof(p->lease), lease);
+    msg_put_str(out, F_PROVIDER, e == ERR_OK ? NULL : p->provider);
+    msg_put_str(out, F_LEASE, p->serial ? lease : NULL);
+    if (p->flags)
+        msg_put_u64(out, F_FLAGS, p->flags);
+    if (p->serial)
+        msg_put_u64(out, F_SERIAL, p->serial);
+    if (p->route)
+        msg_put_u64(out, F_ROUTE, p->route);
+}
+
 static void build_reply(struct buf *out, const struct pending *p, err_t e, struct view text)
 {
     msg_begin(out, MSG_REPLY, p->id, p->conn);
@@ -36,7 +51,9 @@ static void build_reply(struct buf *out, const struct pending *p, err_t e, struc
     if (text.n)
         msg_put(out, e == ERR_OK ? F_BODY : F_REASON, text);
     if (e == ERR_LIMIT || e == ERR_AUDIT)
-        msg_put_u64(out, F_RETRY_MS, RETRY_MS);
+        msg_put_u64(out, F_RETRY_MS, p->retry_ms > 0 ? (uint64_t)p->retry_ms : RETRY_MS);
+    if (worker_is_proxy(p->worker))
+        put_proxied(out, p, e);
 }
 
 static void send_reply(struct vault *v, const struct pending *p, err_t e, const struct buf *body,
@@ -218,7 +235,7 @@ static const char *name_in(const struct msg *m, enum msg_field f, char out[65])
 static void record_refusal(struct request *rq, const struct op *op, err_t e)
 {
     char credential[65], consumer[65];
-    if (op->event == AUDIT__COUNT)
+    if (op->event == AUDIT__COUNT || rq->recorded)
         return;
     struct audit_record r = {.event = op->event,
                              .outcome = e,
@@ -314,7 +331,7 @@ static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
 static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, struct why *why)
 {
     struct msg m;
-    TRY(msg_parse(packet, wk->kind == WORKER_ADMIN ? FROM_ADMIN : FROM_API, &m, why));
+    TRY(msg_parse(packet, worker_from(wk->kind), &m, why));
     if (fd >= 0 && !(msg_rule(m.type)->flags & M_FD))
         return fail(why, ERR_INVALID, "%s with a descriptor", msg_rule(m.type)->name);
     if (m.type == MSG_READY && wk->ready)
@@ -323,6 +340,8 @@ static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, stru
         worker_on_ready(wk, msg_view(&m, F_REASON));
     else if (m.type == MSG_CLOSED)
         conn_close(wk, m.conn);
+    else if (m.type == MSG_PROXY_USAGE || m.type == MSG_PROXY_END)
+        op_proxy_report(wk, &m);
     else
         on_request(wk, &m, fd);
     return ERR_OK;

@@ -23,6 +23,11 @@ struct pending {
     bool flag;              /* replace; remove */
     struct secret *payload; /* a credential on its way in; or a new slot's key */
     struct buf text;        /* a drop-in on its way to the disk */
+    /* of answers to a proxy worker; zero: left out */
+    const char *provider;
+    uint64_t serial, route;
+    unsigned flags;
+    int64_t retry_ms;
     struct pending *next;
 };
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "vault/account_state.h"
 #include "vault/deliver.h"
 #include "vault/ops.h"
 
@@ -63,7 +64,8 @@ static err_t derive(struct vault *v, struct why *why)
     } const sub[] = {{"token", &k->token},
                      {"lease-journal", &k->journal},
                      {"audit-seal", &k->audit_seal},
-                     {"redact", &k->redact}};
+                     {"redact", &k->redact},
+                     {"budget", &k->budget}};
     for (size_t i = 0; i < COUNT(sub); i++)
         if (kdf_subkey(k->root, sub[i].context, 0, sub[i].out) != ERR_OK)
             return fail(why, ERR_UNAVAILABLE, "no secret memory left");
@@ -106,6 +108,22 @@ static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
     deliver_end(v, l);
 }
 
+/* Behind the log: its writer of an earlier run has ended then, and all it was given lies in the files. */
+static void open_accounts(struct vault *v, bool fresh)
+{
+    struct why why = {0};
+    unsigned bad = 0;
+    err_t e = fresh ? account_state_remove(v->log_fd, &why)
+                    : account_state_load(&v->accounts, v->log_fd, v->keys.budget, &bad, &why);
+    if (e == ERR_OK && bad == 0)
+        return;
+    struct audit_record r = {.event = AUDIT_BUDGET_LOST, .outcome = ERR_CORRUPT, .count = bad};
+    log_event(LOG_LVL_ERROR, "budget.lost", "why", why.text, "effect",
+              "budgets that were in it count as spent until they renew", "remedy",
+              "where that is not wanted, remove the file and restart", NULL);
+    server_note(v, &r);
+}
+
 /* Is the key header at least as new as what the log remembers of it? */
 static err_t check_header(const struct vault *v, struct why *why)
 {
@@ -146,7 +164,9 @@ static err_t open_parts(struct vault *v, bool fresh, struct why *why)
                             .journal_key = k->journal,
                             .on_end = on_lease_end,
                             .on_due = op_lease_keep,
+                            .on_stop = op_proxy_lease_ended,
                             .ctx = v};
+    open_accounts(v, fresh);
     e = leases_open(&le, &v->leases, &own);
     if (!v->leases)
         return fail(why, e, "%s", own.text);
@@ -221,8 +241,9 @@ void unlock_accept(struct vault *v)
 void unlock_close(struct vault *v, const char *why)
 {
     struct vault_keys *k = &v->keys;
-    struct secret **all[] = {&k->master,  &k->previous,   &k->root,  &k->token,
-                             &k->journal, &k->audit_seal, &k->redact};
+    struct secret **all[] = {&k->master,  &k->previous,   &k->root,   &k->token,
+                             &k->journal, &k->audit_seal, &k->redact, &k->budget};
+    op_proxy_close(v, why);
     if (v->leases && !v->stopping) /* leases outlive a restart, and so do their files */
         deliver_remove_all(v);
     leases_close(TAKE(v->leases));

@@ -179,6 +179,7 @@ static void on_tick(void *ctx)
     sweep_step(v);
     if (v->audit && audit_checkpoint(v->audit, false, &why) != ERR_OK)
         log_event(LOG_LVL_WARN, "audit.checkpoint", "why", why.text, NULL);
+    op_proxy_tick(v);
     server_on_progress(v);
     if (loop_timer_set(v->tick, clock_boot_ms() + TICK_MS) != ERR_OK)
         log_event(LOG_LVL_ERROR, "timer.failed", NULL);
@@ -206,7 +207,7 @@ static err_t read_config(struct vault *v, struct why *why)
     v->store_ops = store_by_name(view_str(v->config->store));
     if (!v->store_ops)
         return fail(why, ERR_INVALID, "%s: store: no such store; there is: file", v->dirs->config);
-    return ERR_OK;
+    return route_check_config(v->config, v->dirs->config, why);
 }
 
 static err_t enter_sandbox(struct vault *v, struct why *why)
@@ -250,6 +251,7 @@ static err_t start(struct vault *v, struct why *why)
     struct why listen_why = {0};
     if (listen_sync(v, &listen_why) != ERR_OK && v->n_listeners == 0)
         return fail(why, ERR_UNAVAILABLE, "%s", listen_why.text);
+    worker_follow(v);
     unlock_at_start(v);
     return ERR_OK;
 }

@@ -12,10 +12,13 @@
 #include "base/config.h"
 #include "base/loop.h"
 #include "base/msg.h"
+#include "vault/account.h"
 #include "vault/audit.h"
 #include "vault/credential.h"
 #include "vault/lease.h"
 #include "vault/peer.h"
+#include "vault/proxied.h"
+#include "vault/route_table.h"
 
 struct vault_dirs {
     const char *state, *run, *config; /* directories; `config` is the path of broker.yaml */
@@ -31,7 +34,13 @@ struct vault;
 void vault_on_worker_ready(struct vault *v);
 
 /* A worker process and what it showed us. */
-enum { WORKER_API, WORKER_ADMIN, WORKER_AUDIT, WORKER__COUNT };
+enum {
+    WORKER_API,
+    WORKER_ADMIN,
+    WORKER_AUDIT,
+    WORKER_PROXY,
+    WORKER__COUNT = WORKER_PROXY + CONFIG_MAX_PROXIES
+};
 enum { CONN_MAX = 4096 };
 struct vault_conn {
     uint64_t id; /* never 0 */
@@ -54,17 +63,18 @@ struct vault_worker {
     int exit_status; /* of the one before */
     bool
         exit_untold; /* and not in the log yet: the audit writer's end is recorded by its successor */
-    bool ready;
+    bool ready, asked;                  /* asked: of the supervisor, and not here yet */
     char sandbox_report[64];            /* as it said in READY */
     struct out_packet *out, **out_tail; /* packets that did not fit the socket */
     size_t out_bytes;
 };
 
-/* One consumer's listening socket. */
+/* One listening socket: each consumer has one for the API, and one for the proxy where a grant delivers so. */
 struct vault_listener {
     char consumer[65]; /* "admin" for the admin socket */
     int fd, dirfd;
     char path[108];
+    bool proxy;
 };
 
 const struct vault_listener *listener_by_path(const struct vault *v, const char *path);
@@ -72,7 +82,7 @@ const struct vault_listener *listener_by_path(const struct vault *v, const char 
 /* Keys that exist only while the store is open. */
 struct vault_keys {
     struct keyheader header;
-    struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact;
+    struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact, *budget;
 };
 
 struct pending;     /* vault/server.h */
@@ -98,6 +108,9 @@ struct vault {
     struct sink *sink;
     struct audit *audit;
     struct leases *leases;
+    struct accounts accounts;
+    struct proxied_table proxied;
+    struct route_table routes;
     struct vault_worker workers[WORKER__COUNT];
     struct vault_listener *listeners;
     unsigned n_listeners;
@@ -111,7 +124,7 @@ struct vault {
     struct buf inbox, packet, reply, scratch; /* reused; wiped after each message */
     struct {
         uint64_t issued, renewed, ended, denied, refused_tokens, refused_peers, audit_refusals,
-            messages;
+            messages, upstream_rejections;
     } count;
     char sandbox_report[64];
     bool stopping, announced;
@@ -127,6 +140,7 @@ struct request {
     struct vault_conn *conn;
     const struct msg *msg;
     struct why *why;
+    bool recorded; /* the handler recorded its refusal itself, in more words */
     bool deferred; /* a helper answers later; the handler kept the pending */
 };
 

@@ -9,7 +9,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "vault/conn.h"
-#include "vault/server.h"
+#include "vault/ops.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,11 @@
 #include <sys/socket.h>
 
 enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100, SOON_MS = 10000 };
-enum { ADMIN_CONNS = 32, CONSUMER_CONNS = 256 }; /* connections at once, of one socket */
+enum {
+    ADMIN_CONNS = 32,
+    CONSUMER_CONNS = 256,
+    PROXY_CONNS = CONN_MAX
+}; /* connections at once, of one socket */
 
 struct out_packet {
     struct out_packet *next;
@@ -27,11 +31,28 @@ struct out_packet {
     uint8_t bytes[];
 };
 
-static const char *const roles[WORKER__COUNT] = {"api", "admin", "audit"};
+static const char *const roles[WORKER__COUNT] = {"api",    "admin",  "audit", "proxy",
+                                                 "proxy2", "proxy3", "proxy4"};
 
 const char *worker_role(unsigned kind)
 {
     return roles[kind];
+}
+
+bool worker_is_proxy(unsigned kind)
+{
+    return kind >= WORKER_PROXY;
+}
+
+uint32_t worker_from(unsigned kind)
+{
+    return worker_is_proxy(kind) ? FROM_PROXY : kind == WORKER_ADMIN ? FROM_ADMIN : FROM_API;
+}
+
+bool worker_serves(unsigned kind, const struct vault_listener *l)
+{
+    bool admin = strcmp(l->consumer, "admin") == 0;
+    return admin ? kind == WORKER_ADMIN : l->proxy ? worker_is_proxy(kind) : kind == WORKER_API;
 }
 
 struct vault_worker *worker_of_role(struct vault *v, const char *role)
@@ -48,7 +69,9 @@ err_t worker_spawn(struct vault *v, unsigned kind, struct why *why)
     msg_begin(&b, MSG_SPAWN, 0, 0);
     msg_put_str(&b, F_ROLE, roles[kind]);
     TRY(buf_ok(&b, why));
-    return ipc_send(v->supervisor, buf_view(&b), -1, why);
+    TRY(ipc_send(v->supervisor, buf_view(&b), -1, why));
+    v->workers[kind].asked = true;
+    return ERR_OK;
 }
 
 static err_t attach(struct vault_worker *wk, int sock, struct why *why)
@@ -78,7 +101,7 @@ err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struc
     struct vault_worker *wk = &v->workers[kind];
     worker_free(wk); /* of the one before, should its end not have been seen yet */
     wk->pid = pid;
-    wk->ready = false;
+    wk->ready = wk->asked = false;
     wk->attached_ms = clock_boot_ms();
     err_t e = attach(wk, sock, why);
     if (e == ERR_OK)
@@ -90,12 +113,19 @@ err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struc
     return e;
 }
 
+static uint64_t max_conns(const struct vault_worker *wk)
+{
+    return worker_is_proxy(wk->kind)  ? PROXY_CONNS
+           : wk->kind == WORKER_ADMIN ? ADMIN_CONNS
+                                      : CONSUMER_CONNS;
+}
+
 err_t worker_listen(struct vault_worker *wk, const struct vault_listener *l, struct why *why)
 {
     AUTO(buf_free) struct buf b = {.max = 512};
     msg_begin(&b, MSG_LISTEN, 0, 0);
     msg_put_str(&b, F_CONSUMER, l->consumer);
-    msg_put_u64(&b, F_MAX_CONNS, wk->kind == WORKER_ADMIN ? ADMIN_CONNS : CONSUMER_CONNS);
+    msg_put_u64(&b, F_MAX_CONNS, max_conns(wk));
     TRY(buf_ok(&b, why));
     worker_send(wk, &b, l->fd);
     return ERR_OK;
@@ -116,9 +146,8 @@ void worker_on_ready(struct vault_worker *wk, struct view sandbox_report)
     (void)view_copy(sandbox_report, wk->sandbox_report, sizeof(wk->sandbox_report));
     for (unsigned i = 0; i < v->n_listeners; i++) {
         struct vault_listener *l = &v->listeners[i];
-        bool admin = strcmp(l->consumer, "admin") == 0;
         struct why why = {0};
-        if (admin == (wk->kind == WORKER_ADMIN) && worker_listen(wk, l, &why) != ERR_OK)
+        if (worker_serves(wk->kind, l) && worker_listen(wk, l, &why) != ERR_OK)
             log_event(LOG_LVL_ERROR, "listen.failed", "consumer", l->consumer, "why", why.text,
                       NULL);
     }
@@ -212,11 +241,39 @@ void worker_free(struct vault_worker *wk)
     wk->sandbox_report[0] = '\0';
     free_queue(wk);
     conn_close_all(wk);
+    if (worker_is_proxy(wk->kind))
+        op_proxy_worker_gone(wk);
+}
+
+bool worker_wanted(const struct vault *v, unsigned kind)
+{
+    bool wanted = !worker_is_proxy(kind);
+    for (unsigned i = 0; !wanted && i < v->n_listeners; i++)
+        wanted = v->listeners[i].proxy && kind < WORKER_PROXY + v->config->proxies;
+    return wanted && !v->stopping;
+}
+
+void worker_follow(struct vault *v)
+{
+    for (unsigned k = WORKER_PROXY; k < WORKER__COUNT; k++) {
+        struct vault_worker *wk = &v->workers[k];
+        struct why why = {0};
+        bool wanted = worker_wanted(v, k);
+        if (!wanted) {
+            worker_free(wk); /* its socket closes, and so it ends */
+            wk->restart_at_ms = 0;
+        } else if (wk->sock < 0 && !wk->asked && wk->restart_at_ms == 0 &&
+                   worker_spawn(v, k, &why) != ERR_OK) {
+            log_event(LOG_LVL_ERROR, "worker.spawn", "role", roles[k], "why", why.text, NULL);
+        }
+    }
 }
 
 static void schedule(struct vault_worker *wk)
 {
     int64_t now = clock_boot_ms();
+    if (!worker_wanted(wk->vault, wk->kind))
+        return;
     if (now - wk->attached_ms >= SOON_MS)
         wk->failures = 0;
     int64_t wait = (int64_t)wk->failures * BACKOFF_STEP_MS;
@@ -228,6 +285,7 @@ static void schedule(struct vault_worker *wk)
 
 void worker_refused(struct vault_worker *wk, const char *why)
 {
+    wk->asked = false;
     log_event(LOG_LVL_ERROR, "worker.refused", "role", roles[wk->kind], "why", why, NULL);
     schedule(wk);
 }

@@ -7,7 +7,16 @@
 
 #include "vault/vault.h"
 
-const char *worker_role(unsigned kind);                                 /* "api" "admin" "audit" */
+const char *worker_role(unsigned kind); /* "api" "admin" "audit" "proxy" "proxy2" … */
+bool worker_is_proxy(unsigned kind);
+uint32_t worker_from(
+    unsigned kind); /* what it may send: FROM_API, FROM_ADMIN, FROM_PROXY (base/msg.h) */
+/* Is this listening socket one of that kind of worker? */
+bool worker_serves(unsigned kind, const struct vault_listener *l);
+/* Is it to run, as the configuration stands? */
+bool worker_wanted(const struct vault *v, unsigned kind);
+/* Starts the proxy workers that are wanted and do not run, ends those that are not. */
+void worker_follow(struct vault *v);
 struct vault_worker *worker_of_role(struct vault *v, const char *role); /* NULL: a helper's */
 /* Asks the supervisor for the worker; worker_attach() follows when its socket has come. */
 MUST err_t worker_spawn(struct vault *v, unsigned kind, struct why *why);

@@ -85,6 +85,20 @@ struct provider_options {
     struct view origin, header, env, username;
 };
 
+/* How requests with a credential of one kind go upstream, as data (provider/inject.h makes a route of it). Part of the delivery `proxy`. */
+struct provider_upstream {
+    const char *origin; /* "https://api.anthropic.com"; NULL: the credential's own ORIGIN */
+    const char *strip,
+        *prefix; /* the client's path loses `strip` from its front and gets `prefix`; NULL: neither */
+    const char *header, *form; /* "x-api-key", "{}"; NULL: the credential's own HEADER template */
+    const char *extra_header;  /* set to the field `extra` where the credential has it; or NULL */
+    enum cred_field extra;
+    const char *merge_header, *merge_value; /* a member that this list header must hold; or NULL */
+    unsigned dialect;                       /* enum route_dialect (base/route.h) */
+    const char *const *allow; /* what a grant without a list of its own allows: "POST /v1/messages",
+                                 NULL-terminated; NULL: everything */
+};
+
 /* What a provider knows per CF_KIND, as data. Masks of fields are 1u << enum cred_field. */
 struct provider_kind {
     const char *name;         /* "login" */
@@ -94,6 +108,7 @@ struct provider_kind {
     uint32_t optional;        /* fields that may be there; any other is refused */
     const char *token_prefix; /* "sk-ant-oat01-"; "" none */
     bool free_text; /* SECRET may hold white space and line breaks; else it must do for a header */
+    const struct provider_upstream *upstream; /* NULL: no delivery `proxy` */
 };
 
 struct provider {
@@ -129,6 +144,8 @@ extern const struct provider *const providers[];
 const struct provider *provider_by_name(struct view name); /* NULL when unknown */
 /* The deliveries that this kind of credential can serve; 0 when the provider has no such kind. */
 unsigned provider_deliveries(const struct provider *p, struct view kind);
+/* How this kind goes upstream; NULL: it does not, or there is no such kind. */
+const struct provider_upstream *provider_upstream(const struct provider *p, struct view kind);
 /* A redacted picture for people: JSON object with kind, plan, scopes, expires_at, lengths and last 4 characters of keys of
  * 20 or more characters; account ids and e-mail only as "…" + last 2. Never a secret. */
 void cred_describe(const struct provider *p, const struct cred *c, struct buf *json);

@@ -4,6 +4,7 @@
  */
 #include "fake/logins.h"
 #include "base/json.h"
+#include "provider/inject.h"
 
 static const struct provider_kind *kind_row(const struct login *l)
 {
@@ -36,6 +37,39 @@ TEST(every_row_is_complete)
         CHECK_INT(p->deliveries, all);
         bool has_file = all & (1u << DELIVER_FILE);
         CHECK(has_file == (p->project != NULL) && has_file == (p->file_name != NULL));
+    }
+}
+
+/* What the proxy needs is there exactly where the proxy can serve, and every row makes a route. */
+TEST(every_kind_that_the_proxy_serves_goes_upstream)
+{
+    for (const struct sample *s = samples; s->provider; s++) {
+        AUTO(login_free) struct login l = {0};
+        AUTO(buf_free) struct buf scratch = {0}, bytes = {0};
+        struct why why = {0};
+        struct route r;
+        load(&l, s);
+        const struct provider_upstream *up = provider_upstream(l.provider, l.cred.f[CF_KIND]);
+        CHECK((up != NULL) == ((kind_row(&l)->deliveries & (1u << DELIVER_PROXY)) != 0));
+        if (!up)
+            continue;
+        CHECK((up->header != NULL) == (up->origin != NULL) && (up->header != NULL) == (up->form != NULL));
+        CHECK(up->dialect < ROUTE_DIALECTS && (up->merge_header != NULL) == (up->merge_value != NULL));
+        CHECK(!up->form || strstr(up->form, "{}"));
+        for (const char *const *rule = up->allow; rule && *rule; rule++) {
+            size_t n = strspn(*rule, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+            CHECK(n > 0 && (*rule)[n] == ' ' && (*rule)[n + 1] == '/' && !strpbrk(*rule + n + 1, " ?#%\\"));
+        }
+        if (!up->origin) {
+            l.cred.f[CF_ORIGIN] = view_str("https://api.example");
+            l.cred.f[CF_HEADER] = view_str("X-Key: {}");
+            l.cred.f[CF_SECRET] = view_str("one line");
+        }
+        CHECK_OK(inject_route(l.provider, &l.cred, &(struct inject_upstream){0}, &scratch, &r, &why), why);
+        CHECK_OK(route_encode(&r, &bytes, &why), why);
+        CHECK(r.flags == ROUTE_TLS && r.n_headers > 0 && r.n_secrets > 0);
+        if (cred_has(&l.cred, CF_REFRESH_TOKEN)) /* never on its way to anybody */
+            CHECK(!memmem(bytes.p, bytes.len, l.cred.f[CF_REFRESH_TOKEN].p, l.cred.f[CF_REFRESH_TOKEN].n));
     }
 }
 

@@ -162,6 +162,18 @@ TEST(header_templates)
     }
 }
 
+TEST(basic_and_query_templates)
+{
+    static const char *const good[] = {"Authorization: Basic {basic}", "X: {basic}", "query:key={}", "query:api-key={}"};
+    static const char *const bad[] = {"Host: {basic}", "content-length: {basic}", "Authorization: {basic}{}", "query:key={basic}", "query:={}",
+                                      "query:a&b={}", "query:k={}x"};
+    for (size_t i = 0; i < COUNT(good); i++)
+        CHECK(header_taken(good[i], "s"));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        CHECK(!header_taken(bad[i], "s"));
+    CHECK(!header_taken("query:k={}", "x\r\ny"));
+}
+
 TEST(a_secret_for_a_header_is_one_line)
 {
     CHECK(header_taken("A: {}", "one line"));
