@@ -30,7 +30,7 @@ LIBS_DIRS := base crypto keysource store provider vault supervisor client exec
 # what a daemon-side program may be linked from, most dependent first (archives: only what is used is linked)
 ARCH     = $(foreach d,$(1),$(B)/lib$(d).a)
 
-PROGRAMS := $(B)/brokerd $(B)/brokerd-api $(B)/brokerd-keyring $(B)/broker-cli $(B)/broker-exec
+PROGRAMS := $(B)/brokerd $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring $(B)/broker-cli $(B)/broker-exec
 .PHONY: all
 all: $(PROGRAMS) $(B)/libbroker-client.a
 
@@ -220,7 +220,7 @@ install: all
 	@$(INSTALL) -m 0755 $(B)/brokerd $(DESTDIR)$(PREFIX)/bin/brokerd
 	@$(INSTALL) -m 0755 $(B)/broker-cli $(DESTDIR)$(PREFIX)/bin/broker-cli
 	@$(INSTALL) -m 0755 $(B)/broker-exec $(DESTDIR)$(PREFIX)/bin/broker-exec
-	@$(INSTALL) -m 0755 -t $(LIBEXEC) $(B)/brokerd-api $(B)/brokerd-keyring
+	@$(INSTALL) -m 0755 -t $(LIBEXEC) $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/git-credential-broker
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/docker-credential-broker
 	@$(INSTALL) -m 0644 $(B)/libbroker-client.a $(DESTDIR)$(PREFIX)/lib/libbroker-client.a

@@ -92,7 +92,7 @@ start_ours() {
     eventually 5 test -S "$RUN/tls/proxy.sock" || die "no proxy socket"
     for kind in plain tls; do
         local credential=a; [[ $kind == plain ]] || credential=g
-        TOKEN[$kind]=$(call "$kind" POST /v1/leases "{\"credential\":\"$credential\",\"delivery\":\"proxy\"}" | field token)
+        TOKEN[$kind]=$(call "$kind" POST /v1/leases "{\"credential\":\"$credential\",\"deliver\":\"proxy\"}" | field token)
         SOCK[ours.$kind]=$RUN/$kind/proxy.sock
     done
     SERVERS[ours]="$(pgrep -P "$BROKER" -x brokerd-vault) $(pgrep -P "$BROKER" -x brokerd-proxy) $(pgrep -P "$BROKER" -x brokerd-audit)"
