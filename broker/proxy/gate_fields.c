@@ -194,6 +194,10 @@ static enum gate_result bad_name(const struct scan *s, const uint8_t *begin)
 {
     uint8_t c = *s->p;
     bool blank = c == ' ' || c == '\t';
+    if (c == '\n')
+        return scan_refuse(s, 400, "a line ends without CR");
+    if (c == '\r')
+        return scan_refuse(s, 400, "a header without a colon");
     if (s->p == begin)
         return scan_refuse(s, 400, blank ? "a folded line" : "a header without a name");
     if (blank)

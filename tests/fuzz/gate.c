@@ -124,6 +124,35 @@ static void check_cuts(struct view v, enum gate_result whole, size_t used, const
     }
 }
 
+/* The bytes as a path: what gate_path_ok takes, a request takes. */
+static void check_path(struct view v)
+{
+    static struct gate_request q;
+    struct gate_refusal no;
+    struct buf out = {0};
+    size_t used = 0;
+    if (!gate_path_ok(v))
+        return;
+    buf_add_str(&out, "GET ");
+    buf_add_view(&out, v);
+    buf_add_str(&out, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    HOLD(gate_request(buf_view(&out), &q, &used, &no) == GATE_OK && view_eq(q.path, v));
+    buf_free(&out);
+}
+
+/* The bytes as a list: a member that is found stands in it, and is found too when the list is in another's. */
+static void check_list(struct view v)
+{
+    struct buf out = {0};
+    bool found = gate_list_has(v, "host");
+    buf_add_str(&out, "host,");
+    buf_add_view(&out, v);
+    HOLD(gate_list_has(buf_view(&out), "host"));
+    HOLD(!found || v.n >= 4);
+    HOLD(!gate_list_has(VIEW(out.p, 3), "host"));
+    buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static struct gate_request q;
@@ -138,5 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         check_again(&q);
     }
     check_cuts(v, r, used, &no);
+    check_path(v);
+    check_list(v);
     return 0;
 }
