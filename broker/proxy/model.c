@@ -153,7 +153,7 @@ static enum model_result read_json(struct model_reader *m, struct view in)
     return m->result;
 }
 
-/* RFC 8878 3.1.1 and 3.1.2. The library knows formats from before it, other readers may not. */
+/* RFC 8878 3.1.1 and 3.1.2. A library may know formats from before it, other readers do not. */
 static bool magic_ok(const uint8_t p[MAGIC])
 {
     bool frame = p[0] == 0x28 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd;

@@ -131,6 +131,11 @@ TEST(what_is_no_object_is_refused)
     };
     for (size_t i = 0; i < COUNT(bad); i++)
         check(bad[i], "!");
+    static const char *const at_once[] = {"[", "\"a\"", "1 ", "null,", "x ", "X", "\xef"};
+    for (size_t i = 0; i < COUNT(at_once); i++) {
+        AUTO(auto_reader) struct model_reader *m = make("");
+        CHECK_INT(model_feed(m, view_str(at_once[i])), MODEL_BAD);
+    }
     check_bytes(VIEW("{\"model\":\"a\"}\0", 14), "!");
     check_bytes(VIEW("{\0\"\0m\0o\0d\0e\0l\0\"\0:\0\"\0a\0\"\0}\0", 26), "!");
 }
@@ -155,6 +160,15 @@ TEST(the_name_comes_early_or_not_at_all)
         for (size_t i = 0; i < COUNT(step); i++)
             CHECK_STR(read_in("zstd", buf_view(&coded), step[i], name), over ? "!" : "b");
     }
+}
+
+TEST(no_more_than_the_prefix_is_waited_for)
+{
+    AUTO(auto_reader) struct model_reader *m = make("");
+    CHECK_INT(model_feed(m, view_str("{\"a\":\"")), MODEL_MORE);
+    for (size_t n = 6; n < MODEL_PREFIX_MAX; n++)
+        CHECK_INT(model_feed(m, view_str("x")), MODEL_MORE);
+    CHECK_INT(model_feed(m, view_str("x")), MODEL_BAD);
 }
 
 TEST(what_comes_behind_the_name_may_be_long)
@@ -269,6 +283,23 @@ TEST(a_damaged_checksum_is_refused)
     CHECK_STR(read_in("zstd", VIEW(room, n), 5, name), "!");
 }
 
+TEST(all_that_a_piece_decodes_to_is_read_at_once)
+{
+    AUTO(buf_free) struct buf in = {.max = 4 << 20};
+    AUTO(auto_reader) struct model_reader *m = make("zstd");
+    static uint8_t room[200000];
+    buf_add_str(&in, "{\"a\":\"");
+    while (in.len < 100000)
+        buf_put_u8(&in, 'x');
+    buf_add_str(&in, "\",\"model\":\"b\"");
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    ZSTD_inBuffer src = {in.p, in.len, 0};
+    ZSTD_outBuffer dst = {room, sizeof(room), 0};
+    CHECK_INT(ZSTD_compressStream2(c, &dst, &src, ZSTD_e_flush), 0);
+    (void)ZSTD_freeCCtx(c);
+    CHECK_INT(model_feed(m, VIEW(room, dst.pos)), MODEL_FOUND);
+}
+
 /* One frame with `window_log`, holding `text` and then blocks of 128 KiB of blanks, `blocks` of them, four bytes each. */
 static void add_bomb(struct buf *out, unsigned window_log, const char *text, unsigned blocks)
 {
@@ -290,7 +321,10 @@ TEST(a_bomb_is_cut_off_and_costs_no_memory)
     char name[MODEL_NAME_MAX + 1];
     for (unsigned over = 0; over < 2; over++) {
         AUTO(buf_free) struct buf in = {0};
-        add_bomb(&in, 17, "{\"model\":\"a\"}", (MODEL_DECODED_MAX >> 17) - 1 + over);
+        static char block[(1 << 17) + 1];
+        memset(block, ' ', 1 << 17);
+        memcpy(block, "{\"model\":\"a\"}", 13);
+        add_bomb(&in, 17, block, (MODEL_DECODED_MAX >> 17) - 1 + over);
         CHECK_STR(read_in("zstd", buf_view(&in), 1000, name), over ? "!" : "a");
     }
     AUTO(buf_free) struct buf in = {0};
