@@ -121,14 +121,20 @@ static enum json_scan_token begin_scalar(struct json_scan *j, uint8_t c)
     if (!takes_value(j) || (!number && !(c >= 'a' && c <= 'z')))
         return JSON_SCAN_BAD;
     begin(j, number ? INSIDE_NUMBER : INSIDE_WORD);
+    j->store = j->quiet == 0;
     return JSON_SCAN_MORE;
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
 static enum json_scan_token between(struct json_scan *j, struct view *in)
 {
     uint8_t c = *in->p;
     if (c != '"' && c != ',' && c != ':' && c != '{' && c != '}' && c != '[' && c != ']' &&
-        c != ' ' && c != '\n' && c != '\r' && c != '\t')
+        !is_space(c))
         return begin_scalar(j, c);
     (void)take(in);
     switch (c) {
@@ -145,7 +151,9 @@ static enum json_scan_token between(struct json_scan *j, struct view *in)
     case ']':
         return close_at(j, c == '}');
     default:
-        return JSON_SCAN_MORE; /* white space */
+        while (in->n && is_space(*in->p))
+            (void)take(in);
+        return JSON_SCAN_MORE;
     }
 }
 
@@ -236,7 +244,8 @@ static enum json_scan_token in_scalar(struct json_scan *j, struct view *in)
     size_t n = 0;
     while (n < in->n && goes_on(j, in->p[n]))
         n++;
-    keep_text(j, in->p, n);
+    if (j->store || j->inside == INSIDE_WORD)
+        keep_text(j, in->p, n);
     *in = VIEW(in->p + n, in->n - n);
     if (in->n == 0)
         return JSON_SCAN_MORE;

@@ -21,7 +21,7 @@ struct unzip {
     ZSTD_DCtx *ctx;
     uint8_t magic[MAGIC];
     unsigned n_magic; /* of the present frame; MAGIC: inside it */
-    uint64_t decoded;
+    uint64_t taken, decoded;
     uint8_t piece[PIECE];
 };
 struct model_reader {
@@ -153,12 +153,19 @@ static enum model_result read_json(struct model_reader *m, struct view in)
     return m->result;
 }
 
-/* RFC 8878 3.1.1 and 3.1.2. The library knows formats from before it, other readers may not. */
+/* RFC 8878 3.1.1 and 3.1.2. A library may know formats from before it, other readers do not. */
 static bool magic_ok(const uint8_t p[MAGIC])
 {
     bool frame = p[0] == 0x28 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd;
     bool skipped = (p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18;
     return frame || skipped;
+}
+
+/* Seen as decoding goes on: its edge may move by a block with how the bytes came. */
+static bool is_bomb(const struct unzip *z)
+{
+    return z->decoded > MODEL_DECODED_MAX ||
+           z->decoded > MODEL_DECODED_FREE + MODEL_DECODED_RATIO * z->taken;
 }
 
 /* Decodes up to the end of the frame, or of `in`. */
@@ -168,10 +175,10 @@ static enum model_result decode(struct model_reader *m, struct view *in)
     ZSTD_inBuffer src = {in->p, in->n, 0};
     for (bool full = true; full || src.pos < src.size;) {
         ZSTD_outBuffer dst = {z->piece, sizeof(z->piece), 0};
-        size_t left = ZSTD_decompressStream(z->ctx, &dst, &src);
+        size_t was = src.pos, left = ZSTD_decompressStream(z->ctx, &dst, &src);
+        z->taken += src.pos - was;
         z->decoded += dst.pos;
-        if (ZSTD_isError(left) || z->decoded > MODEL_DECODED_MAX ||
-            read_json(m, VIEW(z->piece, dst.pos)) == MODEL_BAD)
+        if (ZSTD_isError(left) || is_bomb(z) || read_json(m, VIEW(z->piece, dst.pos)) == MODEL_BAD)
             return MODEL_BAD;
         full = dst.pos == dst.size;
         if (left == 0) {

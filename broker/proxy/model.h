@@ -11,10 +11,13 @@
 enum {
     MODEL_PREFIX_MAX = 256 * 1024,
     MODEL_NAME_MAX = 128,
-    /* Of zstd only. A window over 8 MiB is what RFC 8878 (3.1.1.1.2) lets a decoder refuse; what decodes to more than 64 MiB is over every
-     * provider's own limit, or a bomb. */
+    /* Of zstd only. A window over 8 MiB is what RFC 8878 (3.1.1.1.2) lets a decoder refuse. What decodes to more than 64 MiB is over every
+     * provider's own limit; what has, beyond its first MiB, more than 64 bytes for each coded one is a bomb: 6 KB could keep a worker
+     * from all its other streams for a third of a second. */
     MODEL_WINDOW_LOG = 23,
-    MODEL_DECODED_MAX = 64 << 20
+    MODEL_DECODED_MAX = 64 << 20,
+    MODEL_DECODED_FREE = 1 << 20,
+    MODEL_DECODED_RATIO = 64
 };
 enum model_result {
     MODEL_MORE,  /* not seen yet */

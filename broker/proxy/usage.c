@@ -147,7 +147,7 @@ static const struct usage_rule *rule_of(const struct usage_reader *r)
     struct view key = json_scan_text(&r->json);
     for (const struct usage_rule *u = dialect_of(r)->rules; u->key; u++)
         if ((u->in & r->place[r->json.depth]) && view_is(key, u->key))
-            return json_scan_whole(&r->json) ? u : NULL;
+            return u; /* whole: a key that was cut is longer than any of these */
     return NULL;
 }
 
@@ -187,7 +187,6 @@ static bool on_close(struct usage_reader *r)
     unsigned d = r->json.depth;
     bool whole = d == 0 || (d == 1 && r->place[1] == LIST);
     r->rule = NULL;
-    r->dead = r->dead || d == 0; /* what follows the text is none of it */
     return whole && commit(r);
 }
 
@@ -199,8 +198,7 @@ static void on_type(struct usage_reader *r)
     for (unsigned i = 0; i < COUNT(dialects[0].type) && known[i]; i++)
         good = good || view_is(type, known[i]);
     r->typed = true;
-    r->foreign = r->foreign || !good;
-    r->dead = r->foreign;
+    r->foreign = r->dead = !good;
 }
 
 static void on_string(struct usage_reader *r)

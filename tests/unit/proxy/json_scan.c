@@ -93,6 +93,21 @@ TEST(escapes)
     check("{\"a\\\\u0041\":0}", "{ka\\u0041 n0 )");
 }
 
+TEST(only_the_strings_that_are_asked_for_are_kept)
+{
+    struct json_scan j = {0};
+    struct view in = view_str("{\"a\":\"b\",\"c\":\"d\"}");
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_OBJECT);
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_KEY);
+    j.keep = true;
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_STRING);
+    CHECK(view_is(json_scan_text(&j), "b"));
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_KEY);
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_STRING);
+    CHECK(view_is(json_scan_text(&j), ""));
+    CHECK_INT(json_scan_next(&j, &in), JSON_SCAN_CLOSE);
+}
+
 TEST(nul_is_kept_and_marked)
 {
     AUTO(buf_free) struct buf out = {0};

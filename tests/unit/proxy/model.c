@@ -131,6 +131,11 @@ TEST(what_is_no_object_is_refused)
     };
     for (size_t i = 0; i < COUNT(bad); i++)
         check(bad[i], "!");
+    static const char *const at_once[] = {"[", "\"a\"", "1 ", "null,", "x ", "X", "\xef"};
+    for (size_t i = 0; i < COUNT(at_once); i++) {
+        AUTO(auto_reader) struct model_reader *m = make("");
+        CHECK_INT(model_feed(m, view_str(at_once[i])), MODEL_BAD);
+    }
     check_bytes(VIEW("{\"model\":\"a\"}\0", 14), "!");
     check_bytes(VIEW("{\0\"\0m\0o\0d\0e\0l\0\"\0:\0\"\0a\0\"\0}\0", 26), "!");
 }
@@ -157,13 +162,23 @@ TEST(the_name_comes_early_or_not_at_all)
     }
 }
 
+TEST(no_more_than_the_prefix_is_waited_for)
+{
+    AUTO(auto_reader) struct model_reader *m = make("");
+    CHECK_INT(model_feed(m, view_str("{\"a\":\"")), MODEL_MORE);
+    for (size_t n = 6; n < MODEL_PREFIX_MAX; n++)
+        CHECK_INT(model_feed(m, view_str("x")), MODEL_MORE);
+    CHECK_INT(model_feed(m, view_str("x")), MODEL_BAD);
+}
+
 TEST(what_comes_behind_the_name_may_be_long)
 {
     AUTO(buf_free) struct buf in = {.max = 32 << 20}, coded = {.max = 32 << 20};
     char name[MODEL_NAME_MAX + 1];
+    unsigned x = 1;
     buf_add_str(&in, "{\"model\":\"a\",\"b\":\"");
     while (in.len < 10 << 20)
-        buf_add_str(&in, "the quick brown fox \\\"model\\\" ");
+        buf_add_fmt(&in, "the quick brown fox \\\"model\\\" %x ", x = x * 1664525 + 1013904223);
     buf_add_str(&in, "\"}");
     compress(buf_view(&in), 3, &coded);
     CHECK_STR(read_in("", buf_view(&in), 9000, name), "a");
@@ -269,6 +284,23 @@ TEST(a_damaged_checksum_is_refused)
     CHECK_STR(read_in("zstd", VIEW(room, n), 5, name), "!");
 }
 
+TEST(all_that_a_piece_decodes_to_is_read_at_once)
+{
+    AUTO(buf_free) struct buf in = {.max = 4 << 20};
+    AUTO(auto_reader) struct model_reader *m = make("zstd");
+    static uint8_t room[200000];
+    buf_add_str(&in, "{\"a\":\"");
+    while (in.len < 100000)
+        buf_put_u8(&in, 'x');
+    buf_add_str(&in, "\",\"model\":\"b\"");
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    ZSTD_inBuffer src = {in.p, in.len, 0};
+    ZSTD_outBuffer dst = {room, sizeof(room), 0};
+    CHECK_INT(ZSTD_compressStream2(c, &dst, &src, ZSTD_e_flush), 0);
+    (void)ZSTD_freeCCtx(c);
+    CHECK_INT(model_feed(m, VIEW(room, dst.pos)), MODEL_FOUND);
+}
+
 /* One frame with `window_log`, holding `text` and then blocks of 128 KiB of blanks, `blocks` of them, four bytes each. */
 static void add_bomb(struct buf *out, unsigned window_log, const char *text, unsigned blocks)
 {
@@ -285,21 +317,42 @@ static void add_bomb(struct buf *out, unsigned window_log, const char *text, uns
     }
 }
 
-TEST(a_bomb_is_cut_off_and_costs_no_memory)
+TEST(a_bomb_is_cut_off)
 {
     char name[MODEL_NAME_MAX + 1];
     for (unsigned over = 0; over < 2; over++) {
         AUTO(buf_free) struct buf in = {0};
-        add_bomb(&in, 17, "{\"model\":\"a\"}", (MODEL_DECODED_MAX >> 17) - 1 + over);
+        static char block[(1 << 17) + 1];
+        memset(block, ' ', 1 << 17);
+        memcpy(block, "{\"model\":\"a\"}", 13);
+        /* each block of blanks is 128 KiB and 4 bytes; the one in front pays for 64 others, and 8 are free */
+        add_bomb(&in, 17, block, over ? 74 : 71);
         CHECK_STR(read_in("zstd", buf_view(&in), 1000, name), over ? "!" : "a");
     }
     AUTO(buf_free) struct buf in = {0};
-    add_bomb(&in, MODEL_WINDOW_LOG, "{\"model\":\"a\"}", 300);
-    struct mallinfo2 before = mallinfo2();
+    add_bomb(&in, MODEL_WINDOW_LOG, "{\"model\":\"a\"}", 9);
+    CHECK_STR(read_in("zstd", buf_view(&in), 1000, name), "!");
+}
+
+TEST(much_is_decoded_in_little_memory_up_to_a_limit)
+{
+    static uint8_t block[1 << 17];
     AUTO(auto_reader) struct model_reader *m = make("zstd");
-    CHECK_INT(model_feed(m, buf_view(&in)), MODEL_FOUND);
+    uint32_t head = (1U << 17) << 3; /* a block as it is, and not the last */
+    struct mallinfo2 before = mallinfo2();
+    CHECK_INT(model_feed(m, VIEW("\x28\xb5\x2f\xfd\x00\x68", 6)), MODEL_MORE); /* window 8 MiB */
+    memset(block, ' ', sizeof(block));
+    memcpy(block, "{\"model\":\"a\"}", 13);
+    for (unsigned i = 0; i < MODEL_DECODED_MAX >> 17; i++) {
+        CHECK(model_feed(m, VIEW(&head, 3)) != MODEL_BAD);
+        CHECK_INT(model_feed(m, VIEW(block, sizeof(block))), MODEL_FOUND);
+        memset(block, ' ', 13);
+    }
     struct mallinfo2 after = mallinfo2();
     CHECK(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd < 9 << 20);
+    head = 1 << 3;
+    CHECK_INT(model_feed(m, VIEW(&head, 3)), MODEL_FOUND);
+    CHECK_INT(model_feed(m, VIEW(block, 1)), MODEL_BAD);
 }
 
 TEST(a_window_too_large_is_refused)

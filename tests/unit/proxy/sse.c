@@ -67,6 +67,7 @@ TEST(what_is_no_data_is_passed_over)
     check("Data: a\n\n", "");
     check("datas: a\n\n", "");
     check("data\n\ndat\n\n", "");
+    check("data: a\ndat\ndata: b\n\n", "a\nb|");
     check("xdata: a\ndata: b\n\n", "b|");
 }
 
@@ -74,6 +75,7 @@ TEST(a_byte_order_mark_may_stand_in_front)
 {
     check("\xef\xbb\xbf" "data: a\n\n", "a|");
     check("\xef\xbb" "data: a\ndata: b\n\n", "b|");
+    check("\xef\xbb" "ta: a\ndata: b\n\n", "b|");
     check("\xef\n" "data: b\n\n", "b|");
     check("\n\xef\xbb\xbf" "data: a\ndata: b\n\n", "b|"); /* not later */
     check("\xef\xbb\xbf\xef\xbb\xbf" "data: a\ndata: b\n\n", "b|");

@@ -90,6 +90,8 @@ TEST(an_event_counts_by_its_type_wherever_that_stands)
     sse(ROUTE_ANTHROPIC, "data: {\"type\":7,\"usage\":{\"output_tokens\":5}}\n\n", "");
     sse(ROUTE_ANTHROPIC,
         "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5},\"type\":\"ping\"}\n\n", "");
+    sse(ROUTE_ANTHROPIC,
+        "data: {\"type\":\"ping\",\"usage\":{\"output_tokens\":5},\"type\":\"message_delta\"}\n\n", "");
 }
 
 /* ---- OpenAI */
