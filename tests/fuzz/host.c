@@ -17,9 +17,9 @@ static void check_name(const struct host *h)
 {
     struct in_addr in;
     struct in6_addr in6;
-    MUST_HOLD(strspn(h->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(h->text));
-    MUST_HOLD(h->text[0] && h->text[0] != '.' && h->text[strlen(h->text) - 1] != '.' && !strstr(h->text, ".."));
-    MUST_HOLD(inet_aton(h->text, &in) == 0 && inet_pton(AF_INET6, h->text, &in6) != 1);
+    HOLD(strspn(h->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(h->text));
+    HOLD(h->text[0] && h->text[0] != '.' && h->text[strlen(h->text) - 1] != '.' && !strstr(h->text, ".."));
+    HOLD(inet_aton(h->text, &in) == 0 && inet_pton(AF_INET6, h->text, &in6) != 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -30,9 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     bool six = h.literal && h.address.ss_family == AF_INET6;
     (void)snprintf(text, sizeof(text), six ? "[%s]" : "%s", h.text);
-    MUST_HOLD(host_parse(view_str(text), &again));
-    MUST_HOLD(memcmp(&h, &again, sizeof(h)) == 0);
-    MUST_HOLD(n == strlen(text));
+    HOLD(host_parse(view_str(text), &again));
+    HOLD(memcmp(&h, &again, sizeof(h)) == 0);
+    HOLD(n == strlen(text));
     if (h.literal)
         (void)address_is_public((struct sockaddr *)&h.address);
     else
