@@ -47,7 +47,7 @@ struct loop {
     int64_t now_ms;
     loop_signal_fn *signal_fn;
     void *signal_ctx;
-    TAILQ_HEAD(, loop_later) later;
+    TAILQ_HEAD(later_jobs, loop_later) later;
     unsigned turn;
     void (*turn_fn)(void *ctx);
     void *turn_ctx;

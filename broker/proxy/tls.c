@@ -246,6 +246,7 @@ err_t tls_handshake(struct tls_conn *c, bool *done, struct why *why)
     int r = SSL_do_handshake(c->ssl);
     if (r == 1) {
         TRY(check_protocol(c, why));
+        (void)SSL_free_buffers(c->ssl); /* the handshake's: they are released after data only */
         *done = true;
         return ERR_OK;
     }

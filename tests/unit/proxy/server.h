@@ -4,7 +4,7 @@
  *   ping → "pong"        big → BIG bytes of 'x'      end → closes cleanly     cut → closes without close_notify
  *   rst → resets         half → "halfhalf", its TLS record in two parts 100 ms apart   late → "late" after 150 ms
  *   push → "pong", and 50 ms later an unasked "x"    bye → "pong", closes 50 ms later  two → "aabb" in two records at once
- *   sink → sleeps 200 ms, then reads BIG bytes and says "sunk"                         key → a TLS 1.3 key update, then "pong"
+ *   sink → sleeps 200 ms, then reads BIG bytes of server_pattern() and says "sunk", or "diff"                         key → a TLS 1.3 key update, then "pong"
  */
 #ifndef TESTS_SERVER_H
 #define TESTS_SERVER_H
@@ -155,17 +155,25 @@ static inline void talk_clean(struct talk *t)
     _exit(0);
 }
 
+static inline char server_pattern(int i)
+{
+    return (char)(i * 31 + (i >> 8) * 7 + (i >> 16));
+}
+
 static inline void talk_sink(struct talk *t)
 {
     static char room[65536];
+    bool same = true;
     usleep(200000);
-    for (int left = SERVER_BIG; left > 0;) {
-        int n = talk_read(t, room, left < (int)sizeof(room) ? left : (int)sizeof(room));
+    for (int at = 0; at < SERVER_BIG;) {
+        int left = SERVER_BIG - at, n = talk_read(t, room, left < (int)sizeof(room) ? left : (int)sizeof(room));
         if (n <= 0)
             _exit(0);
-        left -= n;
+        for (int i = 0; i < n; i++)
+            same = same && room[i] == server_pattern(at + i);
+        at += n;
     }
-    talk_say(t, "sunk", 4, 1);
+    talk_say(t, same ? "sunk" : "diff", 4, 1);
 }
 
 static inline void talk_obey(struct talk *t, const char *line)
@@ -333,6 +341,21 @@ static inline void server_stop(struct server *s)
         (void)waitpid(s->pid, NULL, 0);
     }
     s->pid = 0;
+}
+
+/* A listener whose queue is full: connecting to it hangs. Gives the descriptors to close. */
+static inline void server_black_hole(const char *address, uint16_t *port, int fd[4])
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET};
+    fd[0] = server_listen(address, port);
+    CHECK_INT(listen(fd[0], 0), 0);
+    (void)inet_pton(AF_INET, address, &sa.sin_addr);
+    sa.sin_port = htons(*port);
+    for (int i = 1; i < 4; i++) {
+        fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fd[i], (struct sockaddr *)&sa, sizeof(sa));
+    }
+    usleep(20000);
 }
 
 /* A port of 127.0.0.1 where nobody listens. */

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "check.h"
+#include "base/sandbox.h"
 #include "dns.h"
 #include "server.h"
 
@@ -372,10 +373,14 @@ static void on_event_send(void *ctx)
     static char room[SERVER_BIG];
     (void)ctx;
     f.events++;
-    while (sent < SERVER_BIG) {
-        size_t left = SERVER_BIG - sent, first = left < 100 ? left : 100;
-        struct iovec iov[] = {{room, first}, {room + first, left - first}};
-        ssize_t n = upstream_writev(f.u, iov, 2);
+    for (int i = 0; i < SERVER_BIG; i++)
+        room[i] = server_pattern(i);
+    for (int turn = 0; sent < SERVER_BIG; turn++) { /* small and large pieces, and empty ones */
+        size_t left = SERVER_BIG - sent, a = turn % 3 == 0 ? 100 : turn % 3 == 1 ? 20000 : 0, b = turn % 2 ? 16384 : 1;
+        a = a < left ? a : left;
+        b = b < left - a ? b : left - a;
+        struct iovec iov[] = {{room + sent, a}, {room + sent + a, b}, {room + sent + a + b, left - a - b}};
+        ssize_t n = upstream_writev(f.u, iov, 3);
         if (n < 0) {
             CHECK_INT(errno, EAGAIN);
             break;
@@ -733,4 +738,63 @@ TEST(nothing_is_left_open)
     exchange("ping", "pong");
     tear_down();
     CHECK_INT(descriptors(), before);
+}
+
+/* Two addresses, the first of which swallows everything. */
+TEST(second_address_is_tried_while_the_first_is_silent)
+{
+    int hole[4];
+    uint16_t port = 0;
+    set_up();
+    server_black_hole("127.0.0.2", &port, hole);
+    serve(&(struct server_rules){.leaf = &f.good, .address = "127.0.0.3", .port = port});
+    f.route.host = view_str("pair.test");
+    unsigned fds = descriptors();
+    int64_t before = clock_boot_ms();
+    exchange("ping", "pong");
+    CHECK(clock_boot_ms() - before < 1500);
+    CHECK_INT(descriptors(), fds + 1); /* the loser is closed */
+    upstream_give(TAKE(f.u), true);
+    for (int i = 0; i < 4; i++)
+        close(hole[i]);
+    tear_down();
+}
+
+/* ---- what the role of a proxy worker allows is enough for all of it */
+
+static int sandboxed(void)
+{
+    struct why w = {0};
+    const struct sandbox_path paths[] = {{f.dir.path, false},     {"/etc/ssl", false},  {"/usr/share/ca-certificates", false},
+                                         {"/etc/hosts", false},   {"/etc/resolv.conf", false}, {"/dev/urandom", false},
+                                         {NULL, false}};
+    if (setjmp(check_out)) /* a CHECK that fails in this process ends it */
+        return 1;
+    if (sandbox_process(&w) != ERR_OK || sandbox_enter(SANDBOX_PROXY, paths, NULL, &w) != ERR_OK)
+        return 2;
+    f.route.host = view_str("pair.test");
+    exchange("ping", "pong");
+    upstream_give(TAKE(f.u), false);
+    ping();
+    f.route.host = view_str("localhost");
+    f.route.ca = view_str("");
+    CHECK_INT(exchange_on("ping", 4, false), ERR_CORRUPT); /* the system's store was looked into */
+    f.route.host = view_str("no-such.test");
+    CHECK_INT(exchange_on("ping", 4, false), ERR_UNAVAILABLE);
+    return 0;
+}
+
+TEST(all_of_it_works_inside_the_sandbox_of_a_proxy_worker)
+{
+    int status = -1;
+    uint16_t port = 0;
+    set_up();
+    close(server_listen("127.0.0.2", &port)); /* refuses */
+    serve(&(struct server_rules){.leaf = &f.good, .address = "0.0.0.0", .port = port});
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(sandboxed());
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK_INT(status, 0);
+    tear_down();
 }
