@@ -100,6 +100,10 @@ static const struct route_field revocation[] = {
     MEMBER("lease", LEASE, K_TEXT),
     MEMBER("all", FLAGS, K_BOOL),
 };
+static const struct route_field budgets[] = {
+    QUERY("consumer", CONSUMER, K_TEXT),
+    QUERY("after", AFTER, K_TEXT),
+};
 static const struct route_field audit[] = {
     QUERY("after", CURSOR, K_NUMBER),
     QUERY("limit", COUNT, K_NUMBER),
@@ -150,6 +154,7 @@ static const struct route routes[] = {
     ADMIN("DELETE", "/v1/consumers/{name}/grants/{credential}", GRANT_REMOVE, 0, WITH(grant)),
     ADMIN("GET",    "/v1/leases",                  ADMIN_LEASES,   0,      WITH(admin_leases)),
     SPECIAL("POST", "/v1/revoke", ADMIN_REVOKE, SMALL, revocation, ROUTE_NEEDS_ANY, REPLY_JSON),
+    ADMIN("GET",    "/v1/budgets",                 BUDGETS,        0,      WITH(budgets)),
     ADMIN("POST",   "/v1/reload",                  RELOAD,         SMALL,  NOTHING),
     SPECIAL("GET",  "/v1/audit", AUDIT_READ, 0, audit, 0, REPLY_JSONL),
 };

@@ -38,7 +38,8 @@ static const struct option_row grant_rows[] = {
      "process: leases end with the process that asked"},
     {"allow", OPTION_LIST, AT(allow), "\"METHOD PATH\"", "proxy: allowed requests"},
     {"model", OPTION_LIST, AT(models), "GLOB", "proxy: allowed models"},
-    {"budget", OPTION_TEXT, AT(budget), "TEXT", "proxy: for example \"requests: 600/h\""},
+    {"budget", OPTION_TEXT, AT(budget), "TEXT",
+     "proxy: for example \"requests: 600/h, tokens: 2M/d, cost: 5.50/d, concurrent: 4\""},
     VERB_ROWS(struct consumer_options)};
 static const struct option_row plain_rows[] = {VERB_ROWS(struct consumer_options)};
 /* clang-format off */

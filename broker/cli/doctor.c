@@ -125,6 +125,20 @@ static void check_workers(struct doctor *d)
     }
 }
 
+static void check_proxy(struct doctor *d)
+{
+    const json_t *p = json_object_get(d->status, "proxy");
+    int64_t wanted = int_of(p, "workers"), ready = int_of(p, "ready");
+    char text[128];
+    if (wanted == 0)
+        return;
+    (void)snprintf(text, sizeof(text), "%" PRId64 " of %" PRId64 " workers are up", ready, wanted);
+    say(d, ready == wanted ? GOOD : WRONG, "proxy", text,
+        ready == wanted ? NULL
+                        : "install brokerd-proxy beside brokerd, or look at what brokerd wrote to "
+                          "standard error");
+}
+
 /* ---- places */
 
 static void check_directory(struct doctor *d, const char *what, const char *path, mode_t forbidden)
@@ -286,8 +300,8 @@ static void check_home(struct doctor *d)
 static void check_all(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        check_broker, check_version, check_audit, check_keys,        check_workers, check_places,
-        check_memory, check_kernel,  check_clock, check_environment, check_home};
+        check_broker, check_version, check_audit,  check_keys,  check_workers,     check_proxy,
+        check_places, check_memory,  check_kernel, check_clock, check_environment, check_home};
     d->answer = admin_get(&d->common, "/v1/status", &d->status, &d->no_broker);
     for (size_t i = 0; i < COUNT(checks); i++)
         checks[i](d);

@@ -53,6 +53,15 @@ static void print_workers(const json_t *workers)
     }
 }
 
+static void print_proxy(const json_t *p)
+{
+    if (int_of(p, "workers") > 0)
+        (void)printf("  %-12s%" PRId64 " of %" PRId64 " workers, %" PRId64
+                     " requests running, %" PRId64 " begun, %" PRId64 " refused\n",
+                     "proxy", int_of(p, "ready"), int_of(p, "workers"), int_of(p, "running"),
+                     int_of(p, "begun"), int_of(p, "denied"));
+}
+
 static err_t print_status(const json_t *s, struct why *why)
 {
     const json_t *audit = json_object_get(s, "audit");
@@ -72,6 +81,7 @@ static err_t print_status(const json_t *s, struct why *why)
                  int_of(audit, "seq"), text_of(audit, "sync"));
     (void)printf("  %-12ssecrets in %s; %s\n", "protection", text_of(s, "memory_lock"),
                  text_of(s, "sandbox"));
+    print_proxy(json_object_get(s, "proxy"));
     print_keys(json_object_get(s, "keys"));
     print_workers(json_object_get(s, "workers"));
     return print_consumers(json_object_get(s, "consumers"), why);

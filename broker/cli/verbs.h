@@ -26,6 +26,7 @@ const struct verb *verb_meant(const char *name); /* what a slip may stand for; N
 
 int verb_attenuate(int argc, char **argv);
 int verb_audit(int argc, char **argv);
+int verb_budget(int argc, char **argv);
 int verb_consumer(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_enroll(int argc, char **argv);

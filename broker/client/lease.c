@@ -36,6 +36,7 @@ static const struct {
     {"kind", offsetof(struct broker_lease, kind), false},
     {"secret", offsetof(struct broker_lease, secret), false},
     {"file", offsetof(struct broker_lease, file), false},
+    {"proxy_socket", offsetof(struct broker_lease, proxy_socket), false},
     {"file_name", offsetof(struct broker_lease, file_name), false},
     {"env", offsetof(struct broker_lease, env_name), false},
     {"username", offsetof(struct broker_lease, username), false},

@@ -286,6 +286,7 @@ static void schedule(struct vault_worker *wk)
 void worker_refused(struct vault_worker *wk, const char *why)
 {
     wk->asked = false;
+    wk->attached_ms = clock_boot_ms(); /* one that never lived has not lived long */
     log_event(LOG_LVL_ERROR, "worker.refused", "role", roles[wk->kind], "why", why, NULL);
     schedule(wk);
 }

@@ -44,7 +44,7 @@ _broker_cli_words() {
     "key add") echo "keyfile passphrase keyring systemd" ;;
     help) echo "exit $_broker_cli_verbs" ;;
     show | remove | replace | token | "helper aws") _broker_cli_names list ;;
-    "consumer show" | "consumer remove") _broker_cli_names consumer list ;;
+    budget | "consumer show" | "consumer remove") _broker_cli_names consumer list ;;
     grant | revoke-grant) _broker_cli_names consumer list; _broker_cli_names list ;;
     esac
 }
@@ -66,7 +66,7 @@ _broker_cli_values() { # VERB OPTION
     esac
 }
 
-_broker_cli_verbs="attenuate audit consumer doctor enroll exec grant helper init key lease list lock metrics rekey reload remove \
+_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init key lease list lock metrics rekey reload remove \
 replace revoke revoke-grant show status store token unlock"
 
 _broker_cli_reply() { # WORDS

@@ -24,6 +24,7 @@ end
 complete -c broker-cli -f
 for row in \
         'attenuate|narrow a token offline' 'audit|read, export or verify the record of releases' \
+        'budget|what the grants of the proxy have spent and have left' \
         'consumer|who may ask: one socket directory each' 'doctor|look for what is wrong, with the command that mends it' \
         'enroll|take a login, an API key or any secret' 'exec|become a program that has its credentials' \
         'grant|let a consumer use a credential' 'helper|answer git, docker or aws in their own protocol' \
@@ -52,7 +53,7 @@ complete -c broker-cli -n '__broker_verb helper' -a 'git docker aws get list sto
 for verb in show remove replace token grant revoke-grant
     complete -c broker-cli -n "__broker_verb $verb" -a '(__broker_names list)' -d credential
 end
-for verb in grant revoke-grant 'consumer show remove'
+for verb in budget grant revoke-grant 'consumer show remove'
     complete -c broker-cli -n "__broker_verb $verb" -a '(__broker_names consumer list)' -d consumer
 end
 

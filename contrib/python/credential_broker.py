@@ -116,7 +116,8 @@ def call(method, path, body=None, token=None, socket=None, timeout=TIMEOUT_S):
 
 
 class Lease:
-    """One use of a grant. `secret` (None for the delivery file), `file` (an absolute path, or None), `env`, `username`, `account`,
+    """One use of a grant. `secret` (None for the deliveries file and proxy), `file` (an absolute path, or None), `env`, `username`, `account`,
+    for the proxy `token` (what requests carry) and `proxy_socket` (the absolute path they go to), else None;
     `expires_at` and `secret_expires_at` (seconds since the epoch; None: unknown).
 
     >>> it = Lease({"id": "00ff", "token": "t0ken", "credential": "key", "deliver": "secret", "secret": "s3cret", "expires_at_ms": 1500}, None)
@@ -139,6 +140,8 @@ class Lease:
         )
         directory = os.path.dirname(os.path.abspath(find_socket(self._socket)))
         self.file = os.path.join(directory, answer["file"]) if answer.get("file") else None
+        self.proxy_socket = os.path.join(directory, answer["proxy_socket"]) if answer.get("proxy_socket") else None
+        self.token = self._token if self.proxy_socket else None
 
     def __repr__(self):
         return "<Lease %s of %s by %s>" % (self.id, self.credential, self.deliver)

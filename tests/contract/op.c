@@ -1,5 +1,5 @@
 /* Contract of THE table of operations (vault/ops.c) with the message table: over every row of both. */
-#include "unit/vault/vault_rig.h"
+#include "unit/vault/proxy_rig.h"
 
 static const struct op *row_of(enum msg_type type)
 {
@@ -16,7 +16,7 @@ TEST(each_message_of_a_consumer_or_an_operator_has_exactly_one_row)
 {
     for (unsigned type = 1; type < MSG__COUNT; type++) {
         const struct msg_rule *rule = msg_rule(type);
-        bool asks = (rule->from & (FROM_API | FROM_ADMIN)) && (rule->flags & M_CONN);
+        bool asks = (rule->from & (FROM_API | FROM_ADMIN | FROM_PROXY)) && (rule->flags & M_CONN);
         CHECK_INT(row_of((enum msg_type)type) != NULL, asks);
     }
 }
@@ -26,8 +26,8 @@ TEST(each_row_is_whole)
     for (const struct op *op = ops; op->type != MSG_NONE; op++) {
         const struct msg_rule *rule = msg_rule(op->type);
         CHECK(rule && op->decide);
-        CHECK(rule->from == FROM_API || rule->from == FROM_ADMIN); /* one role, never both */
-        CHECK(rule->flags & M_FD);                                 /* any request may be a connection's first */
+        CHECK(rule->from == FROM_API || rule->from == FROM_ADMIN || rule->from == FROM_PROXY); /* one role, never two */
+        CHECK((rule->flags & M_FD) || op->type == MSG_PROXY_AGAIN); /* any other request may be a connection's first */
         CHECK(!op->undo || op->finish);                            /* what is undone is what waited */
         CHECK_INT(op->event != AUDIT__COUNT, (rule->flags & M_AUDITED) != 0);
     }
@@ -46,7 +46,7 @@ TEST(only_these_work_with_a_closed_store)
     }
 }
 
-static void check_refused(struct rig *r, uint64_t conn[2], err_t code, const char *part)
+static void check_refused(struct rig *r, const uint64_t *conn, err_t code, const char *part)
 {
     for (const struct op *op = ops; op->type != MSG_NONE; op++) {
         if (!op->needs_ready)
@@ -60,8 +60,9 @@ static void check_refused(struct rig *r, uint64_t conn[2], err_t code, const cha
 TEST(rows_that_need_the_open_store_are_refused_with_the_states_reason)
 {
     struct rig r;
-    rig_make(&r, NULL, RIG_CONFIG);
-    uint64_t conn[2] = {rig_conn(&r, "gw"), rig_conn(&r, "admin")};
+    rig_make(&r, NULL, PROXY_CONFIG);
+    uint64_t conn[WORKER__COUNT] = {rig_conn(&r, "gw"), rig_conn(&r, "admin")};
+    conn[WORKER_PROXY] = rig_proxy_conn(&r, "gw");
     check_refused(&r, conn, ERR_UNINIT, "broker-cli init");
     CHECK_OK(ASK(&r, MSG_INIT, conn[1], S(F_SOURCE, "keyfile")), r.why);
     CHECK_OK(ASK(&r, MSG_LOCK, conn[1]), r.why);
@@ -81,9 +82,11 @@ TEST(rows_that_need_the_open_store_are_refused_with_the_states_reason)
 TEST(the_refusal_of_each_row_with_an_event_is_recorded)
 {
     struct rig r;
-    uint64_t conn[2] = {0};
-    conn[1] = rig_begin(&r);
-    conn[0] = rig_conn(&r, "gw");
+    uint64_t conn[WORKER__COUNT] = {0};
+    rig_make(&r, NULL, PROXY_CONFIG);
+    conn[WORKER_ADMIN] = rig_init(&r);
+    conn[WORKER_API] = rig_conn(&r, "gw");
+    conn[WORKER_PROXY] = rig_proxy_conn(&r, "gw");
     for (const struct op *op = ops; op->type != MSG_NONE; op++) {
         char event[64];
         if (op->event == AUDIT__COUNT)
@@ -107,8 +110,9 @@ TEST(the_refusal_of_each_row_with_an_event_is_recorded)
 TEST(every_row_answers_the_bare_message_in_each_state)
 {
     struct rig r;
-    rig_make(&r, NULL, RIG_CONFIG);
-    uint64_t conn[2] = {rig_conn(&r, "gw"), rig_conn(&r, "admin")};
+    rig_make(&r, NULL, PROXY_CONFIG);
+    uint64_t conn[WORKER__COUNT] = {rig_conn(&r, "gw"), rig_conn(&r, "admin")};
+    conn[WORKER_PROXY] = rig_proxy_conn(&r, "gw");
     for (unsigned state = 0; state < 3; state++) {
         for (const struct op *op = ops; op->type != MSG_NONE; op++)
             if (op->type != MSG_LOCK && op->type != MSG_UNLOCK)

@@ -107,6 +107,11 @@ ask("gw", "POST", f"/v1/leases/{lease['id']}/renew", "/v1/leases/{id}/renew", {}
 ask("gw", "POST", f"/v1/leases/{lease['id']}/renew", "/v1/leases/{id}/renew", {}, lease["token"][:-1] + "x", status=401)
 assert ask("gw", "POST", "/v1/token/introspect", body={"token": lease["token"]})["active"] is True
 assert ask("gw", "POST", "/v1/token/introspect", body={"token": "nonsense"}) == {"active": False}
+ask("admin", "POST", "/v1/consumers/gw/grants", "/v1/consumers/{name}/grants", {"credential": "key", "deliver": ["proxy", "secret"], "uses": 5, "budget": "requests: 600/h, cost: 1/d, concurrent: 2"})
+assert ask("gw", "POST", "/v1/leases", body={"credential": "key", "deliver": "proxy"})["proxy_socket"] == "proxy.sock"
+assert ask("admin", "GET", "/v1/budgets")["budgets"][0]["limits"][0]["left"] == 600
+ask("admin", "GET", "/v1/budgets?consumer=gw", "/v1/budgets")
+ask("admin", "GET", "/v1/budgets?consumer=none", "/v1/budgets", status=404)
 ask("admin", "GET", "/v1/leases")
 ask("admin", "GET", "/v1/leases?consumer=gw&credential=claude", "/v1/leases")
 ask("gw", "DELETE", f"/v1/leases/{lease['id']}", "/v1/leases/{id}")
@@ -114,7 +119,7 @@ ask("admin", "POST", "/v1/revoke", body={"consumer": "gw"})
 ask("admin", "POST", "/v1/revoke", body={"lease": lease["id"]}, status=404)
 lines = ask("admin", "GET", "/v1/audit?after=0&limit=5", "/v1/audit").splitlines()
 assert len(lines) == 5 and all(json.loads(l)["seq"] == i + 1 for i, l in enumerate(lines))
-assert "credential_broker_leases_issued_total 3" in ask("admin", "GET", "/metrics")
+assert "credential_broker_leases_issued_total 4" in ask("admin", "GET", "/metrics")
 ask("admin", "POST", "/v1/rekey")
 ask("admin", "POST", "/v1/reload")
 ask("admin", "DELETE", "/v1/consumers/gw/grants/key", "/v1/consumers/{name}/grants/{credential}")

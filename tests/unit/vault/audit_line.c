@@ -206,7 +206,9 @@ TEST(no_line_has_a_field_that_the_table_does_not_have)
     static const uint8_t sig[CHAIN_SIG], mac[CHAIN_MAC];
     struct audit_record r = {.event = AUDIT_CHECKPOINT, .outcome = ERR_IO, .consumer = "a", .credential = "a", .provider = "a",
         .delivery = "a", .lease = "a", .account = "a", .token = "a", .source = "a", .role = "a", .peer = &peer, .ttl_ms = 1,
-        .uses = 1, .count = 1, .version = 1, .manifest_seq = 1, .manifest_hash = hash, .key_serial = 1, .has_status = true};
+        .uses = 1, .count = 1, .version = 1, .manifest_seq = 1, .manifest_hash = hash, .key_serial = 1, .has_status = true, .method = "GET",
+        .path = "/", .model = "m", .serial = 1, .http_status = 1, .in_bytes = 1, .out_bytes = 1, .duration_ms = 1, .first_ms = 1, .input = 1,
+        .output = 1, .cache_read = 1, .cache_write = 1, .cost = 1};
     const struct audit_stamp st = {.seq = 1, .log_id = hash, .sig = sig};
     audit_line_body(&r, &st, &b);
     audit_line_finish(&b, mac);

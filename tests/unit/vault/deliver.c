@@ -199,7 +199,7 @@ TEST(what_can_be_delivered_at_all)
     struct credential c = {.provider = provider_by_name(view_str("claude")), .ceiling = ~0u};
     struct why why = {0};
     (void)view_copy(view_str("login"), c.kind, sizeof(c.kind));
-    CHECK_INT(deliver_possible(&c), 1u << DELIVER_ACCESS_TOKEN | 1u << DELIVER_FILE | 1u << DELIVER_HELPER); /* no proxy is served */
+    CHECK_INT(deliver_possible(&c), 1u << DELIVER_PROXY | 1u << DELIVER_ACCESS_TOKEN | 1u << DELIVER_FILE | 1u << DELIVER_HELPER);
     c.ceiling = 1u << DELIVER_FILE | 1u << DELIVER_SECRET;
     CHECK_INT(deliver_possible(&c), 1u << DELIVER_FILE);
     (void)view_copy(view_str("nonsense"), c.kind, sizeof(c.kind));

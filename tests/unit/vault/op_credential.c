@@ -12,7 +12,7 @@ TEST(a_credential_is_enrolled_shown_replaced_and_removed)
     CHECK_INT(rig_logged(&r, EVENT("credential.enroll"), "\"credential\":\"key\"", "\"provider\":\"anthropic\""), 1);
     CHECK_INT(rig_logged(&r, EVENT("store.commit"), NULL, NULL) > 0, 1);
     CHECK_OK(ASK(&r, MSG_CRED_SHOW, admin, S(F_CREDENTIAL, "key")), r.why);
-    CHECK_HAS(&r, "\"deliver\":[\"helper\",\"secret\"]");
+    CHECK_HAS(&r, "\"deliver\":[\"proxy\",\"helper\",\"secret\"]");
     CHECK_HAS(&r, "\"hash\":\"");
     CHECK_HAS(&r, "\"detail\":{");
     CHECK(!strstr(rig_body(&r), KEY_SECRET));

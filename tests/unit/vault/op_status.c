@@ -76,7 +76,7 @@ TEST(metrics_are_in_the_exposition_format)
         char want[160];
         if (*at == '#')
             continue;
-        size_t n = strcspn(at, " ");
+        size_t n = strcspn(at, " {");
         CHECK(n > 18 && strspn(at, "abcdefghijklmnopqrstuvwxyz_") == n);
         (void)snprintf(want, sizeof(want), "# TYPE %.*s ", (int)n, at);
         CHECK_HAS(&r, want);

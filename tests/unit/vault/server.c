@@ -199,6 +199,7 @@ TEST(an_unknown_connection_is_refused_for_every_message)
 {
     struct rig r;
     (void)rig_begin(&r);
+    rig_attach_worker(&r, WORKER_PROXY);
     for (const struct op *op = ops; op->type != MSG_NONE; op++) {
         CHECK_INT(rig_ask(&r, op->type, 4242, -1, FIELDS()), ERR_DENIED);
         CHECK_WHY(&r, "not known");

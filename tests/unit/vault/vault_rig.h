@@ -65,7 +65,7 @@ struct rig {
     struct store_ops ops; /* the file store's; a test may put others in their place */
     struct vault *v;
     int supervisor;       /* our ends */
-    int worker[2];
+    int worker[WORKER__COUNT]; /* but the audit writer's */
     pid_t writer;
     uint64_t next_id, next_slot;
     int client[RIG_CLIENTS];
@@ -179,7 +179,8 @@ static inline void rig_free_disk(struct rig *r)
 
 static inline unsigned rig_side(enum msg_type type)
 {
-    return msg_rule(type)->from & FROM_ADMIN ? WORKER_ADMIN : WORKER_API;
+    uint32_t from = msg_rule(type)->from;
+    return from & FROM_ADMIN ? WORKER_ADMIN : from & FROM_API ? WORKER_API : WORKER_PROXY;
 }
 
 /* The next packet for a worker, if there is one now. */
@@ -207,6 +208,14 @@ static inline bool rig_admin_speaks(struct rig *r)
 {
     return rig_readable(r->worker[WORKER_ADMIN]);
 }
+static inline bool rig_proxy_speaks(struct rig *r)
+{
+    return rig_readable(r->worker[WORKER_PROXY]);
+}
+static inline bool rig_proxy2_speaks(struct rig *r)
+{
+    return rig_readable(r->worker[WORKER_PROXY + 1]);
+}
 static inline bool rig_supervisor_hears(struct rig *r)
 {
     return rig_readable(r->supervisor);
@@ -214,7 +223,11 @@ static inline bool rig_supervisor_hears(struct rig *r)
 
 static inline bool rig_recv(struct rig *r, unsigned side, int ms)
 {
-    bool (*speaks)(struct rig *) = side == WORKER_API ? rig_api_speaks : rig_admin_speaks;
+    static bool (*const hears[])(struct rig *) = {[WORKER_API] = rig_api_speaks,
+                                                  [WORKER_ADMIN] = rig_admin_speaks,
+                                                  [WORKER_PROXY] = rig_proxy_speaks,
+                                                  [WORKER_PROXY + 1] = rig_proxy2_speaks};
+    bool (*speaks)(struct rig *) = hears[side];
     return (speaks(r) || rig_until(r, speaks, ms)) && rig_recv_now(r, r->worker[side]);
 }
 
@@ -257,7 +270,15 @@ static inline bool rig_asked_for(struct rig *r, const char *role, int ms)
 static inline const struct vault_listener *rig_listener(struct rig *r, const char *consumer)
 {
     for (unsigned i = 0; i < r->v->n_listeners; i++)
-        if (strcmp(r->v->listeners[i].consumer, consumer) == 0)
+        if (!r->v->listeners[i].proxy && strcmp(r->v->listeners[i].consumer, consumer) == 0)
+            return &r->v->listeners[i];
+    return NULL;
+}
+
+static inline const struct vault_listener *rig_proxy_listener(struct rig *r, const char *consumer)
+{
+    for (unsigned i = 0; i < r->v->n_listeners; i++)
+        if (r->v->listeners[i].proxy && strcmp(r->v->listeners[i].consumer, consumer) == 0)
             return &r->v->listeners[i];
     return NULL;
 }
@@ -444,8 +465,9 @@ static inline void rig_start(struct rig *r)
     r->v->supervisor = pair[0];
     r->supervisor = pair[1];
     CHECK_OK(listen_sync(r->v, &r->why), r->why);
-    for (unsigned side = 0; side < 2; side++) {
+    for (unsigned side = 0; side < WORKER__COUNT; side++)
         r->worker[side] = -1;
+    for (unsigned side = 0; side < 2; side++) {
         rig_attach_worker(r, side);
         rig_ready(r, side);
     }
@@ -491,9 +513,11 @@ static inline void rig_stop(struct rig *r)
     loop_unwatch(v->supervisor_watch);
     loop_free(v->loop);
     config_free(v->config);
-    int fds[] = {v->log_fd, v->run_fd, v->state_fd, v->supervisor, r->supervisor, r->worker[0], r->worker[1], r->fd};
+    int fds[] = {v->log_fd, v->run_fd, v->state_fd, v->supervisor, r->supervisor, r->fd};
     for (size_t i = 0; i < COUNT(fds); i++)
         auto_close(&fds[i]);
+    for (size_t i = 0; i < WORKER__COUNT; i++)
+        auto_close(&r->worker[i]);
     for (unsigned i = 0; i < r->n_clients; i++)
         close(r->client[i]);
     r->n_clients = 0;
