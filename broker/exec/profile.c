@@ -67,6 +67,19 @@ static bool matches(const char *want, const char *have)
     return !want || strcmp(want, have) == 0;
 }
 
+static bool any_names(const char *const *form, const char *placeholder)
+{
+    for (; form && *form; form++)
+        if (strstr(*form, placeholder))
+            return true;
+    return false;
+}
+
+bool profile_way_names(const struct profile_way *way, const char *placeholder)
+{
+    return any_names(way->set, placeholder) || any_names(way->args, placeholder);
+}
+
 static bool way_fits(const struct profile_way *way, const struct broker_grant *g,
                      const char *delivery)
 {
@@ -274,11 +287,13 @@ static void print_way(FILE *out, const struct profile_way *way)
 {
     (void)fprintf(out, "    %s%s%s by %s:", way->provider ? way->provider : "any credential",
                   way->kind ? " " : "", way->kind ? way->kind : "", way->delivery);
-    if (way->set)
-        (void)fprintf(out, " sets %s", way->set);
+    for (const char *const *set = way->set; set && *set; set++)
+        (void)fprintf(out, "%s %s", set == way->set ? " sets" : ",", *set);
     if (way->link_file)
         (void)fprintf(out, " links $%s/%s (else ~/%s/%s)", way->link_env, way->link_file,
                       way->link_home, way->link_file);
+    for (const char *const *arg = way->args; arg && *arg; arg++)
+        (void)fprintf(out, "%s %s", arg == way->args ? " with the arguments" : "", *arg);
     (void)fputc('\n', out);
 }
 

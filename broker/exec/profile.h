@@ -9,17 +9,22 @@
 #include <broker/client.h>
 #include <stdio.h>
 
-/* Placeholders in `set`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
- * lease; `dir` holds `file`. */
+/* Placeholders in `set` and `args`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
+ * lease (`dir` holds `file`), {proxy_socket}, the absolute path of the data plane's socket, and {base}, the URL of a
+ * relay to it, "http://127.0.0.1:PORT", which is started only for a way that names it. */
 struct profile_way {
-    const char *provider; /* NULL: any */
-    const char *kind;     /* "login", "api_key" …; NULL: any */
-    const char *delivery; /* NULL ends a list of ways */
-    const char *set;      /* "NAME={secret}"; NULL: no variable */
+    const char *provider;   /* NULL: any */
+    const char *kind;       /* "login", "api_key" …; NULL: any */
+    const char *delivery;   /* NULL ends a list of ways */
+    const char *const *set; /* "NAME={secret}"; NULL: no variable */
     /* Where the program looks for the file, a symlink to the projected one: $link_env, else
      * $HOME/link_home, and link_file in it. */
     const char *link_env, *link_home, *link_file;
+    const char *const *
+        args; /* put between the program's name and its own arguments: no secrets, others see them; NULL: none */
 };
+/* Does a value of this way have the placeholder in it? */
+bool profile_way_names(const struct profile_way *way, const char *placeholder);
 enum { PROFILE_USES = 32, PROFILE_GRANTS = 256 };
 struct profile_slot {
     const char *name;              /* "claude"; NULL ends a list of slots */

@@ -58,6 +58,7 @@ struct broker_lease {
     char *secret;              /* the released value for access_token, helper, secret; else NULL */
     char *file;                /* for file: path relative to the socket's directory; else NULL */
     char *file_name;           /* ".credentials.json" */
+    char *proxy_socket; /* for proxy: name of the data plane's socket, relative to the socket's directory; else NULL */
     char *env_name;            /* the variable the provider's clients read; may be NULL */
     char *username;            /* for git, docker, aws; may be NULL */
     char *account;             /* for file: account id where the client needs one; may be NULL */
