@@ -145,6 +145,7 @@ struct arguments {
     char **item; /* the program's own are borrowed */
     char *made[PROFILE_USES * 16];
     size_t n_made;
+    bool taken; /* the command takes those of its profile */
 };
 
 static void arguments_free(struct arguments *a)
@@ -157,6 +158,13 @@ static void arguments_free(struct arguments *a)
 static MUST err_t add_arguments(struct arguments *a, const struct exec_lease *l, const char *base,
                                 struct why *why)
 {
+    if (!a->taken && l->way->args && !l->way->args_can_lack)
+        return fail(why, ERR_USAGE,
+                    "%s takes the broker's proxy from its command line: name it as the command, "
+                    "not what starts it",
+                    l->slot->name);
+    if (!a->taken)
+        return ERR_OK;
     struct environ_values where = {.base = base, .proxy_socket = l->proxy_socket}; /* no secrets */
     for (const char *const *arg = l->way->args; arg && *arg; arg++) {
         if (a->n_made == COUNT(a->made))
@@ -231,7 +239,7 @@ static int start(const struct exec_options *o, const struct profile *p, const ch
 {
     AUTO(exec_leases_free) struct exec_leases leases = {.n = 0};
     AUTO(environ_free) struct environment env = {0};
-    AUTO(arguments_free) struct arguments args = {.item = NULL};
+    AUTO(arguments_free) struct arguments args = {.taken = profile_takes_args(p, o->command[0])};
     char base[BASE_ROOM] = "";
     struct why why = {0};
     int status = EXIT_NO_CREDENTIAL;

@@ -46,9 +46,24 @@ err_t profile_find(const char *name, const struct profile **out, struct why *why
     return fail(why, ERR_USAGE, "there is no profile %.40s: there are %s", name, known.text);
 }
 
+static const char *base_name(const char *command)
+{
+    const char *slash = strrchr(command, '/');
+    return slash ? slash + 1 : command;
+}
+
+bool profile_takes_args(const struct profile *p, const char *command)
+{
+    const char *base = base_name(command);
+    for (const char *const *c = p->command; c && *c; c++)
+        if (strncmp(base, *c, strlen(*c)) == 0)
+            return true;
+    return false;
+}
+
 const struct profile *profile_for_command(const char *command)
 {
-    const char *slash = strrchr(command, '/'), *base = slash ? slash + 1 : command;
+    const char *base = base_name(command);
     const struct profile *p = profiles;
     for (; p->name; p++) {
         for (const char *const *c = p->command; c && *c; c++)

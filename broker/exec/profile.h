@@ -20,8 +20,10 @@ struct profile_way {
     /* Where the program looks for the file, a symlink to the projected one: $link_env, else
      * $HOME/link_home, and link_file in it. */
     const char *link_env, *link_home, *link_file;
-    const char *const *
-        args; /* put between the program's name and its own arguments: no secrets, others see them; NULL: none */
+    /* Put between the program's name and its own arguments; no secrets, others see them. NULL: none. Only a program
+     * that bears a name of `command` (or one that begins so) takes them, not one that starts it, as node or npx do. */
+    const char *const *args;
+    bool args_can_lack; /* what starts the program so is well without them; else it is refused */
 };
 /* Does a value of this way have the placeholder in it? */
 bool profile_way_names(const struct profile_way *way, const char *placeholder);
@@ -50,6 +52,9 @@ const char *const *profile_family(const char *variable);
 MUST err_t profile_find(const char *name, const struct profile **out, struct why *why);
 /* By the last part of the command's path; `env` for all that have no profile of their own. */
 const struct profile *profile_for_command(const char *command);
+
+/* Is this command one that takes the profile's arguments? */
+bool profile_takes_args(const struct profile *p, const char *command);
 
 struct profile_use {
     const struct profile_slot *slot;

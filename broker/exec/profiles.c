@@ -69,6 +69,8 @@ static const char *const claude_quiet[] = {
 /* OPENAI_API_BASE: openai-python before 1.0, and what was written for it. */
 #define OPENAI                                                                                     \
     LIST("OPENAI_API_KEY={token}", "OPENAI_BASE_URL={base}/v1", "OPENAI_API_BASE={base}/v1")
+/* Gemini CLI 0.61 reads a base URL as another way to log in, which it then refuses, unless its settings.json says
+ * {"security":{"auth":{"selectedType":"gemini-api-key"}}}. */
 #define GEMINI LIST("GEMINI_API_KEY={token}", "GOOGLE_GEMINI_BASE_URL={base}")
 
 /* Codex takes a provider of its own from flags, and its key from the variable that it names. */
@@ -142,9 +144,9 @@ static const struct profile_way codex_ways[] = {
     {.delivery = NULL},
 };
 static const struct profile_way codex_acp_ways[] = {
-    {"codex", "login", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS},
-    {"codex", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS},
-    {"openai", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS},
+    {"codex", "login", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"codex", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"openai", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
     {"codex", "login", "file", CODEX_FILE},
     {"codex", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
     {"openai", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
