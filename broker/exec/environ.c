@@ -214,33 +214,43 @@ err_t environ_default(struct environment *e, const char *entry, struct why *why)
     return environ_get(e, name) ? ERR_OK : environ_set(e, entry, &none, why);
 }
 
-static MUST err_t spare_in(struct environment *e, const char *name, const char *other,
-                           struct why *why)
+/* "NAME=…,127.0.0.1,localhost", after what this name, or else the other, says already. NULL: out of memory. */
+static char *spared(const struct environment *e, const char *name, const char *other)
 {
     const char *have = environ_get(e, name);
-    AUTO(auto_free) char *form = NULL;
+    char *entry = NULL;
     if (!have || !have[0])
         have = environ_get(e, other);
-    if (!have)
-        have = "";
-    if (asprintf(&form, "%s=%s%s127.0.0.1,localhost", name, have, have[0] ? "," : "") < 0) {
-        form = NULL;
-        return fail(why, ERR_INTERNAL, "out of memory for the environment");
+    bool any = have && have[0];
+    int n = asprintf(&entry, "%s=%s%s127.0.0.1,localhost", name, any ? have : "", any ? "," : "");
+    return n < 0 ? NULL : entry;
+}
+
+static bool has_proxy(const struct environment *e)
+{
+    static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *proxy = environ_get(e, names[i]);
+        if (proxy && proxy[0])
+            return true;
     }
-    return own(e, TAKE(form), why);
+    return false;
 }
 
 err_t environ_spare_loopback(struct environment *e, struct why *why)
 {
-    static const char *const proxies[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
-    for (size_t i = 0; i < COUNT(proxies); i++) {
-        const char *proxy = environ_get(e, proxies[i]);
-        if (!proxy || !proxy[0])
-            continue;
-        TRY(spare_in(e, "no_proxy", "NO_PROXY", why));
-        return spare_in(e, "NO_PROXY", "no_proxy", why);
+    if (!has_proxy(e))
+        return ERR_OK;
+    char *entry[] = {spared(e, "no_proxy", "NO_PROXY"), spared(e, "NO_PROXY", "no_proxy")};
+    err_t result = ERR_OK;
+    for (size_t i = 0; i < COUNT(entry); i++) {
+        if (result == ERR_OK)
+            result = entry[i] ? own(e, entry[i], why)
+                              : fail(why, ERR_INTERNAL, "out of memory for the environment");
+        if (result != ERR_OK)
+            free(entry[i]);
     }
-    return ERR_OK;
+    return result;
 }
 
 char **environ_list(struct environment *e)

@@ -174,19 +174,24 @@ static bool inherits_orphans(void)
     return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper);
 }
 
-/* 0 in the relay, 1 in this process; -1 and errno. */
-static int fork_away(void)
+static void wait_for_child(pid_t pid)
+{
+    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+}
+
+/* 0 in the relay, 1 in this process; -1 and errno. *child: the relay, where it is a child; else 0. */
+static int fork_away(pid_t *child)
 {
     bool direct = inherits_orphans();
     pid_t pid = direct ? (pid_t)syscall(SYS_clone, 0UL, 0UL, 0UL, 0UL, 0UL) : fork();
     if (pid < 0)
         return -1;
-    if (pid > 0) {
-        if (!direct)
-            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                ;
+    *child = direct ? pid : 0;
+    if (pid > 0 && !direct)
+        wait_for_child(pid);
+    if (pid > 0)
         return 1;
-    }
     if (!direct && (pid = fork()) != 0)
         _exit(0); /* without a relay the pipe ends here, and that is seen */
     return 0;
@@ -211,19 +216,23 @@ err_t relay_start(const struct relay_ask *ask, struct exec_leases *leases, uint1
 {
     struct word w = {0};
     struct leader_id id;
+    pid_t child = 0;
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0)
         return fail_errno(why, errno, "cannot start the relay");
     AUTO(auto_close) int ready = p[0];
     leader_here(&id);
-    int side = fork_away();
+    int side = fork_away(&child);
     if (side == 0)
         be_relay(ask, leases, id, p[1]);
     auto_close(&p[1]);
     auto_close(&id.pidfd);
     if (side < 0)
         return fail_errno(why, errno, "cannot start the relay");
-    TRY(hear(ready, &w, why));
-    *port = w.port;
-    return ERR_OK;
+    err_t e = hear(ready, &w, why);
+    if (e == ERR_OK)
+        *port = w.port;
+    if (e != ERR_OK && child > 0 && kill(child, SIGKILL) == 0)
+        wait_for_child(child); /* an orphan sees by the pipe that nobody listens */
+    return e;
 }
