@@ -378,8 +378,10 @@ void pump_free(struct pump *p)
 {
     if (!p)
         return;
-    while (p->all)
-        pair_free(p->all);
+    for (struct pair *c = p->all, *next; c; c = next) {
+        next = c->next;
+        pair_free(c);
+    }
     loop_unwatch(p->watch_listener);
     loop_unwatch(p->watch_kick);
     loop_timer_free(p->accept_again);

@@ -125,8 +125,8 @@ static MUST err_t set_up(struct relay *r, const struct relay_ask *ask, const str
 {
     struct pump_options o = {.proxy_socket = ask->proxy_socket};
     TRY(loop_new(&r->loop, why));
-    TRY(keep_leases(r, ask, leases, why));
     TRY(pump_new(r->loop, &o, &r->pump, why));
+    TRY(keep_leases(r, ask, leases, why)); /* the path of the proxy's socket goes with them */
     return leader_watch(r->loop, id, on_gone, r->loop, &r->leader, why);
 }
 
@@ -192,7 +192,7 @@ static int fork_away(pid_t *child)
         wait_for_child(pid);
     if (pid > 0)
         return 1;
-    if (!direct && (pid = fork()) != 0)
+    if (!direct && fork() != 0)
         _exit(0); /* without a relay the pipe ends here, and that is seen */
     return 0;
 }

@@ -39,13 +39,13 @@ static err_t start(bool ends_leases, int64_t life_ms, struct why *why)
     struct exec_leases leases = {.n = 1};
     struct relay_ask ask = {
         .broker_socket = fake.path,
-        .proxy_socket = proxy_named ? proxy_named : proxy_path,
         .ends_leases = ends_leases};
     struct exec_lease *l = &leases.item[0];
     memcpy(l->lease.id, ID, sizeof(ID));
     l->lease.token = strdup(TOKEN);
     l->lease.expires_at_ms = clock_wall_ms() + life_ms;
-    l->proxy_socket = strdup(proxy_path);
+    l->proxy_socket = strdup(proxy_named ? proxy_named : proxy_path);
+    ask.proxy_socket = l->proxy_socket; /* which goes with the lease */
     err_t e = relay_start(&ask, &leases, &port, why);
     exec_leases_free(&leases);
     return e;
