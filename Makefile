@@ -74,8 +74,8 @@ $(B)/broker-cli: $(call objs,cli) $(call ARCH,client provider crypto base)
 
 # static, libc only: musl where it is installed, else glibc
 EXEC_CC  := $(or $(shell command -v musl-gcc),$(CC))
-EXEC_SRC  = $(call src,exec) $(call src,client) broker/base/err.c broker/base/utf8.c broker/base/options.c
-$(B)/broker-exec: $(EXEC_SRC) $(wildcard broker/exec/*.h broker/client/*.h include/broker/*.h)
+EXEC_SRC  = $(call src,exec) $(call src,client) $(addprefix broker/base/,err.c utf8.c options.c loop.c clock.c)
+$(B)/broker-exec: $(EXEC_SRC) $(wildcard broker/exec/*.h broker/client/*.h broker/base/*.h include/broker/*.h)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(EXEC_CC) $(STD) -Wall -Wextra -Werror -Os -ffunction-sections -fdata-sections -fstack-protector-strong \

@@ -93,6 +93,8 @@ static const struct {
     {"{username}", "a user name", offsetof(struct environ_values, username)},
     {"{env}", "the name of a variable: enroll it with --env NAME",
      offsetof(struct environ_values, env)},
+    {"{base}", "a relay", offsetof(struct environ_values, base)},
+    {"{proxy_socket}", "a proxy's socket", offsetof(struct environ_values, proxy_socket)},
 };
 
 /* What stands at `form`: a placeholder's value, or one plain character; *used is its length there.
@@ -132,6 +134,28 @@ static MUST err_t expand(const char *form, const struct environ_values *values, 
     return ERR_OK;
 }
 
+err_t environ_expand(const char *form, const struct environ_values *values, char **out,
+                     struct why *why)
+{
+    size_t n;
+    TRY(expand(form, values, NULL, &n, why));
+    char *text = calloc(n + 1, 1);
+    if (!text)
+        return fail(why, ERR_INTERNAL, "out of memory for the environment");
+    err_t e = expand(form, values, text, &n, why); /* as before */
+    if (e != ERR_OK)
+        free(text);
+    else
+        *out = text;
+    return e;
+}
+
+/* Does it say where, not what? */
+static bool is_address(const char *form)
+{
+    return strstr(form, "{base}") || strstr(form, "{proxy_socket}") || !strchr(form, '{');
+}
+
 static bool is_variable(const char *name, size_t n)
 {
     static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
@@ -163,16 +187,16 @@ static MUST err_t own(struct environment *e, char *entry, struct why *why)
 err_t environ_set(struct environment *e, const char *form, const struct environ_values *values,
                   struct why *why)
 {
-    size_t n;
+    char *entry;
     if (values->env && !is_variable(values->env, strlen(values->env)))
         return fail(why, ERR_INVALID, "\"%.60s\" is no name for a variable", values->env);
-    TRY(expand(form, values, NULL, &n, why));
-    char *entry = calloc(n + 1, 1);
-    if (!entry)
-        return fail(why, ERR_INTERNAL, "out of memory for the environment");
-    err_t result = expand(form, values, entry, &n, why);
-    if (result == ERR_OK)
-        result = own(e, entry, why);
+    TRY(environ_expand(form, values, &entry, why));
+    const char *before = own_named(e, entry, name_length(entry));
+    if (before && is_address(form) && strcmp(before, entry + name_length(entry) + 1) == 0) {
+        free_entry(entry);
+        return ERR_OK;
+    }
+    err_t result = own(e, entry, why);
     if (result != ERR_OK)
         free_entry(entry);
     return result;
@@ -188,6 +212,45 @@ err_t environ_default(struct environment *e, const char *entry, struct why *why)
     memcpy(name, entry, n);
     name[n] = '\0';
     return environ_get(e, name) ? ERR_OK : environ_set(e, entry, &none, why);
+}
+
+/* "NAME=…,127.0.0.1,localhost", after what this name, or else the other, says already. NULL: out of memory. */
+static char *spared(const struct environment *e, const char *name, const char *other)
+{
+    const char *have = environ_get(e, name);
+    char *entry = NULL;
+    if (!have || !have[0])
+        have = environ_get(e, other);
+    bool any = have && have[0];
+    int n = asprintf(&entry, "%s=%s%s127.0.0.1,localhost", name, any ? have : "", any ? "," : "");
+    return n < 0 ? NULL : entry;
+}
+
+static bool has_proxy(const struct environment *e)
+{
+    static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *proxy = environ_get(e, names[i]);
+        if (proxy && proxy[0])
+            return true;
+    }
+    return false;
+}
+
+err_t environ_spare_loopback(struct environment *e, struct why *why)
+{
+    if (!has_proxy(e))
+        return ERR_OK;
+    char *entry[] = {spared(e, "no_proxy", "NO_PROXY"), spared(e, "NO_PROXY", "no_proxy")};
+    err_t result = ERR_OK;
+    for (size_t i = 0; i < COUNT(entry); i++) {
+        if (result == ERR_OK)
+            result = entry[i] ? own(e, entry[i], why)
+                              : fail(why, ERR_INTERNAL, "out of memory for the environment");
+        if (result != ERR_OK)
+            free(entry[i]);
+    }
+    return result;
 }
 
 char **environ_list(struct environment *e)

@@ -21,14 +21,21 @@ void environ_free(struct environment *e); /* wipes ours */
 const char *environ_get(const struct environment *e, const char *name); /* NULL: not set */
 /* Takes every inherited entry of this name away. */
 void environ_unset(struct environment *e, const char *name);
+/* Where a proxy for HTTP is set, adds the loopback to what it is not for (no_proxy and NO_PROXY). */
+MUST err_t environ_spare_loopback(struct environment *e, struct why *why);
 
 /* What the placeholders of a template stand for; NULL: the lease has none. */
 struct environ_values {
     const char *secret, *file, *dir, *account, *token, *username, *env;
+    const char *base, *proxy_socket;
 };
+/* A template with its placeholders replaced, for the caller to free; it may be a secret. ERR_INVALID: the lease lacks
+ * what a placeholder stands for. */
+MUST err_t environ_expand(const char *form, const struct environ_values *values, char **out,
+                          struct why *why);
 /* Sets "NAME=…{placeholder}…" in place of what was inherited. ERR_INVALID: the lease lacks what a
  * placeholder stands for, the name is no variable's, or the value is empty; ERR_CONFLICT: set by us
- * before. */
+ * before, and not to the same address: credentials may share {base} and {proxy_socket}. */
 MUST err_t environ_set(struct environment *e, const char *form, const struct environ_values *values,
                        struct why *why);
 /* "NAME=value", unless there is a NAME. */

@@ -31,6 +31,7 @@ void exec_leases_free(struct exec_leases *l)
         broker_lease_free(&l->item[i].lease);
         free_text(&l->item[i].file);
         free_text(&l->item[i].dir);
+        free_text(&l->item[i].proxy_socket);
     }
     broker_close(l->client);
     *l = (struct exec_leases){.n = 0};
@@ -97,6 +98,47 @@ static MUST err_t locate_file(const char *socket, struct exec_lease *l, struct w
     return l->dir ? ERR_OK : fail(why, ERR_INTERNAL, "out of memory");
 }
 
+/* ---- the data plane */
+
+static MUST err_t check_usable(const char *path, struct why *why)
+{
+    if (access(path, W_OK) < 0)
+        return fail_errno(why, errno, "uid %u cannot use the broker's proxy at %.150s",
+                          (unsigned)geteuid(), path);
+    return ERR_OK;
+}
+
+static MUST err_t locate_proxy(const char *socket, struct exec_lease *l, struct why *why)
+{
+    char dir[PATH_MAX];
+    if (!l->lease.proxy_socket || !stays_inside(l->lease.proxy_socket))
+        return fail(why, ERR_INVALID, "the broker names no proxy for %s", l->lease.credential);
+    if (!l->lease.token || !l->lease.token[0])
+        return fail(why, ERR_INVALID, "the broker's lease of %s has no token", l->lease.credential);
+    TRY(absolute(socket, dir, why));
+    if (asprintf(&l->proxy_socket, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir,
+                 l->lease.proxy_socket) < 0) {
+        l->proxy_socket = NULL;
+        return fail(why, ERR_INTERNAL, "out of memory");
+    }
+    if (strlen(l->proxy_socket) >= BROKER_SOCKET_ROOM)
+        return fail(why, ERR_USAGE, "the path of the broker's proxy is over %d bytes: %.150s",
+                    BROKER_SOCKET_ROOM - 1, l->proxy_socket);
+    return check_usable(l->proxy_socket, why);
+}
+
+err_t exec_leases_socket(const struct exec_leases *l, char *out, struct why *why)
+{
+    const char *path = broker_socket_path(l->client), *slash = strrchr(path, '/');
+    char dir[PATH_MAX];
+    TRY(absolute(path, dir, why));
+    int n = snprintf(out, PATH_MAX, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir,
+                     slash ? slash + 1 : path);
+    if (n < 0 || n >= PATH_MAX)
+        return fail(why, ERR_USAGE, "the path of the broker's socket is too long: %.150s", path);
+    return ERR_OK;
+}
+
 /* ---- one try */
 
 static MUST err_t take_one(const struct exec_options *o, const struct profile_use *use,
@@ -116,6 +158,8 @@ static MUST err_t take_one(const struct exec_options *o, const struct profile_us
                     item->lease.delivery, ask.delivery);
     if (strcmp(ask.delivery, "file") == 0)
         return locate_file(broker_socket_path(l->client), item, why);
+    if (strcmp(ask.delivery, "proxy") == 0)
+        return locate_proxy(broker_socket_path(l->client), item, why);
     if (!item->lease.secret || !item->lease.secret[0])
         return fail(why, ERR_INVALID, "the broker's lease of %s is empty", ask.credential);
     return ERR_OK;

@@ -3,13 +3,15 @@
  * standard output, and gone by execve: same pid, so a lease that is owned by its process lives
  * exactly as long as the program, and stdio, signals and exit status are the program's own without
  * a copy loop. The order is: read the line, find the program, lease, build its environment, link
- * files, become it. Until the last step nothing is changed but leases, and those are given back.
+ * files, become it. Until the last step nothing is changed but leases, and those are given back; a
+ * relay that was started ends with this process, whatever becomes of it.
  */
 #include "base/auto.h"
 #include "exec/command.h"
 #include "exec/environ.h"
 #include "exec/lease.h"
 #include "exec/link.h"
+#include "exec/relay.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -60,7 +62,7 @@ static void unset_all(struct environment *env, const char *const *names)
 static const char *const *conflicts_of(const struct exec_lease *l)
 {
     char name[64];
-    const char *set = l->way->set,
+    const char *set = l->way->set ? l->way->set[0] : NULL,
                *form = set && strncmp(set, "{env}", 5) == 0 ? l->lease.env_name : set;
     size_t n = form ? strcspn(form, "=") : 0;
     if (l->slot->conflicts || n == 0 || n >= sizeof(name))
@@ -70,26 +72,42 @@ static const char *const *conflicts_of(const struct exec_lease *l)
     return profile_family(name);
 }
 
-static MUST err_t set_variable(struct environment *env, const struct exec_lease *l, struct why *why)
+static struct environ_values values_of(const struct exec_lease *l, const char *base)
 {
-    struct environ_values values = {.secret = l->lease.secret,
-                                    .file = l->file,
-                                    .dir = l->dir,
-                                    .account = l->lease.account,
-                                    .token = l->lease.token,
-                                    .username = l->lease.username,
-                                    .env = l->lease.env_name};
-    return l->way->set ? environ_set(env, l->way->set, &values, why) : ERR_OK;
+    return (struct environ_values){.secret = l->lease.secret,
+                                   .file = l->file,
+                                   .dir = l->dir,
+                                   .account = l->lease.account,
+                                   .token = l->lease.token,
+                                   .username = l->lease.username,
+                                   .env = l->lease.env_name,
+                                   .base = base,
+                                   .proxy_socket = l->proxy_socket};
+}
+
+static MUST err_t set_variables(struct environment *env, const struct exec_lease *l,
+                                const char *base, struct why *why)
+{
+    struct environ_values values = values_of(l, base);
+    for (const char *const *set = l->way->set; set && *set; set++)
+        TRY(environ_set(env, *set, &values, why));
+    return ERR_OK;
 }
 
 static MUST err_t build_environment(struct environment *env, const struct profile *p,
-                                    const struct exec_leases *leases, struct why *why)
+                                    const struct exec_leases *leases, const char *base,
+                                    struct why *why)
 {
+    bool proxied = false;
     TRY(environ_copy(env, environ, why));
     for (size_t i = 0; i < leases->n; i++)
         unset_all(env, conflicts_of(&leases->item[i]));
     for (size_t i = 0; i < leases->n; i++)
-        TRY(set_variable(env, &leases->item[i], why));
+        TRY(set_variables(env, &leases->item[i], base, why));
+    for (size_t i = 0; i < leases->n; i++)
+        proxied = proxied || leases->item[i].proxy_socket;
+    if (proxied)
+        TRY(environ_spare_loopback(env, why));
     for (const char *const *c = p->constants; c && *c; c++)
         TRY(environ_default(env, *c, why));
     return ERR_OK;
@@ -121,6 +139,88 @@ static MUST err_t place_files(const struct environment *env, const struct exec_l
     return ERR_OK;
 }
 
+/* ---- the program's arguments */
+
+struct arguments {
+    char **item; /* the program's own are borrowed */
+    char *made[PROFILE_USES * 16];
+    size_t n_made;
+    bool taken; /* the command takes those of its profile */
+};
+
+static void arguments_free(struct arguments *a)
+{
+    for (size_t i = 0; i < a->n_made; i++)
+        free(a->made[i]);
+    free(a->item);
+}
+
+static MUST err_t add_arguments(struct arguments *a, const struct exec_lease *l, const char *base,
+                                struct why *why)
+{
+    if (!a->taken && l->way->args && !l->way->args_can_lack)
+        return fail(why, ERR_USAGE,
+                    "%s takes the broker's proxy from its command line: name it as the command, "
+                    "not what starts it",
+                    l->slot->name);
+    if (!a->taken)
+        return ERR_OK;
+    struct environ_values where = {.base = base, .proxy_socket = l->proxy_socket}; /* no secrets */
+    for (const char *const *arg = l->way->args; arg && *arg; arg++) {
+        if (a->n_made == COUNT(a->made))
+            return fail(why, ERR_LIMIT, "a profile adds too many arguments");
+        TRY(environ_expand(*arg, &where, &a->made[a->n_made], why));
+        a->n_made++;
+    }
+    return ERR_OK;
+}
+
+static MUST err_t build_arguments(struct arguments *a, char **command,
+                                  const struct exec_leases *leases, const char *base,
+                                  struct why *why)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < leases->n; i++)
+        TRY(add_arguments(a, &leases->item[i], base, why));
+    while (command[n])
+        n++;
+    a->item = calloc(n + a->n_made + 1, sizeof(*a->item));
+    if (!a->item)
+        return fail(why, ERR_INTERNAL, "out of memory for the arguments");
+    a->item[0] = command[0];
+    memcpy(a->item + 1, a->made, a->n_made * sizeof(*a->item));
+    memcpy(a->item + 1 + a->n_made, command + 1, (n - 1) * sizeof(*a->item));
+    return ERR_OK;
+}
+
+/* ---- the relay */
+
+enum { BASE_ROOM = sizeof("http://127.0.0.1:65535") };
+
+/* Starts one relay for all leases whose way needs it; `base` stays "" where none does. */
+static MUST err_t start_relay(const struct exec_options *o, struct exec_leases *leases,
+                              char base[BASE_ROOM], struct why *why)
+{
+    struct relay_ask ask = {.ttl_ms = o->ttl_ms, .ends_leases = !o->owner_process};
+    char socket[PATH_MAX];
+    uint16_t port = 0;
+    for (size_t i = 0; i < leases->n; i++) {
+        const struct exec_lease *l = &leases->item[i];
+        if (!l->proxy_socket || !profile_way_names(l->way, "{base}"))
+            continue;
+        if (ask.proxy_socket && strcmp(ask.proxy_socket, l->proxy_socket) != 0)
+            return fail(why, ERR_INVALID, "the broker names two proxies for one consumer");
+        ask.proxy_socket = l->proxy_socket;
+    }
+    if (!ask.proxy_socket)
+        return ERR_OK;
+    TRY(exec_leases_socket(leases, socket, why));
+    ask.broker_socket = socket;
+    TRY(relay_start(&ask, leases, &port, why));
+    (void)snprintf(base, BASE_ROOM, "http://127.0.0.1:%u", (unsigned)port);
+    return ERR_OK;
+}
+
 /* ---- starting */
 
 static MUST err_t become(const char *path, char **argv, struct environment *env, struct why *why)
@@ -139,16 +239,22 @@ static int start(const struct exec_options *o, const struct profile *p, const ch
 {
     AUTO(exec_leases_free) struct exec_leases leases = {.n = 0};
     AUTO(environ_free) struct environment env = {0};
+    AUTO(arguments_free) struct arguments args = {.taken = profile_takes_args(p, o->command[0])};
+    char base[BASE_ROOM] = "";
     struct why why = {0};
     int status = EXIT_NO_CREDENTIAL;
     err_t e = exec_leases_take(o, p, &leases, &why);
     if (e == ERR_OK)
-        e = build_environment(&env, p, &leases, &why);
+        e = start_relay(o, &leases, base, &why);
+    if (e == ERR_OK)
+        e = build_environment(&env, p, &leases, base, &why);
+    if (e == ERR_OK)
+        e = build_arguments(&args, o->command, &leases, base, &why);
     if (e == ERR_OK)
         e = place_files(&env, &leases, &why);
     if (e == ERR_OK) {
         status = EXIT_CANNOT_RUN;
-        e = become(path, o->command, &env, &why);
+        e = become(path, args.item, &env, &why);
     }
     exec_leases_end(&leases);
     return refuse(status, e, &why);

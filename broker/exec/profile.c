@@ -46,9 +46,24 @@ err_t profile_find(const char *name, const struct profile **out, struct why *why
     return fail(why, ERR_USAGE, "there is no profile %.40s: there are %s", name, known.text);
 }
 
+static const char *base_name(const char *command)
+{
+    const char *slash = strrchr(command, '/');
+    return slash ? slash + 1 : command;
+}
+
+bool profile_takes_args(const struct profile *p, const char *command)
+{
+    const char *base = base_name(command);
+    for (const char *const *c = p->command; c && *c; c++)
+        if (strncmp(base, *c, strlen(*c)) == 0)
+            return true;
+    return false;
+}
+
 const struct profile *profile_for_command(const char *command)
 {
-    const char *slash = strrchr(command, '/'), *base = slash ? slash + 1 : command;
+    const char *base = base_name(command);
     const struct profile *p = profiles;
     for (; p->name; p++) {
         for (const char *const *c = p->command; c && *c; c++)
@@ -65,6 +80,19 @@ const struct profile *profile_for_command(const char *command)
 static bool matches(const char *want, const char *have)
 {
     return !want || strcmp(want, have) == 0;
+}
+
+static bool any_names(const char *const *form, const char *placeholder)
+{
+    for (; form && *form; form++)
+        if (strstr(*form, placeholder))
+            return true;
+    return false;
+}
+
+bool profile_way_names(const struct profile_way *way, const char *placeholder)
+{
+    return any_names(way->set, placeholder) || any_names(way->args, placeholder);
 }
 
 static bool way_fits(const struct profile_way *way, const struct broker_grant *g,
@@ -274,11 +302,13 @@ static void print_way(FILE *out, const struct profile_way *way)
 {
     (void)fprintf(out, "    %s%s%s by %s:", way->provider ? way->provider : "any credential",
                   way->kind ? " " : "", way->kind ? way->kind : "", way->delivery);
-    if (way->set)
-        (void)fprintf(out, " sets %s", way->set);
+    for (const char *const *set = way->set; set && *set; set++)
+        (void)fprintf(out, "%s %s", set == way->set ? " sets" : ",", *set);
     if (way->link_file)
         (void)fprintf(out, " links $%s/%s (else ~/%s/%s)", way->link_env, way->link_file,
                       way->link_home, way->link_file);
+    for (const char *const *arg = way->args; arg && *arg; arg++)
+        (void)fprintf(out, "%s %s", arg == way->args ? " with the arguments" : "", *arg);
     (void)fputc('\n', out);
 }
 

@@ -9,17 +9,24 @@
 #include <broker/client.h>
 #include <stdio.h>
 
-/* Placeholders in `set`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
- * lease; `dir` holds `file`. */
+/* Placeholders in `set` and `args`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
+ * lease (`dir` holds `file`), {proxy_socket}, the absolute path of the data plane's socket, and {base}, the URL of a
+ * relay to it, "http://127.0.0.1:PORT", which is started only for a way that names it. */
 struct profile_way {
-    const char *provider; /* NULL: any */
-    const char *kind;     /* "login", "api_key" …; NULL: any */
-    const char *delivery; /* NULL ends a list of ways */
-    const char *set;      /* "NAME={secret}"; NULL: no variable */
+    const char *provider;   /* NULL: any */
+    const char *kind;       /* "login", "api_key" …; NULL: any */
+    const char *delivery;   /* NULL ends a list of ways */
+    const char *const *set; /* "NAME={secret}"; NULL: no variable */
     /* Where the program looks for the file, a symlink to the projected one: $link_env, else
      * $HOME/link_home, and link_file in it. */
     const char *link_env, *link_home, *link_file;
+    /* Put between the program's name and its own arguments; no secrets, others see them. NULL: none. Only a program
+     * that bears a name of `command` (or one that begins so) takes them, not one that starts it, as node or npx do. */
+    const char *const *args;
+    bool args_can_lack; /* what starts the program so is well without them; else it is refused */
 };
+/* Does a value of this way have the placeholder in it? */
+bool profile_way_names(const struct profile_way *way, const char *placeholder);
 enum { PROFILE_USES = 32, PROFILE_GRANTS = 256 };
 struct profile_slot {
     const char *name;              /* "claude"; NULL ends a list of slots */
@@ -45,6 +52,9 @@ const char *const *profile_family(const char *variable);
 MUST err_t profile_find(const char *name, const struct profile **out, struct why *why);
 /* By the last part of the command's path; `env` for all that have no profile of their own. */
 const struct profile *profile_for_command(const char *command);
+
+/* Is this command one that takes the profile's arguments? */
+bool profile_takes_args(const struct profile *p, const char *command);
 
 struct profile_use {
     const struct profile_slot *slot;

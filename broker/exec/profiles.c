@@ -2,11 +2,11 @@
  * THE table of profiles: every fact broker-exec knows about a program. Adding a program is a row;
  * no code asks which one it is.
  *
- * Order inside a slot is preference: a file first, because it is replaced before it expires and a
- * running program takes the new one at its next request, while an environment never changes; then
- * the login's short token; a raw key last. Conflicting variables are those that the program would
- * take instead of ours, or beside it; they are unset, because DeerFlow and others read a blank one
- * as a value.
+ * Order inside a slot is preference: the proxy, because the program then has no secret at all; a
+ * file, because it is replaced before it expires and a running program takes the new one, while an
+ * environment never changes; the login's short token; a raw key last. Conflicting variables are those
+ * that the program would take instead of ours, or beside it; they are unset, because DeerFlow and
+ * others read a blank one as a value.
  */
 #include "exec/profile.h"
 
@@ -55,52 +55,144 @@ static const char *const claude_quiet[] = {
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+#define CLAUDE_FILE                                                                                \
+    .link_env = "CLAUDE_CONFIG_DIR", .link_home = ".claude", .link_file = ".credentials.json"
+#define CODEX_FILE .link_env = "CODEX_HOME", .link_home = ".codex", .link_file = "auth.json"
+
+/* ---- the data plane, as each program is told of it */
+
+/* The Unix socket needs the plain-HTTP base: without it the program hangs, and the token leaves by TCP. */
+#define CLAUDE_BY_SOCKET(token)                                                                    \
+    LIST(token "={token}", "ANTHROPIC_UNIX_SOCKET={proxy_socket}",                                 \
+         "ANTHROPIC_BASE_URL=http://localhost")
+#define ANTHROPIC(token) LIST(token "={token}", "ANTHROPIC_BASE_URL={base}")
+/* OPENAI_API_BASE: openai-python before 1.0, and what was written for it. */
+#define OPENAI                                                                                     \
+    LIST("OPENAI_API_KEY={token}", "OPENAI_BASE_URL={base}/v1", "OPENAI_API_BASE={base}/v1")
+/* Gemini CLI 0.61 reads a base URL as another way to log in, which it then refuses, unless its settings.json says
+ * {"security":{"auth":{"selectedType":"gemini-api-key"}}}. */
+#define GEMINI LIST("GEMINI_API_KEY={token}", "GOOGLE_GEMINI_BASE_URL={base}")
+
+/* Codex takes a provider of its own from flags, and its key from the variable that it names. */
+#define CODEX_FLAGS                                                                                \
+    LIST("-c", "model_provider=\"broker\"", "-c", "model_providers.broker.name=\"broker\"", "-c",  \
+         "model_providers.broker.base_url=\"{base}/v1\"", "-c",                                    \
+         "model_providers.broker.env_key=\"CREDENTIAL_BROKER_TOKEN\"", "-c",                       \
+         "model_providers.broker.wire_api=\"responses\"")
+#define CODEX LIST("CREDENTIAL_BROKER_TOKEN={token}")
+/* Of the two programs named codex-acp, one reads the flags and the other this variable, as JSON; each leaves the
+ * other's alone. */
+#define CODEX_ACP                                                                                  \
+    LIST("CREDENTIAL_BROKER_TOKEN={token}", "MODEL_PROVIDER=broker",                               \
+         "CODEX_CONFIG={\"model_provider\":\"broker\",\"model_providers\":{\"broker\":{"           \
+         "\"name\":\"broker\",\"base_url\":\"{base}/v1\",\"env_key\":\"CREDENTIAL_BROKER_TOKEN\"," \
+         "\"wire_api\":\"responses\"}}}")
+/* Merged over the program's own configuration; {env:…} is its own placeholder. */
+#define OPENCODE(provider, path)                                                                   \
+    LIST("CREDENTIAL_BROKER_TOKEN={token}",                                                        \
+         "OPENCODE_CONFIG_CONTENT={\"provider\":{\"" provider "\":{\"options\":{"                  \
+         "\"baseURL\":\"{base}" path "\",\"apiKey\":\"{env:CREDENTIAL_BROKER_TOKEN}\"}}}}")
+
 /* ---- ways and slots */
 
 static const struct profile_way claude_ways[] = {
-    {"claude", "login", "file", NULL, "CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"},
-    {"claude", "login", "access_token", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
-    {"claude", "setup_token", "secret", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
-    {"anthropic", "api_key", "secret", .set = "ANTHROPIC_API_KEY={secret}"},
+    {"claude", "login", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"claude", "setup_token", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"anthropic", "api_key", "proxy", .set = CLAUDE_BY_SOCKET("ANTHROPIC_API_KEY")},
+    {"claude", "login", "file", CLAUDE_FILE},
+    {"claude", "login", "access_token", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"claude", "setup_token", "secret", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
+    {.delivery = NULL},
+};
+/* What is built on Claude Code and does not know the socket, or has children that use the base URL themselves. */
+static const struct profile_way claude_tcp_ways[] = {
+    {"claude", "login", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"claude", "setup_token", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
+    {.delivery = NULL},
+};
+/* A program of one's own is no official client: API keys only. */
+static const struct profile_way anthropic_sdk_ways[] = {
+    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
+    {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
+    {.delivery = NULL},
+};
+static const struct profile_way openai_sdk_ways[] = {
+    {"openai", "api_key", "proxy", .set = OPENAI},
+    {"openai", "api_key", "secret", .set = LIST("OPENAI_API_KEY={secret}")},
+    {.delivery = NULL},
+};
+static const struct profile_way opencode_ways[] = {
+    {"anthropic", "api_key", "proxy", .set = OPENCODE("anthropic", "/v1")},
+    {"openai", "api_key", "proxy", .set = OPENCODE("openai", "/v1")},
+    {"gemini", "api_key", "proxy", .set = OPENCODE("google", "/v1beta")},
+    {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
+    {"openai", "api_key", "secret", .set = LIST("OPENAI_API_KEY={secret}")},
+    {"gemini", "api_key", "secret", .set = LIST("GEMINI_API_KEY={secret}")},
     {.delivery = NULL},
 };
 /* `codex exec` reads CODEX_API_KEY and no other program of the family does without being told;
  * auth.json serves them all. */
 static const struct profile_way codex_ways[] = {
-    {"codex", "login", "file", NULL, "CODEX_HOME", ".codex", "auth.json"},
-    {"codex", "api_key", "secret", .set = "CODEX_API_KEY={secret}"},
-    {"openai", "api_key", "secret", .set = "CODEX_API_KEY={secret}"},
+    {"codex", "login", "proxy", .set = CODEX, .args = CODEX_FLAGS},
+    {"codex", "api_key", "proxy", .set = CODEX, .args = CODEX_FLAGS},
+    {"openai", "api_key", "proxy", .set = CODEX, .args = CODEX_FLAGS},
+    {"codex", "login", "file", CODEX_FILE},
+    {"codex", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
+    {"openai", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
+    {.delivery = NULL},
+};
+static const struct profile_way codex_acp_ways[] = {
+    {"codex", "login", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"codex", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"openai", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"codex", "login", "file", CODEX_FILE},
+    {"codex", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
+    {"openai", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
     {.delivery = NULL},
 };
 static const struct profile_way gemini_ways[] = {
-    {"gemini", "api_key", "secret", .set = "GEMINI_API_KEY={secret}"},
+    {"gemini", "api_key", "proxy", .set = GEMINI},
+    {"gemini", "api_key", "secret", .set = LIST("GEMINI_API_KEY={secret}")},
     {.delivery = NULL},
 };
 /* DeerFlow is told the paths, so nothing is linked. */
 static const struct profile_way deerflow_claude_ways[] = {
-    {"claude", "login", "file", .set = "CLAUDE_CODE_CREDENTIALS_PATH={file}"},
-    {"claude", "login", "access_token", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
-    {"claude", "setup_token", "secret", .set = "CLAUDE_CODE_OAUTH_TOKEN={secret}"},
-    {"anthropic", "api_key", "secret", .set = "ANTHROPIC_API_KEY={secret}"},
+    {"claude", "login", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"claude", "setup_token", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
+    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
+    {"claude", "login", "file", .set = LIST("CLAUDE_CODE_CREDENTIALS_PATH={file}")},
+    {"claude", "login", "access_token", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"claude", "setup_token", "secret", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
     {.delivery = NULL},
 };
 static const struct profile_way deerflow_codex_ways[] = {
-    {"codex", "login", "file", .set = "CODEX_AUTH_PATH={file}"},
+    {"codex", "login", "file", .set = LIST("CODEX_AUTH_PATH={file}")},
     {.delivery = NULL},
 };
 static const struct profile_way deerflow_openai_ways[] = {
-    {"openai", "api_key", "secret", .set = "OPENAI_API_KEY={secret}"},
+    {"openai", "api_key", "proxy", .set = OPENAI},
+    {"openai", "api_key", "secret", .set = LIST("OPENAI_API_KEY={secret}")},
     {.delivery = NULL},
 };
 /* The model's key has the name that DeepEye gives it; the others say their own. */
 static const struct profile_way deepeye_ways[] = {
-    {"openai", "api_key", "secret", .set = "LLM_API_KEY={secret}"},
-    {NULL, NULL, "secret", .set = "{env}={secret}"},
+    {"openai", "api_key", "proxy", .set = LIST("LLM_API_KEY={token}", "LLM_BASE_URL={base}/v1")},
+    {"openai", "api_key", "secret", .set = LIST("LLM_API_KEY={secret}")},
+    {NULL, NULL, "secret", .set = LIST("{env}={secret}")},
     {.delivery = NULL},
 };
+/* Where the maker's own libraries read a base URL, it is set beside the token. For any other credential the program
+ * must take the URL from CREDENTIAL_BROKER_BASE_URL, which few do by themselves: so that way comes last. */
 static const struct profile_way env_ways[] = {
-    {NULL, NULL, "access_token", .set = "{env}={secret}"},
-    {NULL, NULL, "secret", .set = "{env}={secret}"},
+    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
+    {"openai", "api_key", "proxy", .set = OPENAI},
+    {"gemini", "api_key", "proxy", .set = GEMINI},
+    {NULL, NULL, "access_token", .set = LIST("{env}={secret}")},
+    {NULL, NULL, "secret", .set = LIST("{env}={secret}")},
+    {NULL, NULL, "proxy", .set = LIST("{env}={token}", "CREDENTIAL_BROKER_BASE_URL={base}")},
     {.delivery = NULL},
 };
 
@@ -108,6 +200,16 @@ static const struct profile_slot claude_slots[] = {{"claude", claude_ways, claud
                                                    {0}};
 static const struct profile_slot codex_slots[] = {{"codex", codex_ways, codex_variables, false},
                                                   {0}};
+static const struct profile_slot codex_acp_slots[] = {
+    {"codex", codex_acp_ways, codex_variables, false}, {0}};
+static const struct profile_slot claude_tcp_slots[] = {
+    {"claude", claude_tcp_ways, claude_variables, false}, {0}};
+static const struct profile_slot anthropic_sdk_slots[] = {
+    {"anthropic", anthropic_sdk_ways, claude_variables, false}, {0}};
+static const struct profile_slot openai_sdk_slots[] = {
+    {"openai", openai_sdk_ways, only_openai_key, false}, {0}};
+/* It has keys of other makers' models in its own files, and they stay. */
+static const struct profile_slot opencode_slots[] = {{"model", opencode_ways, NULL, false}, {0}};
 static const struct profile_slot gemini_slots[] = {{"gemini", gemini_ways, gemini_variables, false},
                                                    {0}};
 /* A gateway serves several models: what it has of others' keys is left alone. */
@@ -129,11 +231,16 @@ const struct profile profiles[] = {
     {"claude-acp", "Claude over ACP", claude_slots, LIST("claude-agent-acp", "claude-code-acp"),
      claude_quiet},
     {"codex", "Codex", codex_slots, LIST("codex"), NULL},
-    {"codex-acp", "Codex over ACP", codex_slots, LIST("codex-acp"), NULL},
+    {"codex-acp", "Codex over ACP", codex_acp_slots, LIST("codex-acp"), NULL},
+    {"opencode", "opencode", opencode_slots, LIST("opencode"), NULL},
     {"gemini", "Gemini CLI", gemini_slots, LIST("gemini"), NULL},
     {"deerflow-gateway", "DeerFlow's gateway", deerflow_slots, NULL, NULL},
     {"deepeye", "a DeepEye service", deepeye_slots, NULL, NULL},
     {"codehornets", "a codehornets agent", claude_slots, NULL, claude_quiet},
+    {"claude-tcp", "Claude Code, or what is built on it, through the relay", claude_tcp_slots, NULL,
+     claude_quiet},
+    {"anthropic-sdk", "a program that uses Anthropic's library", anthropic_sdk_slots, NULL, NULL},
+    {"openai-sdk", "a program that uses OpenAI's library", openai_sdk_slots, NULL, NULL},
     {"env", "any program: each credential in a variable of its own", env_slots, NULL, NULL},
     {0},
 };

@@ -53,9 +53,13 @@ TEST(placeholders_are_filled_in)
         {"{env}={secret}", "NAME_1", "s3"},
         {"U={username}", "U", "u"},
         {"P=1", "P", "1"},
+        {"B={base}/v1", "B", "http://127.0.0.1:1/v1"},
+        {"S={proxy_socket}", "S", "/run/proxy.sock"},
         {"Q={other}{", "Q", "{other}{"},
     };
-    const struct environ_values v = {"s3", "/d/f", "/d", "ac", "tok", "u", "NAME_1"};
+    const struct environ_values v = {"s3",     "/d/f",   "/d",
+                                     "ac",     "tok",    "u",
+                                     "NAME_1", "http://127.0.0.1:1", "/run/proxy.sock"};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct environment e = {0};
         CHECK_OK(environ_copy(&e, inherited, &why), why);
@@ -144,4 +148,59 @@ TEST(the_room_for_ours_has_an_end)
     CHECK_INT(environ_set(&e, "ONE_MORE=x", &none, &why), ERR_LIMIT);
     CHECK_INT(entries(&e), 6 + ENVIRON_OWN);
     environ_free(&e);
+}
+
+TEST(credentials_may_share_an_address_and_no_secret)
+{
+    struct environment e = {0};
+    const struct environ_values a = {.token = "t", .base = "http://127.0.0.1:9", .env = "A_KEY"},
+                                b = {.token = "t", .base = "http://127.0.0.1:9", .env = "B_KEY"},
+                                c = {.token = "t", .base = "http://127.0.0.1:8", .env = "C_KEY"};
+    CHECK_OK(environ_copy(&e, inherited, &why), why);
+    CHECK_OK(environ_set(&e, "BASE={base}/v1", &a, &why), why);
+    CHECK_OK(environ_set(&e, "BASE={base}/v1", &b, &why), why);
+    CHECK_INT(environ_set(&e, "BASE={base}/v1", &c, &why), ERR_CONFLICT);
+    CHECK_OK(environ_set(&e, "K={token}", &a, &why), why);
+    CHECK_INT(environ_set(&e, "K={token}", &b, &why), ERR_CONFLICT);
+    CHECK_STR(environ_get(&e, "BASE"), "http://127.0.0.1:9/v1");
+    CHECK_INT(entries(&e), 8);
+    environ_free(&e);
+}
+
+TEST(braces_that_are_no_placeholder_stay)
+{
+    const struct environ_values v = {.base = "B", .token = "T"};
+    char *text = NULL;
+    CHECK_OK(environ_expand("{\"a\":{\"b\":\"{base}/v1\",\"k\":\"{env:T}\"}}{token}", &v, &text, &why),
+             why);
+    CHECK_STR(text, "{\"a\":{\"b\":\"B/v1\",\"k\":\"{env:T}\"}}T");
+    free(text);
+    text = NULL;
+    CHECK_INT(environ_expand("{proxy_socket}", &v, &text, &why), ERR_INVALID);
+    CHECK(!text && strstr(why.text, "proxy"));
+}
+
+TEST(the_loopback_goes_through_no_proxy)
+{
+    static const struct {
+        const char *const env[4];
+        const char *lower, *upper;
+    } rows[] = {
+        {{"A=1", NULL}, NULL, NULL},
+        {{"http_proxy=", "no_proxy=x", NULL}, "x", NULL},
+        {{"HTTP_PROXY=http://p", NULL}, "127.0.0.1,localhost", "127.0.0.1,localhost"},
+        {{"all_proxy=p", "no_proxy=a,b", NULL}, "a,b,127.0.0.1,localhost", "a,b,127.0.0.1,localhost"},
+        {{"http_proxy=p", "NO_PROXY=a", "no_proxy=b", NULL},
+         "b,127.0.0.1,localhost",
+         "a,127.0.0.1,localhost"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct environment e = {0};
+        CHECK_OK(environ_copy(&e, (char *const *)(uintptr_t)rows[i].env, &why), why);
+        CHECK_OK(environ_spare_loopback(&e, &why), why);
+        const char *lower = environ_get(&e, "no_proxy"), *upper = environ_get(&e, "NO_PROXY");
+        CHECK((!lower && !rows[i].lower) || strcmp(lower, rows[i].lower) == 0);
+        CHECK((!upper && !rows[i].upper) || strcmp(upper, rows[i].upper) == 0);
+        environ_free(&e);
+    }
 }

@@ -216,3 +216,58 @@ TEST(a_silent_broker_costs_the_wait_and_no_more)
     CHECK(socket_now_ms() - before < 3000);
     done();
 }
+
+/* ---- the data plane */
+
+static err_t take_proxied(const char *rest)
+{
+    char json[500];
+    snprintf(json, sizeof(json), "{\"id\":\"" ID_A "\",\"credential\":\"k\",\"deliver\":\"proxy\",\"secret\":null,%s,"
+                                 "\"expires_at_ms\":9}", rest);
+    struct fake_reply r[] = {
+        on("GET", 200,
+           "{\"grants\":[{\"credential\":\"k\",\"provider\":\"anthropic\",\"kind\":\"api_key\","
+           "\"deliver\":[\"proxy\"],\"available\":true}]}"),
+        on("POST", 201, json),
+        on("DELETE", 200, "{\"ended\":1}"),
+    };
+    fake_run(&fake, r, 3, 0);
+    return take("anthropic-sdk");
+}
+
+TEST(the_proxys_socket_is_found_beside_the_brokers)
+{
+    char path[108], socket[4096];
+    fake_dir(&fake);
+    snprintf(path, sizeof(path), "%s/proxy.sock", fake.dir);
+    int fd = fake_listen(path);
+    CHECK_OK(take_proxied("\"token\":\"t\",\"proxy_socket\":\"proxy.sock\""), why);
+    CHECK_STR(leases.item[0].proxy_socket, path);
+    CHECK_OK(exec_leases_socket(&leases, socket, &why), why);
+    CHECK_STR(socket, fake.path);
+    close(fd);
+    done();
+}
+
+TEST(a_proxy_that_cannot_be_is_refused_and_given_back)
+{
+    static const struct {
+        const char *rest;
+        err_t e;
+    } rows[] = {
+        {"\"token\":\"t\",\"proxy_socket\":\"proxy.sock\"", ERR_NOT_FOUND}, /* not there */
+        {"\"token\":\"t\",\"proxy_socket\":null", ERR_INVALID},
+        {"\"token\":\"t\",\"proxy_socket\":\"/tmp/x\"", ERR_INVALID},
+        {"\"token\":\"t\",\"proxy_socket\":\"../x\"", ERR_INVALID},
+        {"\"token\":\"\",\"proxy_socket\":\"proxy.sock\"", ERR_INVALID},
+        {"\"proxy_socket\":\"proxy.sock\"", ERR_INVALID},
+        {"\"token\":\"t\",\"proxy_socket\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaaaaaaaaaaaaaaaa\"", ERR_USAGE},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fake_dir(&fake);
+        CHECK_INT(take_proxied(rows[i].rest), rows[i].e);
+        CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL);
+        done();
+    }
+}

@@ -385,6 +385,133 @@ TEST(the_environments_names_of_the_socket_count)
     fake_stop(&fake);
 }
 
+/* ---- through the proxy */
+
+#define PROXIED_GRANT(provider, kind)                                                              \
+    "{\"grants\":[{\"credential\":\"c\",\"provider\":\"" provider "\",\"kind\":\"" kind             \
+    "\",\"deliver\":[\"proxy\"],\"available\":true}]}"
+#define TOKEN "CANARY-token-of-a-lease"
+
+static int proxy = -1;
+
+static void begin_proxied(const char *grant)
+{
+    static struct fake_reply r[3];
+    char path[108];
+    fake_dir(&fake);
+    r[0] = on("GET", 200, grant);
+    r[1] = on("POST", 201,
+              "{\"id\":\"" ID_A "\",\"token\":\"" TOKEN "\",\"credential\":\"c\",\"deliver\":\"proxy\","
+              "\"secret\":null,\"proxy_socket\":\"proxy.sock\",\"env\":\"C_KEY\",\"expires_at_ms\":9}");
+    r[2] = on("DELETE", 200, "{\"ended\":1}");
+    snprintf(path, sizeof(path), "%.90s/proxy.sock", fake.dir);
+    proxy = fake_listen(path);
+    fake_run(&fake, r, 3, 0);
+}
+static void end_proxied(void)
+{
+    close(proxy);
+    fake_stop(&fake);
+}
+static const char *base_of(const char *value, const char *rest)
+{
+    static char base[64];
+    size_t n = value ? strspn(value + strcspn(value, "1"), "0123456789.:") : 0;
+    snprintf(base, sizeof(base), "%.*s", (int)(7 + n), value ? value : "");
+    return value && strncmp(value, "http://127.0.0.1:", 17) == 0 && strcmp(value + strlen(base), rest) == 0
+               ? base
+               : NULL;
+}
+
+TEST(a_program_that_speaks_to_the_socket_gets_no_relay)
+{
+    char want[200];
+    begin_proxied(PROXIED_GRANT("claude", "login"));
+    snprintf(want, sizeof(want), "%s/proxy.sock", fake.dir);
+    CHECK_INT(RUN(ENV("ANTHROPIC_BASE_URL=https://theirs.example", "ANTHROPIC_API_KEY=theirs"), "--profile",
+                  "claude-code", "--", "env", "-0"),
+              0);
+    CHECK_STR(err_text_, "");
+    CHECK_STR(value_of("CLAUDE_CODE_OAUTH_TOKEN"), TOKEN);
+    CHECK_STR(value_of("ANTHROPIC_UNIX_SOCKET"), want);
+    CHECK_STR(value_of("ANTHROPIC_BASE_URL"), "http://localhost");
+    CHECK(!value_of("ANTHROPIC_API_KEY"));
+    CHECK_INT(RUN(ENV("A=1"), "--profile", "claude-code", "--", "sh", "-c", "ls /proc/*/exe >/dev/null 2>&1; wait"), 0);
+    end_proxied();
+}
+
+TEST(one_that_does_not_gets_one)
+{
+    begin_proxied(PROXIED_GRANT("openai", "api_key"));
+    CHECK_INT(RUN(ENV("HTTP_PROXY=http://proxy.example", "OPENAI_BASE_URL=https://theirs.example"), "--profile",
+                  "openai-sdk", "--", "env", "-0"),
+              0);
+    CHECK_STR(err_text_, "");
+    CHECK_STR(value_of("OPENAI_API_KEY"), TOKEN);
+    CHECK(base_of(value_of("OPENAI_BASE_URL"), "/v1") != NULL);
+    CHECK_STR(value_of("OPENAI_API_BASE"), value_of("OPENAI_BASE_URL"));
+    CHECK_STR(value_of("NO_PROXY"), "127.0.0.1,localhost");
+    end_proxied();
+}
+
+TEST(any_program_is_told_where)
+{
+    begin_proxied(PROXIED_GRANT("generic", "generic"));
+    CHECK_INT(RUN(ENV("A=1"), "--", "env", "-0"), 0);
+    CHECK_STR(value_of("C_KEY"), TOKEN);
+    CHECK(base_of(value_of("CREDENTIAL_BROKER_BASE_URL"), "") != NULL);
+    end_proxied();
+}
+
+/* A program of this name that shows its arguments. */
+static void put_program(char path[200], const char *name)
+{
+    snprintf(path, 200, "%s/%s", fake.dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    static const char script[] = "#!/bin/sh\nfor a; do echo \"$a\"; done; echo \"T=$CREDENTIAL_BROKER_TOKEN\"\n";
+    CHECK(fd >= 0 && write(fd, script, sizeof(script) - 1) == sizeof(script) - 1);
+    close(fd);
+}
+
+TEST(arguments_stand_before_the_programs_own)
+{
+    char path[200];
+    begin_proxied(PROXIED_GRANT("codex", "login"));
+    put_program(path, "codex");
+    CHECK_INT(RUN(ENV("A=1"), "--", path, "exec", "hello there"), 0);
+    CHECK(strncmp(out_text, "-c\nmodel_provider=\"broker\"\n-c\n", 30) == 0);
+    CHECK(strstr(out_text, "base_url=\"http://127.0.0.1:") && strstr(out_text, "/v1\"\n"));
+    CHECK(strstr(out_text, "wire_api=\"responses\"\nexec\nhello there\nT=" TOKEN "\n") != NULL);
+    end_proxied();
+}
+
+TEST(what_starts_the_program_does_not_take_them)
+{
+    char path[200];
+    begin_proxied(PROXIED_GRANT("codex", "login"));
+    put_program(path, "npx");
+    CHECK_INT(RUN(ENV("A=1"), "--profile", "codex", "--", path, "codex"), 125 << 8);
+    CHECK(strstr(err_text_, "name it as the command") && out_len == 0);
+    CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL);
+    CHECK_INT(RUN(ENV("A=1"), "--profile", "codex-acp", "--", path, "codex-acp"), 0);
+    CHECK_STR(out_text, "codex-acp\nT=" TOKEN "\n");
+    CHECK_INT(RUN(ENV("A=1"), "--profile", "codex-acp", "--", "env", "-0"), 0);
+    CHECK(value_of("CODEX_CONFIG") && strstr(value_of("CODEX_CONFIG"), "\"base_url\":\"http://127.0.0.1:"));
+    end_proxied();
+}
+
+TEST(without_a_proxy_nothing_is_started)
+{
+    char path[200];
+    begin_proxied(PROXIED_GRANT("openai", "api_key"));
+    snprintf(path, sizeof(path), "%s/proxy.sock", fake.dir);
+    CHECK(unlink(path) == 0);
+    CHECK_INT(RUN(ENV("A=1"), "--profile", "openai-sdk", "--", "env", "-0"), 125 << 8);
+    CHECK(strstr(err_text_, "cannot use the broker's proxy") && out_len == 0);
+    CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID_A) != NULL);
+    end_proxied();
+}
+
 TEST(it_shows_what_it_is_asked_to_show)
 {
     static const struct {

@@ -52,6 +52,21 @@ TEST(the_first_way_that_a_grant_fits)
         {"gemini", GRANT("g", "gemini", "api_key", "secret"), "g secret"},
         {"deepeye", GRANT("jwt", "generic", "generic", "secret"), "jwt secret"},
         {"env", GRANT("e", "claude", "login", "access_token,secret"), "e access_token"},
+        {"claude-code", GRANT("c", "claude", "login", "proxy,access_token,file"), "c proxy"},
+        {"claude-acp", GRANT("c", "anthropic", "api_key", "proxy,secret"), "c proxy"},
+        {"codehornets", GRANT("c", "claude", "setup_token", "proxy,secret"), "c proxy"},
+        {"claude-tcp", GRANT("c", "claude", "login", "proxy,file"), "c proxy"},
+        {"codex", GRANT("x", "codex", "login", "proxy,file"), "x proxy"},
+        {"codex-acp", GRANT("x", "openai", "api_key", "proxy,secret"), "x proxy"},
+        {"gemini", GRANT("g", "gemini", "api_key", "proxy,secret"), "g proxy"},
+        {"opencode", GRANT("o", "anthropic", "api_key", "proxy,secret"), "o proxy"},
+        {"opencode", GRANT("o", "gemini", "api_key", "secret"), "o secret"},
+        {"anthropic-sdk", GRANT("o", "anthropic", "api_key", "proxy"), "o proxy"},
+        {"openai-sdk", GRANT("o", "openai", "api_key", "proxy,secret"), "o proxy"},
+        {"deepeye", GRANT("o", "openai", "api_key", "proxy,secret"), "o proxy"},
+        {"env", GRANT("o", "openai", "api_key", "proxy,secret"), "o proxy"},
+        {"env", GRANT("g", "generic", "generic", "proxy,secret"), "g secret"},
+        {"env", GRANT("g", "generic", "generic", "proxy"), "g proxy"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct profile_plan plan = {.n = 0};
@@ -60,6 +75,35 @@ TEST(the_first_way_that_a_grant_fits)
                  why);
         CHECK_STR(shape(&plan), rows[i].want);
     }
+}
+
+TEST(a_subscription_is_for_its_own_programs)
+{
+    struct broker_grant g = GRANT("c", "claude", "login", "proxy,file,access_token");
+    struct profile_plan plan = {.n = 0};
+    CHECK_INT(profile_choose(named("anthropic-sdk"), (struct profile_grants){&g, 1}, &plan, &why),
+              ERR_DENIED);
+    CHECK_INT(profile_choose(named("opencode"), (struct profile_grants){&g, 1}, &plan, &why),
+              ERR_DENIED);
+}
+
+TEST(arguments_are_for_the_program_itself)
+{
+    const struct profile *codex = named("codex"), *acp = named("codex-acp");
+    CHECK(profile_takes_args(codex, "codex") && profile_takes_args(codex, "/opt/bin/codex"));
+    CHECK(profile_takes_args(codex, "codex-x86_64-unknown-linux-musl"));
+    CHECK(!profile_takes_args(codex, "node") && !profile_takes_args(codex, "/codex/npx"));
+    CHECK(profile_takes_args(acp, "codex-acp-linux-x64") && !profile_takes_args(acp, "codex"));
+    CHECK(!profile_takes_args(named("env"), "codex"));
+}
+
+TEST(a_placeholder_is_found_in_any_value)
+{
+    const struct profile_way *way = named("codex")->slot->way;
+    CHECK(profile_way_names(way, "{base}") && profile_way_names(way, "{token}"));
+    CHECK(!profile_way_names(way, "{proxy_socket}"));
+    way = named("claude-code")->slot->way;
+    CHECK(!profile_way_names(way, "{base}") && profile_way_names(way, "{proxy_socket}"));
 }
 
 TEST(one_login_is_enough_and_the_better_way_wins)

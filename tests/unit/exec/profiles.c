@@ -1,6 +1,7 @@
 /* Every row of the table of profiles keeps the rules of the table. */
 #include "check.h"
 
+#include "client/json.h"
 #include "exec/environ.h"
 #include "exec/profile.h"
 
@@ -21,7 +22,9 @@ TEST(names_are_unique_and_none_is_missing)
 {
     static const char *const must[] = {"claude-code", "claude-acp",  "codex",
                                        "codex-acp",   "gemini",      "deerflow-gateway",
-                                       "deepeye",     "codehornets", "env"};
+                                       "deepeye",     "codehornets", "env",
+                                       "claude-tcp",  "opencode",    "anthropic-sdk",
+                                       "openai-sdk"};
     struct why why = {0};
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
         const struct profile *p = NULL;
@@ -37,23 +40,73 @@ TEST(a_way_says_where_its_value_goes)
 {
     EACH_WAY(p, s, w)
     {
-        bool file = strcmp(w->delivery, "file") == 0;
+        bool file = strcmp(w->delivery, "file") == 0, proxy = strcmp(w->delivery, "proxy") == 0;
         CHECK(w->set || w->link_file);
         CHECK(!w->link_file || (file && w->link_env && w->link_home));
-        CHECK(!w->set || strchr(w->set, '='));
-        CHECK(!w->set || strstr(w->set, file ? "{file}" : "{secret}"));
+        for (const char *const *set = w->set; set && *set; set++)
+            CHECK(strchr(*set, '=') != NULL);
+        CHECK(!w->set || profile_way_names(w, file ? "{file}" : proxy ? "{token}" : "{secret}"));
+        CHECK(proxy == (profile_way_names(w, "{base}") || profile_way_names(w, "{proxy_socket}")));
+        CHECK(!proxy || !profile_way_names(w, "{secret}"));
     }
+}
+
+TEST(arguments_hold_no_secret)
+{
+    EACH_WAY(p, s, w)
+    for (const char *const *arg = w->args; arg && *arg; arg++) {
+        CHECK(!strstr(*arg, "{token}") && !strstr(*arg, "{secret}"));
+        CHECK(p->command != NULL); /* else nobody would take them */
+    }
+}
+
+TEST(the_proxy_is_the_first_way)
+{
+    EACH_WAY(p, s, w)
+    for (const struct profile_way *v = s->way; v < w; v++)
+        if (strcmp(w->delivery, "proxy") == 0 && w->provider && v->provider &&
+            strcmp(v->provider, w->provider) == 0)
+            CHECK_STR(v->delivery, "proxy");
+}
+
+/* Addresses (a base URL, a path) stand beside what conflicts, and are replaced, not cleared. */
+static bool is_address(const char *set)
+{
+    static const char *const names[] = {"CLAUDE_CODE_CREDENTIALS_PATH=", "ANTHROPIC_BASE_URL=",
+                                        "CREDENTIAL_BROKER_", "CODEX_CONFIG=", "MODEL_PROVIDER=",
+                                        "GOOGLE_GEMINI_BASE_URL=", "OPENAI_BASE_URL=",
+                                        "OPENAI_API_BASE=", "OPENCODE_CONFIG_CONTENT="};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strncmp(set, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
 }
 
 TEST(what_we_set_is_among_what_conflicts)
 {
     EACH_WAY(p, s, w)
-    {
-        size_t n = w->set ? strcspn(w->set, "=") : 0;
-        if (n > 0 && w->set[0] != '{' && s->conflicts &&
-            strncmp(w->set, "CLAUDE_CODE_CREDENTIALS_PATH", n) != 0)
-            CHECK(lists(s->conflicts, w->set, n));
-    }
+    for (const char *const *set = w->set; set && *set; set++)
+        if ((*set)[0] != '{' && s->conflicts && !is_address(*set))
+            CHECK(lists(s->conflicts, *set, strcspn(*set, "=")));
+}
+
+/* Each value of each way, as a program would get it: placeholders are known, JSON is JSON. */
+TEST(every_value_expands)
+{
+    static const struct environ_values values = {
+        .secret = "S", .file = "/F", .dir = "/D", .account = "A", .token = "T", .username = "U",
+        .env = "E", .base = "http://127.0.0.1:1", .proxy_socket = "/P"};
+    struct why why = {0};
+    EACH_WAY(p, s, w)
+    for (int i = 0; i < 2; i++)
+        for (const char *const *form = i ? w->args : w->set; form && *form; form++) {
+            char *text = NULL;
+            CHECK_OK(environ_expand(*form, &values, &text, &why), why);
+            const char *json = strchr(text, '{');
+            struct json_slice slice;
+            CHECK(!json || json_value(json, strlen(json), &slice));
+            free(text);
+        }
 }
 
 TEST(constants_are_entries)
@@ -99,6 +152,15 @@ TEST(the_variables_of_a_claude_login_are_known)
     CHECK(!profile_family("PATH") && !profile_family(""));
 }
 
+static void check_printed(const char *text, const struct profile_way *w)
+{
+    for (const char *const *set = w->set; set && *set; set++)
+        CHECK(strstr(text, *set) != NULL);
+    for (const char *const *arg = w->args; arg && *arg; arg++)
+        CHECK(strstr(text, *arg) != NULL);
+    CHECK(!w->link_file || strstr(text, w->link_file));
+}
+
 TEST(printing_a_profile_says_all_of_it)
 {
     for (const struct profile *p = profiles; p->name; p++) {
@@ -111,8 +173,7 @@ TEST(printing_a_profile_says_all_of_it)
         fclose(out);
         for (const struct profile_slot *s = p->slot; s->name; s++) {
             for (const struct profile_way *w = s->way; w->delivery; w++)
-                CHECK((!w->set || strstr(text, w->set)) &&
-                      (!w->link_file || strstr(text, w->link_file)));
+                check_printed(text, w);
             for (const char *const *c = s->conflicts; c && *c; c++)
                 CHECK(strstr(text, *c) != NULL);
         }
