@@ -16,4 +16,9 @@ node=$(echo "$to"/node_modules/node-linux-*/bin/node)
 export PATH=${node%/*}:$PATH
 (cd node_modules/@anthropic-ai/claude-code && node install.cjs)
 (cd node_modules/opencode-ai && node postinstall.mjs)
+# one folder with all programs; two of them have one name
+mkdir -p bin
+ln -sf ../node_modules/.bin/{claude,claude-agent-acp,codex,codex-acp,gemini,opencode} bin/
+ln -sf "$node" bin/node
+ln -sf "$(echo "$to"/node_modules/@zed-industries/codex-acp-linux-*/bin/codex-acp)" bin/codex-acp-zed
 cp "$here/package.json" installed

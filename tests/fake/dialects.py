@@ -1,7 +1,7 @@
 """What the fake provider answers: the replies of Anthropic, OpenAI, ChatGPT and Gemini, in JSON and as event streams, with usage.
 
 Each maker takes (ask, text) and returns (content type, pieces): pieces of one reply, in order. `ask` is the decoded request ({} when it was not
-JSON), with the path in ask["_path"].
+JSON), with the account that is expected in ask["_account"].
 """
 import json
 import time
@@ -112,6 +112,12 @@ def openai_chat(ask, text):
 def openai_models(ask, text):
     """`data` is what the API documents, `models` is where Codex looks; empty: it keeps to those it knows."""
     return plain({"object": "list", "data": [{"id": "gpt-5.1", "object": "model", "created": 1, "owned_by": "fake"}], "models": []})
+
+
+def chatgpt_accounts(ask, text):
+    """Where Codex asks, before anything else, which workspace its login belongs to."""
+    return plain({"accounts": [{"id": ask["_account"], "plan_type": "pro", "structure": "personal"}], "default_account_id": ask["_account"],
+                  "account_ordering": [ask["_account"]]})
 
 
 def openai_error(status, message):

@@ -3,14 +3,15 @@
 
     provider.py --expect KIND=VALUE … [--record FILE] [--tls CERT KEY] [--unix PATH] [--fault FAULT] …
 
-Prints the port on standard output and serves until its standard input ends or it is terminated. KIND says how the credential comes:
+Prints the port on standard output and serves until it is terminated. KIND says how the credential comes:
     anthropic   x-api-key                                     openai   Authorization: Bearer
     claude      Authorization: Bearer, and oauth-2025-04-20   chatgpt  Authorization: Bearer, and chatgpt-account-id (VALUE is TOKEN,ACCOUNT)
                 in anthropic-beta                             gemini   x-goog-api-key
+    anthropic-bearer  Authorization: Bearer, which is how the SDK sends an API key
 @FILE for VALUE: what the file holds. Exactly one credential may come, of a kind that belongs to the path, with its value; the Host must be
 ours; what --never names (default: the marker of the broker's tokens) must come nowhere. Anything else is answered 401, and is a violation.
 
---record appends one JSON object per request when it has ended: method, path, names of query parameters and headers, SHA-256 of credentials,
+--record appends one JSON object per request when it has come ("event": "begin") and one when it has ended ("end"): method, path, names of query parameters and headers, SHA-256 of credentials,
 size of the body, model, violations, status, bytes sent, whether the reader was gone before the end. Never a value.
 
 FAULT is NAME=ARGUMENT, with *N behind it for the first N requests only (a credential that is wrong is refused before any fault):
@@ -38,21 +39,30 @@ CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key",
 CREDENTIAL_QUERIES = ("key", "api_key", "access_token", "token")
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 426: "Upgrade Required", 429: "Too Many Requests"}
 
-# (method, path: a whole one, or with * at either end, credential kinds, dialect of its errors, maker of the answer)
+KINDS = ("anthropic", "anthropic-bearer", "claude", "openai", "chatgpt", "gemini")
+ANTHROPIC = ("anthropic", "anthropic-bearer", "claude")
+# (method, path: a whole one, or the end of one below /v1beta/, credential kinds, dialect of its errors, maker of the answer)
 ROUTES = (
-    ("POST", "/v1/messages", ("anthropic", "claude"), "anthropic", dialects.anthropic_message),
-    ("POST", "/v1/messages/count_tokens", ("anthropic", "claude"), "anthropic", dialects.anthropic_count),
-    ("GET", "/v1/models", ("anthropic", "claude"), "anthropic", dialects.anthropic_models),
+    ("POST", "/v1/messages", ANTHROPIC, "anthropic", dialects.anthropic_message),
+    ("POST", "/v1/messages/count_tokens", ANTHROPIC, "anthropic", dialects.anthropic_count),
+    ("GET", "/v1/models", ANTHROPIC, "anthropic", dialects.anthropic_models),
     ("GET", "/v1/models", ("openai",), "openai", dialects.openai_models),
     ("POST", "/v1/responses", ("openai",), "openai", dialects.openai_response),
     ("POST", "/v1/chat/completions", ("openai",), "openai", dialects.openai_chat),
     ("GET", "/backend-api/codex/models", ("chatgpt",), "openai", dialects.openai_models),
     ("POST", "/backend-api/codex/responses", ("chatgpt",), "openai", dialects.openai_response),
+    ("GET", "/backend-api/wham/accounts/check", ("chatgpt",), "openai", dialects.chatgpt_accounts),
     ("GET", "/v1beta/models", ("gemini",), "gemini", dialects.gemini_models),
     ("POST", "*:generateContent", ("gemini",), "gemini", dialects.gemini_generate),
     ("POST", "*:streamGenerateContent", ("gemini",), "gemini", dialects.gemini_stream),
     ("POST", "*:countTokens", ("gemini",), "gemini", dialects.gemini_count),
 )
+
+
+def same_path(pattern, path):
+    if pattern[0] == "*":
+        return path.startswith("/v1beta/") and path.endswith(pattern[1:])
+    return path == pattern
 
 
 class Refused(Exception):
@@ -179,17 +189,11 @@ class Provider:
     # ---- what may come
 
     def route(self, request):
-        """The route, and the kinds of credential that it takes of those that are expected here."""
-        found = None
-        for method, path, kinds, dialect, maker in ROUTES:
-            same = request.path.endswith(path[1:]) and request.path.startswith("/v1beta/") if path[0] == "*" else request.path == path
-            if same and method == request.method:
-                found = found or (kinds, dialect, maker)
-                if any(k in self.expect for k in kinds):
-                    if "anthropic" in kinds and not request.values("anthropic-version") and "openai" in self.expect and path == "/v1/models":
-                        continue
-                    return kinds, dialect, maker
-        return found
+        """(credential kinds, dialect, maker) of its path: of two rows for one, the row whose credential is expected here."""
+        rows = [r for r in ROUTES if r[0] == request.method and same_path(r[1], request.path)]
+        versioned = bool(request.values("anthropic-version"))
+        rows.sort(key=lambda r: (not any(k in self.expect for k in r[2]), (r[2] == ANTHROPIC) != versioned))
+        return rows[0][2:] if rows else None
 
     def fits(self, request, kind, where, value):
         """Is this the credential of this kind? The reason why not, or None."""
@@ -255,7 +259,7 @@ class Provider:
         if status := self.fault("status"):
             headers.append(("retry-after", "1"))
             return int(status), headers, *dialects.plain(error(int(status), "a fault was asked for: " + text))
-        ask = request.asked()
+        ask = {**request.asked(), "_account": self.expect.get("chatgpt", "").partition(",")[2]}
         line["model"], line["stream"] = ask.get("model"), bool(ask.get("stream")) or request.path.endswith(":streamGenerateContent")
         return 200, headers, *maker(ask, text + (" " + text) * (int(self.fault("repeat") or 1) - 1))
 
@@ -298,6 +302,10 @@ class Provider:
         writer.write(("\r\n".join(head + ["transfer-encoding: chunked"]) + "\r\n\r\n").encode())
         return await self.send_body(writer, line, pieces)
 
+    def record(self, event, line):
+        if self.record_file:
+            self.record_file.write(json.dumps({"event": event, **line}) + "\n")
+
     def line(self, request):
         self.count += 1
         digests = {w: hashlib.sha256(v.encode()).hexdigest() for w, v in request.credentials()}
@@ -330,25 +338,24 @@ class Provider:
         try:
             while (request := await read_request(reader, writer)) is not None:
                 line = self.line(request)
+                self.record("begin", {"n": line["n"], "path": request.path})
                 try:
                     keep = await self.watched(request, reader, writer, line)
                 finally:
                     line["ended"] = time.time()
-                    if self.record_file:
-                        self.record_file.write(json.dumps(line) + "\n")
+                    self.record("end", line)
                 if not keep or "close" in request.value("connection").lower():
                     return
         except (Refused, ValueError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as e:
-            if self.record_file:
-                self.record_file.write(json.dumps({"broken": str(e)}) + "\n")
+            self.record("broken", {"reason": str(e)})
         finally:
             writer.close()
 
 
 def expectation(text):
     kind, _, value = text.partition("=")
-    if kind not in ("anthropic", "claude", "openai", "chatgpt", "gemini") or not value:
-        raise argparse.ArgumentTypeError("KIND=VALUE, and KIND one of anthropic, claude, openai, chatgpt, gemini")
+    if kind not in KINDS or not value:
+        raise argparse.ArgumentTypeError("KIND=VALUE, and KIND one of " + ", ".join(KINDS))
     if value.startswith("@"):
         with open(value[1:]) as f:
             value = f.read().strip()
