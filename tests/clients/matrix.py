@@ -11,6 +11,7 @@ HOME. Controls: with the credential given directly the same look finds it, and a
 import argparse
 import ctypes
 import datetime
+import fnmatch
 import json
 import os
 import re
@@ -160,7 +161,8 @@ class Cell:
     def check_answer(self, status):
         out, err = self.text_of("out"), self.text_of("err")
         check(status == 0, f"exit {status}")
-        check(out.count(dialects.ANSWER) >= self.row.answers, "its output is not the provider's answer")
+        text = "".join(re.findall(self.row.text, out)) if self.row.text else out
+        check(text.count(dialects.ANSWER) >= self.row.answers, "its output is not the provider's answer")
         if self.row.pieces:
             matches = re.findall(self.row.pieces, out + err)
             pieces = int(matches[0]) if matches and matches[0].isdigit() else len(matches)
@@ -178,7 +180,7 @@ class Cell:
 
     def check_hosts(self):
         known = self.row.tries if self.way == "direct" else self.row.broker_tries
-        unknown = [t for t in self.tried if t.rsplit(":", 1)[0] not in known]
+        unknown = [t for t in self.tried if not any(fnmatch.fnmatch(t.rsplit(":", 1)[0], k) for k in known)]
         check(not unknown, f"it tried to reach {', '.join(unknown)}")
 
     def check_secrets(self):
@@ -267,7 +269,7 @@ def table(rig, results):
         cells = {way: results.get((row, way), ("not run", 0, []))[0].split(":")[0] for way in ("direct", "broker")}
         command = [os.path.basename(c) for c in row.command if c not in (rows.ASK, sys.executable) and not c.endswith("acp.py")]
         remarks = [row.remark] if row.remark else []
-        remarks += [f"{label} also tries {', '.join(hosts)}" for label, hosts in (("directly it", row.tries), ("by the broker it", row.broker_tries)) if hosts]
+        remarks += [f"{label} also tries {', '.join(rows.HOST_NAMES.get(h, h) for h in hosts)}" for label, hosts in (("directly it", row.tries), ("by the broker it", row.broker_tries)) if hosts]
         started = f"`broker-exec --profile {row.profile} -- {' '.join(c for c in command if c != '--')}`"
         out.append(f"| {row.name} ({row.package}) | {rig.version(row.package)} | {row.login} | {started} | {cells['direct']} | {cells['broker']} "
                    f"| {'; '.join(remarks)} |")

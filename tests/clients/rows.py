@@ -19,6 +19,7 @@ CODEX_QUIET = {"features.plugins": False, "features.apps": False, "check_for_upd
 CODEX_QUIET_FLAGS = [part for k, v in CODEX_QUIET.items() for part in ("-c", f"{k}={json.dumps(v)}")]
 GEMINI_SETTINGS = json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False},
                               "general": {"enableAutoUpdate": False}})
+CODEX_QUIET_TOML = "".join(f"{k} = {json.dumps(v)}\n" for k, v in CODEX_QUIET.items())
 OPENCODE_QUIET = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
                   "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
 OPENCODE = {"$schema": "https://opencode.ai/config.json", "model": "anthropic/claude-sonnet-4-5", "small_model": "anthropic/claude-sonnet-4-5",
@@ -76,8 +77,9 @@ class Row:
     broker_env: dict = dataclasses.field(default_factory=dict)
     broker_flags: list = dataclasses.field(default_factory=list)
     pieces: str = ""  # pattern in its output: once per piece of a stream, or with their number in a group; "": it shows the whole only
+    text: str = ""  # pattern of its output: the groups, one behind the other, are the answer; "": its output is
     answers: int = 1
-    tries: tuple = ()  # hosts that it is known to try to reach beside the provider, directly
+    tries: tuple = ()  # hosts (patterns) that it is known to try to reach beside the provider, directly
     broker_tries: tuple = ()
     remark: str = ""
 
@@ -86,6 +88,8 @@ CLAUDE_PIECES = r'"type":"text_delta"'
 COUNTED = r"(\d+) pieces"
 CLAUDE = ["claude", "-p", ASK, "--output-format", "stream-json", "--include-partial-messages", "--verbose"]
 CODEX = ["codex", "exec", "--skip-git-repo-check", ASK]
+
+HOST_NAMES = {"*npm*": "the npm registry"}
 
 ROWS = [
     Row("claude", "@anthropic-ai/claude-code", "API key", "anthropic", "anthropic.txt", "anthropic", "claude-code", CLAUDE,
@@ -104,20 +108,21 @@ ROWS = [
         [*ACP, "claude-agent-acp"], {**CLAUDE_QUIET, "ANTHROPIC_BASE_URL": "@BASE@"},
         direct_files={".claude/.credentials.json": "@LOGIN@"}, tries=("api.anthropic.com",), pieces=COUNTED),
     Row("codex-acp", "@agentclientprotocol/codex-acp", "API key", "openai", "openai.txt", "openai", "codex-acp", [*ACP, "codex-acp"],
-        {"KEY": "@SECRET@", "CODEX_CONFIG": json.dumps({**CODEX_QUIET, "model_provider": "mine", "model_providers": {"mine": {
+        {"KEY": "@SECRET@", "CODEX_CONFIG": json.dumps({"model_provider": "mine", "model_providers": {"mine": {
             "name": "provider", "base_url": "@BASE@/v1", "env_key": "KEY", "wire_api": "responses"}}})},
-        pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
+        files={".codex/config.toml": CODEX_QUIET_TOML}, pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
     Row("codex-acp", "@zed-industries/codex-acp", "ChatGPT login", "chatgpt", "codex.json", "codex", "codex-acp", [*ACP, "codex-acp-zed"], {},
         [*CODEX_QUIET_FLAGS, *codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'], {".codex/auth.json": "@LOGIN@"},
         pieces=COUNTED),
     Row("gemini", "@google/gemini-cli", "API key", "gemini", "gemini.txt", "gemini", "gemini",
         ["gemini", "-m", "gemini-2.5-flash", "--skip-trust", "-o", "stream-json", "-p", ASK],
         {"GEMINI_API_KEY": "@SECRET@", "GOOGLE_GEMINI_BASE_URL": "@BASE@"}, files={".gemini/settings.json": GEMINI_SETTINGS},
-        pieces=r'"delta":true', remark="needs `selectedType: gemini-api-key` in its settings beside the variables"),
+        pieces=r'"delta":true', text=r'"role":"assistant","content":"([^"]*)"', remark="needs `selectedType: gemini-api-key` in its settings beside the variables"),
     Row("opencode", "opencode-ai", "API key", "anthropic", "anthropic.txt", "anthropic", "opencode", ["opencode", "run", ASK],
         {"ANTHROPIC_API_KEY": "@SECRET@"}, env=OPENCODE_QUIET,
         direct_files={".config/opencode/opencode.json": json.dumps({**OPENCODE, "provider": {"anthropic": {"options": {
-            "baseURL": "@BASE@/v1", "apiKey": "{env:ANTHROPIC_API_KEY}"}}}})}),
+            "baseURL": "@BASE@/v1", "apiKey": "{env:ANTHROPIC_API_KEY}"}}}})},
+        tries=("*npm*",), broker_tries=("*npm*",)),
     Row("Anthropic SDK", "@anthropic-ai/sdk", "API key", "anthropic", "anthropic.txt", "anthropic", "anthropic-sdk",
         ["node", os.path.join(HERE, "sdk_anthropic.mjs"), ASK], {"ANTHROPIC_API_KEY": "@SECRET@", "ANTHROPIC_BASE_URL": "@BASE@"},
         direct_expect="anthropic-bearer", pieces=COUNTED, remark="sends an API key as Bearer"),

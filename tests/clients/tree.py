@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 TOKEN = re.compile(rb"[A-Za-z0-9._-]{0,32}cbrk1_[A-Za-z0-9_-]{40,}")
 
@@ -54,6 +55,11 @@ def token_in(texts):
     return None
 
 
+def lives(pid):
+    state = read(pid, "stat").rpartition(b")")[2].split()[:1]
+    return state not in ([], [b"Z"], [b"X"])
+
+
 def send(pids, what):
     for pid in pids:
         try:
@@ -65,6 +71,8 @@ def send(pids, what):
 def scan(scanner, needles, pids=(), paths=()):
     """Names of the needles that tests/fake/scan finds, in any of its forms; the processes stand still meanwhile."""
     send(pids, signal.SIGSTOP)
+    time.sleep(0.02)
+    pids = [pid for pid in pids if lives(pid)]
     try:
         arguments = [a for pid in pids for a in ("-p", str(pid))] + list(paths)
         text = "".join(f"{name} {value}\n" for name, value in needles.items())
