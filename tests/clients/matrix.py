@@ -47,10 +47,10 @@ def check(right, why):
 class Fake:
     """The provider, strict, for one cell."""
 
-    def __init__(self, directory, port, expect):
+    def __init__(self, directory, port, expect, *more):
         self.record = f"{directory}/record"
         arguments = [a for e in expect for a in ("--expect", e)]
-        self.process = subprocess.Popen([sys.executable, PROVIDER, *arguments, "--record", self.record, "--port", str(port), "--fault", "chunk-delay=0.05"],
+        self.process = subprocess.Popen([sys.executable, PROVIDER, *arguments, "--record", self.record, "--port", str(port), *more],
                                         stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 
@@ -76,7 +76,7 @@ class Cell:
         self.directory = tempfile.mkdtemp(dir=rig.directory)
         self.home = f"{self.directory}/home"
         os.makedirs(f"{self.home}/work")
-        self.fake = Fake(self.directory, rig.port, [self.expectation()])
+        self.fake = Fake(self.directory, rig.port, [self.expectation()], "--fault", "chunk-delay=0.05")
         self.tried = []
 
     def expectation(self):
