@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Gives a placeholder to the real client where its credential belongs, and tells what the client does with it:
     sent     the provider saw it, unchanged, in the header where it belongs
-    changed  the provider saw another value, or saw it elsewhere
+    changed  the provider saw another value, or not what belongs to it (a beta, an account id)
+    without  a request came without any credential
     refused  nothing was sent: the client thinks it is no credential
     try.py CLIENTS [--only TEXT] [--write]     checks every case of placeholders.json; --write: writes what was seen into it instead
 Wants fresh network and mount namespaces: start run.sh.
@@ -128,8 +129,10 @@ class Slot:
         while time.monotonic() < until:
             ended = client.poll() is not None
             lines = [line for line in fake.lines("end") if PROMPT.search(line["path"]) and line["method"] == "POST"]
+            if lines and not lines[0]["violations"]:
+                return "sent"
             if lines:
-                return "changed" if lines[0]["violations"] else "sent"
+                return "changed" if lines[0]["credentials"] else "without"
             if ended:
                 break
             time.sleep(0.05)
