@@ -17,8 +17,8 @@ export PATH=${node%/*}:$PATH
 (cd node_modules/@anthropic-ai/claude-code && node install.cjs)
 (cd node_modules/opencode-ai && node postinstall.mjs)
 # one folder with all programs; two of them have one name
-mkdir -p bin
+mkdir -p bin zed
 ln -sf ../node_modules/.bin/{claude,claude-agent-acp,codex,codex-acp,gemini,opencode} bin/
 ln -sf "$node" bin/node
-ln -sf "$(echo "$to"/node_modules/@zed-industries/codex-acp-linux-*/bin/codex-acp)" bin/codex-acp-zed
+ln -sf "$(echo "$to"/node_modules/@zed-industries/codex-acp-linux-*/bin/codex-acp)" zed/codex-acp
 cp "$here/package.json" installed

@@ -86,18 +86,19 @@ class Cell:
     def filled(self, text):
         if self.way == "direct":
             text = text.replace("@SECRET@", self.secret).replace("@ACCOUNT@", self.account).replace("@LOGIN@", rows.read(self.row.sample))
-        return text.replace("@BASE@", self.rig.base)
+        return text.replace("@BASE@", self.rig.base).replace("@CLIENTS@", self.rig.clients)
 
     def command(self):
         row = self.row
+        command = [*map(self.filled, row.command)]
         if self.way == "direct":
-            return [*row.command, *map(self.filled, row.direct_flags)]
+            return [*row.driver, *command, *map(self.filled, row.direct_flags)]
         consumer = re.sub(r"[^a-z0-9]+", "-", f"{row.name} {row.login}".lower())
         where = self.rig.broker.give(consumer, row.sample.split(".")[0], row.provider, os.path.join(rows.LOGINS, row.sample))
-        return [self.rig.broker.exec, "--socket", where, "--profile", row.profile, "--", *row.command, *row.broker_flags]
+        return [*row.driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, "--", *command]
 
     def environ(self):
-        own = self.row.direct_env if self.way == "direct" else self.row.broker_env
+        own = self.row.direct_env if self.way == "direct" else {}
         base = {"HOME": self.home, "PATH": f"{self.rig.clients}/bin:/usr/bin:/bin", "TERM": "dumb", "LANG": "C.UTF-8", "USER": "root",
                 "CLIENTS": f"{self.rig.clients}/node_modules"}
         return base | {k: self.filled(v) for k, v in {**self.row.env, **own}.items()}
@@ -277,10 +278,10 @@ def table(rig, results):
     out = ["| client | version | login | started by | direct | by the broker | remarks |", "|---|---|---|---|---|---|---|"]
     for row in rows.ROWS:
         cells = {way: results.get((row, way), ("not run", 0, []))[0].split(":")[0] for way in ("direct", "broker")}
-        command = [os.path.basename(c) for c in row.command if c not in (rows.ASK, sys.executable) and not c.endswith("acp.py")]
+        command = [os.path.basename(c) for c in row.command if c != rows.ASK]
         remarks = [row.remark] if row.remark else []
         remarks += [f"{label} also tries {', '.join(rows.HOST_NAMES.get(h, h) for h in hosts)}" for label, hosts in (("directly it", row.tries), ("by the broker it", row.broker_tries)) if hosts]
-        started = f"`broker-exec --profile {row.profile} -- {' '.join(c for c in command if c != '--')}`"
+        started = f"`broker-exec --profile {row.profile} -- {' '.join(command)}`"
         out.append(f"| {row.name} ({row.package}) | {rig.version(row.package)} | {row.login} | {started} | {cells['direct']} | {cells['broker']} "
                    f"| {'; '.join(remarks)} |")
     return "\n".join(out) + "\n"

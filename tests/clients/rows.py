@@ -1,6 +1,6 @@
 """THE table of clients: each with each login that it can have, how it is started towards a base URL of one's own (direct), and how by
 broker-exec. In texts @BASE@ is the provider's base URL, @SECRET@ the credential (access token of a login), @ACCOUNT@ its account id,
-@LOGIN@ the whole login as enrolled.
+@LOGIN@ the whole login as enrolled, @CLIENTS@ where the clients are.
 """
 import dataclasses
 import json
@@ -16,10 +16,9 @@ ASK = "What is the answer?"
 # no update checks, no telemetry
 CLAUDE_QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_TELEMETRY": "1"}
 CODEX_QUIET = {"features.plugins": False, "features.apps": False, "check_for_update_on_startup": False, "analytics.enabled": False}
-CODEX_QUIET_FLAGS = [part for k, v in CODEX_QUIET.items() for part in ("-c", f"{k}={json.dumps(v)}")]
 GEMINI_SETTINGS = json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False},
                               "general": {"enableAutoUpdate": False}})
-CODEX_QUIET_TOML = "".join(f"{k} = {json.dumps(v)}\n" for k, v in CODEX_QUIET.items())
+CODEX_FILES = {".codex/config.toml": "".join(f"{k} = {json.dumps(v)}\n" for k, v in CODEX_QUIET.items())}
 OPENCODE_QUIET = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
                   "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
 OPENCODE = {"$schema": "https://opencode.ai/config.json", "model": "anthropic/claude-sonnet-4-5", "small_model": "anthropic/claude-sonnet-4-5",
@@ -67,15 +66,14 @@ class Row:
     sample: str  # of tests/fake/logins
     provider: str  # the broker's
     profile: str
-    command: list  # without the flags below
+    command: list  # without the flags below, nor what drives it
     direct_env: dict
     direct_flags: list = dataclasses.field(default_factory=list)
     direct_files: dict = dataclasses.field(default_factory=dict)  # path below HOME → text
+    driver: list = dataclasses.field(default_factory=list)  # starts the command, as a gateway would
     direct_expect: str = ""  # where it differs
     env: dict = dataclasses.field(default_factory=dict)  # both ways
     files: dict = dataclasses.field(default_factory=dict)  # both ways
-    broker_env: dict = dataclasses.field(default_factory=dict)
-    broker_flags: list = dataclasses.field(default_factory=list)
     pieces: str = ""  # pattern in its output: once per piece of a stream, or with their number in a group; "": it shows the whole only
     text: str = ""  # pattern of its output: the groups, one behind the other, are the answer; "": its output is
     answers: int = 1
@@ -99,21 +97,21 @@ ROWS = [
     Row("claude", "@anthropic-ai/claude-code", "setup token", "claude", "claude-setup-token.txt", "claude", "claude-code", CLAUDE,
         {**CLAUDE_QUIET, "ANTHROPIC_BASE_URL": "@BASE@", "CLAUDE_CODE_OAUTH_TOKEN": "@SECRET@"}, pieces=CLAUDE_PIECES),
     Row("codex exec", "@openai/codex", "API key", "openai", "openai.txt", "openai", "codex", CODEX, {"CODEX_API_KEY": "@SECRET@"},
-        [*CODEX_QUIET_FLAGS, "-c", 'openai_base_url="@BASE@/v1"']),
+        ["-c", 'openai_base_url="@BASE@/v1"'], files=CODEX_FILES),
     Row("codex exec", "@openai/codex", "ChatGPT login", "chatgpt", "codex.json", "codex", "codex", CODEX, {},
-        [*CODEX_QUIET_FLAGS, *codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'],
-        {".codex/auth.json": "@LOGIN@"},
+        [*codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'],
+        {".codex/auth.json": "@LOGIN@"}, files=CODEX_FILES,
         remark="its own provider `openai` sends prompts only to an https origin that the account names"),
     Row("claude-agent-acp", "@agentclientprotocol/claude-agent-acp", "subscription", "claude", "claude.json", "claude", "claude-acp",
-        [*ACP, "claude-agent-acp"], {**CLAUDE_QUIET, "ANTHROPIC_BASE_URL": "@BASE@"},
-        direct_files={".claude/.credentials.json": "@LOGIN@"}, tries=("api.anthropic.com",), pieces=COUNTED),
-    Row("codex-acp", "@agentclientprotocol/codex-acp", "API key", "openai", "openai.txt", "openai", "codex-acp", [*ACP, "codex-acp"],
+        ["claude-agent-acp"], {**CLAUDE_QUIET, "ANTHROPIC_BASE_URL": "@BASE@"},
+        direct_files={".claude/.credentials.json": "@LOGIN@"}, tries=("api.anthropic.com",), driver=ACP, pieces=COUNTED),
+    Row("codex-acp", "@agentclientprotocol/codex-acp", "API key", "openai", "openai.txt", "openai", "codex-acp", ["codex-acp"],
         {"KEY": "@SECRET@", "CODEX_CONFIG": json.dumps({"model_provider": "mine", "model_providers": {"mine": {
             "name": "provider", "base_url": "@BASE@/v1", "env_key": "KEY", "wire_api": "responses"}}})},
-        files={".codex/config.toml": CODEX_QUIET_TOML}, pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
-    Row("codex-acp", "@zed-industries/codex-acp", "ChatGPT login", "chatgpt", "codex.json", "codex", "codex-acp", [*ACP, "codex-acp-zed"], {},
-        [*CODEX_QUIET_FLAGS, *codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'], {".codex/auth.json": "@LOGIN@"},
-        pieces=COUNTED),
+        driver=ACP, files=CODEX_FILES, pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
+    Row("codex-acp", "@zed-industries/codex-acp", "ChatGPT login", "chatgpt", "codex.json", "codex", "codex-acp", ["@CLIENTS@/zed/codex-acp"], {},
+        [*codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'], {".codex/auth.json": "@LOGIN@"},
+        driver=ACP, files=CODEX_FILES, pieces=COUNTED),
     Row("gemini", "@google/gemini-cli", "API key", "gemini", "gemini.txt", "gemini", "gemini",
         ["gemini", "-m", "gemini-2.5-flash", "--skip-trust", "-o", "stream-json", "-p", ASK],
         {"GEMINI_API_KEY": "@SECRET@", "GOOGLE_GEMINI_BASE_URL": "@BASE@"}, files={".gemini/settings.json": GEMINI_SETTINGS},

@@ -106,7 +106,7 @@ class Slot:
             expect = self.entry["expect"]
             fake = matrix.Fake(directory, 0, [f"{expect}={value or 'none'}" + (f",{ACCOUNT}" if expect == "chatgpt" else "")], "--never", "")
             base = f"http://127.0.0.1:{fake.port}"
-            final = lambda text: text.replace("@BASE@", base).replace("@HERE@", rows.HERE).replace("@VALUE@", value)
+            final = lambda text: text.replace("@BASE@", base).replace("@HERE@", rows.HERE).replace("@CLIENTS@", self.clients).replace("@VALUE@", value)
             for name, text in files.items():
                 os.makedirs(os.path.dirname(f"{home}/{name}"), exist_ok=True)
                 with open(f"{home}/{name}", "w") as f:
