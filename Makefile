@@ -1,5 +1,6 @@
 # make            both programs and the client library, hardened, -Werror
 # make quickstart installs what is missing, builds, runs the main job          make check  installs, builds, runs every test
+# make check-clients   installs the real clients (claude, codex, gemini, …) from npm and runs them against a fake provider; RECORD=1: keeps the results
 # make lint | sanitize | fuzz T=60 | crash | bench | format | install DESTDIR= PREFIX=
 # Folders are listed by wildcard: a new file is built, linked and tested without a line here.
 
@@ -118,7 +119,7 @@ $(B)/asan/%: FORCE
 FORCE:
 
 # ---- the two commands of the README
-.PHONY: quickstart quickstart-clean check check-unit check-integration
+.PHONY: quickstart quickstart-clean check check-unit check-integration check-clients
 quickstart: deps-build
 	@$(MAKE) --no-print-directory all
 	@contrib/quickstart/quickstart.sh
@@ -132,6 +133,9 @@ check-unit: all $(UNIT)
 	@tests/run.sh $(UNIT)
 check-integration: all $(TOOLS)
 	@tests/run.sh $(sort $(wildcard tests/integration/*.sh))
+check-clients: deps-clients
+	@$(MAKE) --no-print-directory all $(B)/fake/scan
+	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh
 
 # programs that scripts use: tests/{crash,fake,bench}/NAME.c
 TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
@@ -147,7 +151,7 @@ endef
 $(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
 
 # ---- lint: layers, sizes, banned calls, tests beside sources; then the analysers
-.PHONY: lint format deps-build deps-check deps-lint deps-bench deps
+.PHONY: lint format deps-build deps-check deps-lint deps-bench deps-clients deps
 lint: deps-lint
 	@echo "  LINT  clang-format"; $(MAKE) -s format-check
 	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
@@ -171,6 +175,8 @@ deps-check:
 	@tests/deps.sh check
 deps-lint:
 	@tests/deps.sh lint
+deps-clients:
+	@tests/deps.sh clients
 deps-bench:
 	@tests/deps.sh bench
 

@@ -7,12 +7,15 @@ check="strace gnome-keyring dbus dbus-daemon libglib2.0-bin acl util-linux procp
        podman runc buildah debootstrap uidmap man-db groff-base mandoc fish zsh git universal-ctags shellcheck"
 lint="clang-tidy clang-format cppcheck shellcheck universal-ctags"
 bench="oidc-agent-cli munge libmunge-dev openssl python3 procps"
+clients="python3 iproute2 util-linux mount libzstd1"
+command -v npm >/dev/null || clients+=" nodejs npm" # any npm will do: the clients run on a Node of their own
 case ${1:-build} in
 build) want=$build ;;
 check) want="$build $check" ;;
 lint) want="$build $lint" ;;
 bench) want="$build $bench" ;;
-*) echo "usage: deps.sh build|check|lint|bench" >&2; exit 2 ;;
+clients) want="$build $clients" ;;
+*) echo "usage: deps.sh build|check|lint|bench|clients" >&2; exit 2 ;;
 esac
 missing=()
 for p in $want; do

@@ -191,6 +191,34 @@ static int on_path(const char *path, const struct stat *st, int type, struct FTW
     return 0;
 }
 
+/* Of private anonymous memory only the pages that exist (Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped): JavaScript
+ * engines map gigabytes that they never touch. */
+static void look_at_touched(int mem, int pagemap, const uint64_t range[2], const char *where)
+{
+    static uint64_t entry[8192];
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t begin = range[1]; /* of a run of pages that exist */
+    for (uint64_t at = range[0]; at < range[1];) {
+        uint64_t left = (range[1] - at) / page, want = left < 8192 ? left : 8192;
+        ssize_t got = pread(pagemap, entry, want * sizeof(entry[0]), (off_t)(at / page * sizeof(entry[0])));
+        if (got <= 0) { /* not told: all of it */
+            begin = begin < at ? begin : at;
+            break;
+        }
+        for (size_t i = 0; i < (size_t)got / sizeof(entry[0]); i++, at += page) {
+            bool there = entry[i] >> 62;
+            if (there && begin == range[1])
+                begin = at;
+            if (!there && begin != range[1]) {
+                look_at_range(mem, begin, at, where);
+                begin = range[1];
+            }
+        }
+    }
+    if (begin < range[1])
+        look_at_range(mem, begin, range[1], where);
+}
+
 static void look_at_process(const char *pid)
 {
     char path[64], line[512], where[640];
@@ -204,23 +232,29 @@ static void look_at_process(const char *pid)
     int mem = open(path, O_RDONLY);
     snprintf(path, sizeof(path), "/proc/%s/maps", pid);
     FILE *maps = fopen(path, "r");
+    snprintf(path, sizeof(path), "/proc/%s/pagemap", pid);
+    int pagemap = open(path, O_RDONLY);
     if (mem < 0 || !maps)
         die(path);
     forget();
     while (fgets(line, sizeof(line), maps)) {
-        unsigned long long from, to;
+        unsigned long long from, to, inode;
         char mode[8] = "";
-        if (sscanf(line, "%llx-%llx %7s", &from, &to, mode) != 3)
+        if (sscanf(line, "%llx-%llx %7s %*x %*s %llu", &from, &to, mode, &inode) != 4)
             die("maps");
         line[strcspn(line, "\n")] = '\0';
         snprintf(where, sizeof(where), "%s %s", pid, line);
         if (strstr(line, "secretmem")) /* memfd_secret(2) */
             secret_mappings++;
+        else if (mode[0] == 'r' && mode[3] == 'p' && inode == 0 && pagemap >= 0 && !strstr(line, "[v"))
+            look_at_touched(mem, pagemap, (const uint64_t[]){from, to}, where);
         else if (mode[0] == 'r' && !strstr(line, "[vvar") && !strstr(line, "[vsyscall]"))
             look_at_range(mem, from, to, where);
     }
     fclose(maps);
     close(mem);
+    if (pagemap >= 0)
+        close(pagemap);
     processes++;
 }
 
