@@ -47,7 +47,7 @@ struct loop {
     int64_t now_ms;
     loop_signal_fn *signal_fn;
     void *signal_ctx;
-    TAILQ_HEAD(later_jobs, loop_later) later;
+    struct loop_later *later, **later_end; /* in order */
     unsigned turn;
     void (*turn_fn)(void *ctx);
     void *turn_ctx;
@@ -234,14 +234,21 @@ void loop_later(struct loop *l, struct loop_later *job)
         return;
     job->loop = l;
     job->turn = l->turn;
-    TAILQ_INSERT_TAIL(&l->later, job, link);
+    job->next = NULL;
+    job->back = l->later_end;
+    *l->later_end = job;
+    l->later_end = &job->next;
 }
 
 void loop_never(struct loop_later *job)
 {
     if (!job->loop)
         return;
-    TAILQ_REMOVE(&job->loop->later, job, link);
+    *job->back = job->next;
+    if (job->next)
+        job->next->back = job->back;
+    else
+        job->loop->later_end = job->back;
     job->loop = NULL;
 }
 
@@ -250,7 +257,7 @@ static void do_put_off(struct loop *l)
 {
     unsigned turn = l->turn++;
     struct loop_later *job;
-    while ((job = TAILQ_FIRST(&l->later)) && job->turn == turn) {
+    while ((job = l->later) && job->turn == turn) {
         loop_never(job);
         job->fn(job->ctx); /* may free job */
     }
@@ -292,7 +299,7 @@ err_t loop_new(struct loop **out, struct why *why)
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
     l->signalfd = l->timerfd = -1;
-    TAILQ_INIT(&l->later);
+    l->later_end = &l->later;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return fail_errno(why, errno, "epoll_create1");
@@ -344,7 +351,7 @@ int loop_run(struct loop *l)
 {
     while (!l->stopping) {
         arm_timerfd(l);
-        int n = epoll_wait(l->epoll, l->batch, BATCH, TAILQ_EMPTY(&l->later) ? -1 : 0);
+        int n = epoll_wait(l->epoll, l->batch, BATCH, l->later ? 0 : -1);
         if (n < 0 && errno != EINTR)
             return 1; /* only a closed epoll descriptor gives this */
         l->n_batch = n > 0 ? n : 0;

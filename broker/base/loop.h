@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 struct loop;
 struct loop_fd;    /* a watched descriptor; freed by loop_unwatch */
@@ -53,7 +52,7 @@ struct loop_later {
     void *ctx;
     struct loop *loop; /* the loop's from here on; NULL while not queued */
     unsigned turn;
-    TAILQ_ENTRY(loop_later) link;
+    struct loop_later *next, **back; /* the list it is on, and what points to it there */
 };
 void loop_later(struct loop *l, struct loop_later *job); /* nothing when it is queued already */
 void loop_never(struct loop_later *job);                 /* not any more; nothing when not queued */

@@ -38,7 +38,6 @@ static const struct {
     {"file", offsetof(struct broker_lease, file), false},
     {"proxy_socket", offsetof(struct broker_lease, proxy_socket), false},
     {"file_name", offsetof(struct broker_lease, file_name), false},
-    {"proxy_socket", offsetof(struct broker_lease, proxy_socket), false},
     {"env", offsetof(struct broker_lease, env_name), false},
     {"username", offsetof(struct broker_lease, username), false},
     {"account", offsetof(struct broker_lease, account), false},
