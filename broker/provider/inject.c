@@ -269,6 +269,8 @@ err_t inject_route(const struct provider *p, const struct cred *c, const struct 
     if (!buf_reserve(scratch, 4 * secret.n + 4096))
         return fail(why, ERR_UNAVAILABLE, "out of memory");
     TRY(take_origin(&in, up));
+    if (k->value == CF_ACCESS_TOKEN) /* a login: a newer token may be there by the time of a 401 */
+        r.flags |= ROUTE_RENEWS;
     r.dialect = (enum route_dialect)k->upstream->dialect;
     r.strip = k->upstream->strip ? view_str(k->upstream->strip) : VIEW(NULL, 0);
     r.prefix = k->upstream->prefix ? view_str(k->upstream->prefix) : VIEW(NULL, 0);

@@ -62,7 +62,7 @@ TEST(each_kind_in_its_own_header)
         CHECK_OK(make(rows[i].provider, &c, NULL, &m), why);
         CHECK(header_is(&m, 0, rows[i].name, rows[i].value));
         CHECK_INT(m.back.n_headers, 1);
-        CHECK(view_is(m.back.host, rows[i].host) && m.back.port == 443 && m.back.flags == ROUTE_TLS && m.back.ca.n == 0);
+        CHECK(view_is(m.back.host, rows[i].host) && m.back.port == 443 && m.back.flags == (ROUTE_TLS | (rows[i].f == CF_ACCESS_TOKEN ? ROUTE_RENEWS : 0)) && m.back.ca.n == 0);
         CHECK(view_is(m.back.strip, rows[i].strip) && view_is(m.back.prefix, rows[i].prefix) && view_is(m.back.provider, rows[i].provider));
         CHECK(m.back.dialect == rows[i].dialect && m.back.query.name.n == 0);
         CHECK(m.back.n_secrets == 1 && view_is(m.back.secret[0], "SECRET"));
@@ -98,7 +98,7 @@ TEST(an_operators_upstream_may_be_in_the_clear)
     struct cred c = cred_of("login", CF_ACCESS_TOKEN, "SECRET");
     struct inject_upstream up = {.host = view_str("127.0.0.1"), .port = 80, .private_hosts = true};
     CHECK_OK(make("codex", &c, &up, &m), why);
-    CHECK_INT(m.back.flags, ROUTE_PRIVATE);
+    CHECK_INT(m.back.flags & ~(unsigned)ROUTE_RENEWS, ROUTE_PRIVATE);
     CHECK(view_is(m.back.prefix, "/backend-api/codex"));
 }
 
