@@ -85,7 +85,9 @@ static void tell_usage(struct stream *s)
 
 static void reflected(struct stream *s)
 {
-    log_event(LOG_LVL_ERROR, "reflection", "provider", "see the audit log", NULL);
+    char provider[64];
+    (void)view_copy(s->route->route.provider, provider, sizeof(provider));
+    log_event(LOG_LVL_ERROR, "upstream.reflected", "provider", provider, NULL);
     stream_fail(s, ERR_CORRUPT, "the upstream sent the credential back: the reply was cut");
 }
 
@@ -171,16 +173,13 @@ static bool is_redirect(unsigned status)
 }
 
 /* NULL: it can go down. */
-static const char *refuse_head(const struct stream *s, const struct gate_response *rp,
-                               struct view head)
+static const char *refuse_head(const struct gate_response *rp)
 {
     struct view coding = gate_header_of(rp->header, rp->n_headers, "content-encoding", NULL);
     if (is_redirect(rp->status))
         return "the upstream redirects, and redirects are not followed";
     if (coding.n && !(coding.n == 8 && strncasecmp((const char *)coding.p, "identity", 8) == 0))
         return "the upstream sent a content coding that it was not asked for";
-    if (guard_finds(s->route->guard, head))
-        return "the upstream sent the credential back: the reply was cut";
     return NULL;
 }
 
@@ -218,7 +217,12 @@ static void on_head(struct stream *s, const struct gate_response *rp, struct vie
         stream_ask_again(s);
         return;
     }
-    const char *no = refuse_head(s, rp, head);
+    const char *no = refuse_head(rp);
+    if (!no && guard_finds(s->route->guard, head)) {
+        s->down.status = rp->status;
+        reflected(s);
+        return;
+    }
     if (no) {
         s->down.status = rp->status;
         stream_fail(s, ERR_CORRUPT, no);
