@@ -23,6 +23,16 @@ static bool is_one_of(struct view v, const char *const *names)
     return false;
 }
 
+/* As some servers read it: `_` for `-` (RFC 3875 section 4.1.18 folds them), and `name[]` or `name[x]` for `name`. */
+static bool reads_as_one_of(struct view v, const char *const *names)
+{
+    uint8_t folded[32];
+    size_t n = 0;
+    for (; n < v.n && n < sizeof(folded) && v.p[n] != '['; n++)
+        folded[n] = v.p[n] == '_' ? '-' : v.p[n];
+    return n < sizeof(folded) && is_one_of(VIEW(folded, n), names);
+}
+
 static bool has_marker(struct view v)
 {
     return v.n >= sizeof(MARKER) - 1 && memmem(v.p, v.n, MARKER, sizeof(MARKER) - 1) != NULL;
@@ -82,9 +92,9 @@ bool admit_is_credential_header(struct view name)
 bool admit_is_key_parameter(struct view name)
 {
     static const char *const names[] = {
-        "key",  "api_key",   "apikey",         "api-key",     "token", "access_token",
-        "auth", "x-api-key", "x-goog-api-key", "oauth_token", NULL};
-    return is_one_of(name, names);
+        "key",       "api-key",        "apikey",      "token",    "access-token",  "auth",
+        "x-api-key", "x-goog-api-key", "oauth-token", "id-token", "authorization", NULL};
+    return reads_as_one_of(name, names);
 }
 
 /* ---- our token */
