@@ -88,7 +88,7 @@ static void begin_text(struct usage_reader *r)
 {
     r->json = (struct json_scan){0};
     r->dead = !dialect_of(r)->rules;
-    r->foreign = r->typed = false;
+    r->typed = false;
     r->found = 0;
     r->model[0] = '\0';
     r->rule = NULL;
@@ -130,7 +130,7 @@ static bool commit_figures(struct usage_reader *r)
 static bool commit(struct usage_reader *r)
 {
     bool changed = false;
-    bool counts = !r->stream || (!r->foreign && (r->typed || !dialect_of(r)->type_needed));
+    bool counts = !r->stream || r->typed || !dialect_of(r)->type_needed;
     if (counts && r->found)
         changed = commit_figures(r);
     if (counts && r->model[0] && strcmp(r->model, r->total.model) != 0) {
@@ -198,7 +198,7 @@ static void on_type(struct usage_reader *r)
     for (unsigned i = 0; i < COUNT(dialects[0].type) && known[i]; i++)
         good = good || view_is(type, known[i]);
     r->typed = true;
-    r->foreign = r->dead = !good;
+    r->dead = !good; /* for the rest of the event: it has no usage */
 }
 
 static void on_string(struct usage_reader *r)

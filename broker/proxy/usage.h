@@ -28,8 +28,9 @@ struct usage_rule;
 struct usage_reader {
     enum route_dialect dialect;
     struct usage total;
-    bool stream, dead, foreign,
-        typed;        /* of the present text: passed over; of a type without usage; has a type */
+    bool stream;
+    bool dead;        /* the rest of the present text is passed over */
+    bool typed;       /* the present event has a type */
     uint8_t place[5]; /* by depth: what is open there */
     uint8_t found;    /* bit f: pending[f] */
     struct sse sse;

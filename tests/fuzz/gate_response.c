@@ -48,7 +48,8 @@ static void check_again(const struct gate_response *a, bool to_head)
 {
     static struct gate_response b;
     struct gate_refusal no;
-    struct buf out = {0};
+    static struct buf out; /* kept: an allocation for each input is most of its time */
+    out.len = 0;
     size_t used = 0;
     buf_add_fmt(&out, "HTTP/1.%u %u \r\n", a->minor, a->status);
     for (unsigned i = 0; i < a->n_headers; i++) {
@@ -65,7 +66,6 @@ static void check_again(const struct gate_response *a, bool to_head)
         for (unsigned i = 0; i < a->n_headers; i++)
             HOLD(view_eq(a->header[i].name, b.header[i].name) && view_eq(a->header[i].value, b.header[i].value));
     }
-    buf_free(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -77,6 +77,7 @@ TEST(only_origin_form_is_a_target)
 {
     static const char *const bad[] = {"*", "http://a/", "https://a/", "//a/", "a:443", "a", "?x", "http:/a", "\\", "%2f", "."};
     ALL(bad, target, 400);
+    CHECK_INT(asked("GET h"), 400); /* at once */
     CHECK_INT(target("/?"), 0);
     CHECK(view_is(req.path, "/") && req.query.n == 0);
     CHECK_INT(target("/a?b?c/d"), 0);

@@ -145,6 +145,8 @@ TEST(what_is_skipped_is_not_reported_but_checked)
     check_skip("[{\"a\":[1,\"]}\",{\"b\":2}]},3]", "all", "[{)n3 )", true);
     check_skip("[[],[[]],{},0]", "all", "[[)[){)n0 )", true);
     check_skip("[{\"a\":[1,}]},3]", "all", "[{!", false);
+    check_skip("[{\"a\":tru},3]", "all", "[{!", false);
+    check_skip("[{\"a\":true,\"b\":[1.5,2]},3]", "all", "[{)n3 )", true);
     check_skip("[{\"a\"", "all", "[{", false);
 }
 
