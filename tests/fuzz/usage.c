@@ -34,10 +34,9 @@ static struct usage read_in(uint8_t kind, struct view in, unsigned seed, size_t 
     return r.total;
 }
 
-static uint64_t figure(const json_t *usage, const char *a, const char *b)
+static uint64_t figure(const json_t *usage, const char *key)
 {
-    const json_t *v = json_object_get(usage, a);
-    v = v ? v : json_object_get(usage, b);
+    const json_t *v = json_object_get(usage, key);
     int64_t i = json_is_integer(v) ? json_integer_value(v) : 0;
     i = i > 0 ? i : 0;
     return (uint64_t)i < USAGE_MAX ? (uint64_t)i : USAGE_MAX;
@@ -60,10 +59,10 @@ static void agree(struct view in, const struct usage *u)
     json_t *v = json_loadb((const char *)in.p, in.n, JSON_REJECT_DUPLICATES, NULL);
     const json_t *usage = json_object_get(v, "usage");
     if (v && comparable(in)) {
-        HOLD(u->input == figure(usage, "input_tokens", ""));
-        HOLD(u->output == figure(usage, "output_tokens", ""));
-        HOLD(u->cache_read == figure(usage, "cache_read_input_tokens", ""));
-        HOLD(u->cache_write == figure(usage, "cache_creation_input_tokens", ""));
+        HOLD(u->input == figure(usage, "input_tokens"));
+        HOLD(u->output == figure(usage, "output_tokens"));
+        HOLD(u->cache_read == figure(usage, "cache_read_input_tokens"));
+        HOLD(u->cache_write == figure(usage, "cache_creation_input_tokens"));
         const char *model = json_string_value(json_object_get(v, "model"));
         HOLD(!u->model[0] || (model && strcmp(model, u->model) == 0));
     }
