@@ -40,7 +40,7 @@ struct usage_reader {
     struct json_scan json;
 };
 void usage_begin(struct usage_reader *r, enum route_dialect dialect, bool event_stream);
-/* True: `total` changed. */
+/* True: `total` changed (maybe to and fro, when one call holds several events). */
 bool usage_feed(struct usage_reader *r, struct view body);
 
 #endif

@@ -67,12 +67,14 @@ static bool plain(const char *s)
     return true;
 }
 
-/* No key that is not plain, or the same as "model" but for its case. */
+/* No key that is not plain, or the same as "model" but for its case; no NUL, which jansson 2.14 passes over behind a number. */
 static bool no_doubt(json_t *v, struct view in)
 {
     const char *key;
     json_t *member;
     size_t open = 0;
+    if (in.n && memchr(in.p, 0, in.n))
+        return false;
     for (size_t i = 0; i < in.n; i++)
         open += in.p[i] == '[' || in.p[i] == '{';
     json_object_foreach(v, key, member)
