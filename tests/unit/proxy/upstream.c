@@ -326,7 +326,7 @@ TEST(want_is_level_triggered_over_buffered_bytes)
         CHECK_OK(upstream_take(f.us, &f.route, false, &slow, &f.u, &w), w);
         CHECK_INT(run(3000), 0);
         CHECK_INT(f.n_got, f.want_got);
-        CHECK(small_reads <= 12); /* no busy loop meanwhile */
+        CHECK(small_reads <= 30); /* no busy loop meanwhile */
         upstream_give(TAKE(f.u), false);
         serve_plain();
     }
@@ -339,7 +339,7 @@ TEST(record_in_two_parts_waits_without_spinning)
     set_up();
     serve_tls();
     exchange("half", "halfhalf");
-    CHECK(f.events <= 4);
+    CHECK(f.events <= 12); /* tickets, and segments as TCP likes */
     upstream_give(TAKE(f.u), true);
     CHECK_INT(upstream_count(f.us).idle, 1);
     tear_down();
