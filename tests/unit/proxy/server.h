@@ -20,7 +20,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -323,6 +323,8 @@ static inline struct server server_start(const struct server_rules *r)
     s.pid = fork();
     if (s.pid == 0) {
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a test that failed */
+        close(STDOUT_FILENO);                   /* nobody waits for its end */
         alarm(60);
         server_run(fd, r, ctx);
     }

@@ -104,9 +104,9 @@ static int run(int ms)
 }
 
 static const struct dns_name names[] = {
-    {"inside.test", 300, {"127.0.0.1", "10.0.0.1"}, {"::1"}},
-    {"pair.test", 300, {"127.0.0.2", "127.0.0.3"}, {NULL}},
-    {"mute.test", -2, {NULL}, {NULL}},
+    {"inside.test", 300, {"127.0.0.1", "10.0.0.1"}, {"::1"}, false},
+    {"pair.test", 300, {"127.0.0.2", "127.0.0.3"}, {NULL}, false},
+    {"mute.test", -2, {NULL}, {NULL}, false},
 };
 
 static void set_up_with(const struct upstream_limits *limits)
