@@ -207,7 +207,9 @@ static void look_for_change(struct channel *c)
         (now.st_ino == c->conf.st_ino && now.st_size == c->conf.st_size &&
          memcmp(&now.st_mtim, &c->conf.st_mtim, sizeof(now.st_mtim)) == 0))
         return;
-    if (access(resolv_conf, R_OK) < 0 || open_ares(c, &fresh, NULL) != ERR_OK)
+    /* c-ares takes its query ids from /dev/urandom, or makes guessable ones without a word */
+    if (access(resolv_conf, R_OK) < 0 || access("/dev/urandom", R_OK) < 0 ||
+        open_ares(c, &fresh, NULL) != ERR_OK)
         return;
     ares_destroy(c->ares);
     c->ares = fresh;

@@ -37,7 +37,8 @@ struct tls_conn {
     struct tls_peer *peer;
     SSL *ssl;
     struct tls_bio bio;
-    int end; /* 0: none; CLEAN_END; else an errno */
+    int end;      /* 0: none; CLEAN_END; else an errno */
+    bool swollen; /* OpenSSL made a buffer that it does not release by itself */
 };
 
 /* ---- what is shared */
@@ -246,7 +247,7 @@ err_t tls_handshake(struct tls_conn *c, bool *done, struct why *why)
     int r = SSL_do_handshake(c->ssl);
     if (r == 1) {
         TRY(check_protocol(c, why));
-        (void)SSL_free_buffers(c->ssl); /* the handshake's: they are released after data only */
+        c->swollen = true;
         *done = true;
         return ERR_OK;
     }
@@ -298,8 +299,16 @@ static size_t read_some(struct tls_conn *c, uint8_t *p, size_t n)
         }
         if (c->bio.starved)
             return 0;
+        c->swollen = true;
     }
     return 0;
+}
+
+/* After a handshake and each ticket OpenSSL sits on 16 KB for writing until data are written. */
+static void shrink(struct tls_conn *c)
+{
+    if (c->swollen && SSL_free_buffers(c->ssl) == 1)
+        c->swollen = false;
 }
 
 ssize_t tls_read(struct tls_conn *c, void *p, size_t n)
@@ -311,6 +320,7 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t n)
         if (more == 0 || !SSL_has_pending(c->ssl))
             break;
     }
+    shrink(c);
     if (got > 0)
         return (ssize_t)got;
     if (c->end != 0)

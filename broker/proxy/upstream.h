@@ -25,6 +25,11 @@ struct upstream_limits { /* NULL where asked for: the values above */
     const char
         *name_servers; /* "10.0.0.2:53,…", must outlive it; NULL: those of /etc/resolv.conf */
 };
+/* Make it before sandbox_enter(SANDBOX_PROXY, …) and let Landlock leave these readable; all are read again while it works: /etc/hosts,
+ * /etc/resolv.conf and the directory it may be a link into (/run/systemd/resolve, /run/resolvconf, /run/NetworkManager), /dev/urandom (c-ares
+ * would else fall back to guessable query ids), the system's certificates (/etc/ssl, /usr/lib/ssl, /usr/share/ca-certificates,
+ * /usr/local/share/ca-certificates, /etc/pki, /etc/ca-certificates) and every CA file a route may name. Of a file that is replaced by rename its
+ * directory must be readable. /etc/nsswitch.conf, openssl.cnf and environment variables but SSL_CERT_FILE and SSL_CERT_DIR are not looked at. */
 MUST err_t upstreams_new(struct loop *l, const struct upstream_limits *limits,
                          struct upstreams **out, struct why *why);
 void upstreams_free(struct upstreams *us); /* takes NULL; all must have been given back */

@@ -17,6 +17,7 @@ struct dns_name {
     const char *name;
     int ttl;         /* -1: NXDOMAIN; -2: no answer at all; -3: SERVFAIL */
     const char *a[4], *aaaa[4];
+    bool mute6; /* questions for AAAA are lost, as behind some home routers */
 };
 struct dns {
     int fd;
@@ -68,7 +69,7 @@ static inline void dns_on_query(void *ctx, int fd, uint32_t events)
     for (size_t i = 0; i < d->n_names; i++)
         if (strcmp(name, d->names[i].name) == 0)
             found = &d->names[i];
-    if (found && found->ttl == -2)
+    if (found && (found->ttl == -2 || (found->mute6 && type == 28)))
         return;
     size_t len = at + 4, answers = 0;
     const char *const *list = !found || found->ttl < 0 ? NULL : type == 28 ? found->aaaa : found->a;

@@ -6,14 +6,15 @@
 #include "dns.h"
 
 static const struct dns_name names[] = {
-    {"one.test", 300, {"192.0.2.1"}, {NULL}},
-    {"both.test", 300, {"192.0.2.1", "192.0.2.2", "192.0.2.3"}, {"2001:db8::1", "2001:db8::2"}},
-    {"short.test", 1, {"192.0.2.9"}, {NULL}},
-    {"zero.test", 0, {"192.0.2.9"}, {NULL}},
-    {"gone.test", -1, {NULL}, {NULL}},
-    {"mute.test", -2, {NULL}, {NULL}},
-    {"broken.test", -3, {NULL}, {NULL}},
-    {"empty.test", 300, {NULL}, {NULL}},
+    {"one.test", 300, {"192.0.2.1"}, {NULL}, false},
+    {"both.test", 300, {"192.0.2.1", "192.0.2.2", "192.0.2.3"}, {"2001:db8::1", "2001:db8::2"}, false},
+    {"short.test", 1, {"192.0.2.9"}, {NULL}, false},
+    {"zero.test", 0, {"192.0.2.9"}, {NULL}, false},
+    {"gone.test", -1, {NULL}, {NULL}, false},
+    {"mute.test", -2, {NULL}, {NULL}, false},
+    {"broken.test", -3, {NULL}, {NULL}, false},
+    {"empty.test", 300, {NULL}, {NULL}, false},
+    {"half.test", 300, {"192.0.2.5"}, {NULL}, true},
 };
 
 static struct fixture {
@@ -219,6 +220,18 @@ TEST(mute_name_server_is_a_timeout_and_others_do_not_wait)
     CHECK_INT(f.calls, 2);
     CHECK_INT(f.e, ERR_TIMEOUT);
     CHECK(strstr(f.why.text, "mute.test"));
+    tear_down();
+}
+
+TEST(lost_questions_for_ipv6_do_not_hide_ipv4)
+{
+    set_up();
+    int64_t before = clock_boot_ms();
+    start("half.test", 0);
+    run(1, RESOLVE_TIMEOUT_MS + 1000);
+    CHECK_INT(f.e, ERR_OK);
+    CHECK_STR(address(0), "192.0.2.5");
+    CHECK(clock_boot_ms() - before < RESOLVE_TIMEOUT_MS - 2000);
     tear_down();
 }
 

@@ -5,6 +5,7 @@
  *   rst → resets         half → "halfhalf", its TLS record in two parts 100 ms apart   late → "late" after 150 ms
  *   push → "pong", and 50 ms later an unasked "x"    bye → "pong", closes 50 ms later  two → "aabb" in two records at once
  *   sink → sleeps 200 ms, then reads BIG bytes of server_pattern() and says "sunk", or "diff"                         key → a TLS 1.3 key update, then "pong"
+ *   who → the server name and the protocols that the client offered
  */
 #ifndef TESTS_SERVER_H
 #define TESTS_SERVER_H
@@ -20,7 +21,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,6 +177,17 @@ static inline void talk_sink(struct talk *t)
     talk_say(t, same ? "sunk" : "diff", 4, 1);
 }
 
+static inline void talk_who(struct talk *t)
+{
+    char text[128];
+    const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    const unsigned char *alpn = NULL;
+    unsigned n = 0;
+    SSL_get0_alpn_selected(t->ssl, &alpn, &n);
+    int len = snprintf(text, sizeof(text), "%s %.*s", name ? name : "-", (int)n, alpn ? (const char *)alpn : "");
+    talk_say(t, text, len, 1);
+}
+
 static inline void talk_obey(struct talk *t, const char *line)
 {
     static char big[SERVER_BIG];
@@ -207,6 +219,8 @@ static inline void talk_obey(struct talk *t, const char *line)
     } else if (strcmp(line, "two") == 0) {
         (void)SSL_write(t->ssl, "aa", 2); /* stays in the memory BIO */
         talk_say(t, "bb", 2, 1);
+    } else if (strcmp(line, "who") == 0) {
+        talk_who(t);
     } else if (strcmp(line, "sink") == 0) {
         talk_sink(t);
     } else if (strcmp(line, "key") == 0) {
@@ -253,7 +267,7 @@ struct server {
 struct server_rules { /* zero: plain */
     const struct leaf *leaf;
     int version;      /* TLS1_2_VERSION: not above */
-    const char *alpn; /* names it, asked or not: "\x02h2" */
+    const char *alpn; /* names it, asked or not: "\x02h2"; "": the only one offered */
     enum server_kind kind;
     const char *address; /* NULL: 127.0.0.1 */
     uint16_t port;       /* 0: a free one */
@@ -262,7 +276,12 @@ struct server_rules { /* zero: plain */
 static inline int server_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *arg)
 {
     const unsigned char *wire = arg;
-    (void)ssl, (void)in, (void)in_n;
+    (void)ssl;
+    if (*wire == 0) { /* whatever is offered */
+        *out = in + 1;
+        *out_n = in[0];
+        return in_n == in[0] + 1u ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
     *out = wire + 1;
     *out_n = wire[0];
     return SSL_TLSEXT_ERR_OK;
@@ -323,6 +342,8 @@ static inline struct server server_start(const struct server_rules *r)
     s.pid = fork();
     if (s.pid == 0) {
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a test that failed */
+        close(STDOUT_FILENO);                   /* nobody waits for its end */
         alarm(60);
         server_run(fd, r, ctx);
     }

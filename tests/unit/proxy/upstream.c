@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 
 static struct fixture {
     struct loop *l;
@@ -104,9 +105,9 @@ static int run(int ms)
 }
 
 static const struct dns_name names[] = {
-    {"inside.test", 300, {"127.0.0.1", "10.0.0.1"}, {"::1"}},
-    {"pair.test", 300, {"127.0.0.2", "127.0.0.3"}, {NULL}},
-    {"mute.test", -2, {NULL}, {NULL}},
+    {"inside.test", 300, {"127.0.0.1", "10.0.0.1"}, {"::1"}, false},
+    {"pair.test", 300, {"127.0.0.2", "127.0.0.3"}, {NULL}, false},
+    {"mute.test", -2, {NULL}, {NULL}, false},
 };
 
 static void set_up_with(const struct upstream_limits *limits)
@@ -326,7 +327,7 @@ TEST(want_is_level_triggered_over_buffered_bytes)
         CHECK_OK(upstream_take(f.us, &f.route, false, &slow, &f.u, &w), w);
         CHECK_INT(run(3000), 0);
         CHECK_INT(f.n_got, f.want_got);
-        CHECK(small_reads <= 12); /* no busy loop meanwhile */
+        CHECK(small_reads <= 30); /* no busy loop meanwhile */
         upstream_give(TAKE(f.u), false);
         serve_plain();
     }
@@ -339,7 +340,7 @@ TEST(record_in_two_parts_waits_without_spinning)
     set_up();
     serve_tls();
     exchange("half", "halfhalf");
-    CHECK(f.events <= 4);
+    CHECK(f.events <= 12); /* tickets, and segments as TCP likes */
     upstream_give(TAKE(f.u), true);
     CHECK_INT(upstream_count(f.us).idle, 1);
     tear_down();
@@ -533,6 +534,17 @@ TEST(literal_addresses_are_checked_against_the_certificate)
     tear_down();
 }
 
+TEST(server_is_told_the_name_and_the_protocol_but_no_address)
+{
+    set_up();
+    serve(&(struct server_rules){.leaf = &f.good, .alpn = ""});
+    exchange("who", "localhost http/1.1");
+    upstream_give(TAKE(f.u), true);
+    f.route.host = view_str("127.0.0.1");
+    exchange("who", "- http/1.1");
+    tear_down();
+}
+
 TEST(what_speaks_no_tls_is_unavailable)
 {
     set_up();
@@ -693,6 +705,29 @@ TEST(idle_ones_are_few_and_age)
     CHECK_INT(upstream_count(f.us).idle, 1); /* its time began anew */
     CHECK_INT(run(300), 1);
     CHECK_INT(upstream_count(f.us).open, 0);
+    tear_down();
+}
+
+/* (Under a sanitizer's allocator mallinfo2(3) counts nothing, and this proves nothing.) */
+TEST(idle_tls_connections_hold_little_memory)
+{
+    enum { N = 20, PER_CONNECTION = 24 * 1024 };
+    struct upstream *many[N];
+    set_up_with(&(struct upstream_limits){3000, 60000, N, NULL});
+    serve_tls();
+    ping();
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < N; i++) {
+        CHECK_OK(exchange_on("ping", 4, true), f.why);
+        many[i] = TAKE(f.u);
+    }
+    for (int i = 0; i < N; i++)
+        upstream_give(many[i], true);
+    CHECK_INT(upstream_count(f.us).idle, N);
+    size_t used = (mallinfo2().uordblks - before) / N;
+    if (used > PER_CONNECTION)
+        printf("    %zu bytes each\n", used);
+    CHECK(used <= PER_CONNECTION);
     tear_down();
 }
 
