@@ -38,9 +38,9 @@ static err_t find_lease(struct request *rq, struct ask *a)
     if (is_token && !l)
         return fail(rq->why, ERR_EXPIRED, "the lease has ended: lease again");
     TRY(op_prove_token(rq, l, &a->caveats));
-    a->l = l;
-    if (a->l->delivery != DELIVER_PROXY)
+    if (!l || l->delivery != DELIVER_PROXY)
         return fail(rq->why, ERR_DENIED, "this lease is not for the proxy: ask for that delivery");
+    a->l = l;
     return ERR_OK;
 }
 
