@@ -1,6 +1,8 @@
 /* vault/request_end.c: what is used is charged, what must stop is cut, and every end is recorded once. */
 #include "proxy_rig.h"
 
+#include "vault/account_state.h"
+
 TEST(a_token_budget_that_is_spent_cuts_what_runs)
 {
     struct scene s;
@@ -130,5 +132,68 @@ TEST(a_worker_that_dies_ends_its_requests_and_another_one_has_its_own)
     CHECK_OK(messages(&s, &a), r->why); /* its route is sent anew */
     proxy_end(r, PROXY + 1, b.serial, ERR_OK, &(struct used){0});
     CHECK_INT(proxied_running(&r->v->proxied), 1);
+    rig_end(r);
+}
+
+/* ---- what was spent outlives the vault */
+
+static unsigned kept(struct rig *r, unsigned *bad)
+{
+    struct accounts as = {0};
+    CHECK_OK(account_state_load(&as, r->v->log_fd, r->v->keys.budget, bad, &r->why), r->why);
+    const struct account *a = account_find(&as, "gw", "key");
+    unsigned used = a ? (unsigned)a->window[BUDGET_REQUESTS].used : 0;
+    accounts_clear(&as);
+    return used;
+}
+
+/* as a kill -9 would find it: nothing is closed */
+TEST(what_was_spent_is_on_the_disk_within_a_second)
+{
+    struct scene s;
+    scene(&s, GRANT("        budget: \"requests: 100/h\"\n"));
+    struct rig *r = &s.r;
+    unsigned bad = 0;
+    for (unsigned round = 1; round <= 2; round++) {
+        CHECK_OK(messages(&s, NULL), r->why);
+        r->v->accounts.kept_boot_ms -= ACCOUNT_KEEP_MS;
+        op_proxy_tick(r->v);
+        CHECK(rig_until(r, rig_is_durable, RIG_WAIT_MS));
+        CHECK_INT(kept(r, &bad), round);
+        CHECK_INT(bad, 0);
+    }
+    CHECK_OK(messages(&s, NULL), r->why);
+    op_proxy_tick(r->v); /* not yet due again */
+    CHECK(rig_until(r, rig_is_durable, RIG_WAIT_MS));
+    CHECK_INT(kept(r, &bad), 2);
+    rig_end(r);
+}
+
+TEST(a_budget_file_that_was_changed_is_recorded_and_counts_as_spent)
+{
+    struct scene s;
+    scene(&s, GRANT("        budget: \"requests: 100/h\"\n"));
+    struct rig *r = &s.r;
+    CHECK_OK(messages(&s, NULL), r->why);
+    rig_stop(r);
+    char path[160];
+    (void)snprintf(path, sizeof(path), "%s/log/budget-000000.state", r->state);
+    FILE *f = fopen(path, "r+e");
+    CHECK(f && fseek(f, 60, SEEK_SET) == 0);
+    int byte = fgetc(f);
+    CHECK(fseek(f, 60, SEEK_SET) == 0 && fputc(byte ^ 1, f) != EOF && fclose(f) == 0);
+    rig_start(r);
+    CHECK_INT(r->v->state, VAULT_READY);
+    CHECK(strstr(rig_log, "budget.lost") && strstr(rig_log, "budget-000000.state"));
+    CHECK_INT(rig_logged(r, EVENT("budget.lost"), OUTCOME("error"), "\"count\":1"), 1);
+    rig_proxy_up(r, PROXY);
+    s.conn = rig_proxy_conn(r, "gw");
+    CHECK_INT(messages(&s, NULL), ERR_LIMIT);
+    /* and it is whole again after that: the next start trusts it */
+    rig_restart(r);
+    CHECK(!strstr(rig_log, "budget.lost"));
+    rig_proxy_up(r, PROXY);
+    s.conn = rig_proxy_conn(r, "gw");
+    CHECK_INT(messages(&s, NULL), ERR_LIMIT);
     rig_end(r);
 }
