@@ -6,9 +6,12 @@
 TEST(a_token_budget_that_is_spent_cuts_what_runs)
 {
     struct scene s;
-    scene(&s, GRANT("        budget: \"tokens: 100/h\"\n"));
+    scene(&s, GRANT("        budget: \"tokens: 100/h\"\n      - { credential: claude, deliver: [proxy] }\n"));
     struct rig *r = &s.r;
-    struct proxied_request a, b;
+    struct proxied_request a, b, other;
+    char token[512];
+    proxy_lease(r, s.api, "claude", token, NULL);
+    CHECK_OK(proxy_begin(r, s.conn, token, "POST", "/v1/messages", NULL, &other), r->why);
     CHECK_OK(messages(&s, &a), r->why);
     CHECK_OK(messages(&s, &b), r->why);
     proxy_usage(r, PROXY, a.serial, &(struct used){.input = 40, .output = 10});
@@ -18,6 +21,7 @@ TEST(a_token_budget_that_is_spent_cuts_what_runs)
     CHECK(next_from(r, MSG_CUT));
     CHECK(msg_u64(&r->msg, F_SERIAL, 0) == a.serial && msg_u64(&r->msg, F_STATUS, 0) == ERR_LIMIT && !r->msg.has[F_LEASE]);
     CHECK(view_is(msg_view(&r->msg, F_REASON), "the grant's budget of tokens is spent"));
+    CHECK(!next_from(r, MSG_CUT)); /* another grant's go on */
     CHECK_INT(messages(&s, NULL), ERR_LIMIT);
     proxy_end(r, PROXY, a.serial, ERR_LIMIT, &(struct used){.input = 60, .output = 10});
     CHECK_INT(account_find(&r->v->accounts, "gw", "key")->window[BUDGET_TOKENS].used, 120);
