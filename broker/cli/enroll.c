@@ -35,7 +35,7 @@ static const struct option_row rows[] = {
     {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL",
      "generic: https://host the secret is for"},
     {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE",
-     "generic: \"Authorization: Bearer {}\""},
+     "generic: \"Authorization: Bearer {}\", \"X: Basic {basic}\", \"query:NAME={}\""},
     {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME",
      "the variable it goes by in a program"},
     {"username", OPTION_TEXT, offsetof(struct enroll_options, username), "NAME",

@@ -48,7 +48,7 @@ static bool grow(struct accounts *as, unsigned slots)
     unsigned n = as->n_slots ? as->n_slots : FIRST_SLOTS;
     while (n < slots)
         n *= 2;
-    struct account **slot = reallocarray(as->slot, n, sizeof(*slot));
+    struct account **slot = reallocarray(as->slot, n, sizeof(struct account *));
     if (slot)
         as->slot = slot;
     uint8_t *dirty = slot ? realloc(as->dirty, n / ACCOUNTS_PER_PART + 1) : NULL;
@@ -56,7 +56,7 @@ static bool grow(struct accounts *as, unsigned slots)
         return false;
     as->dirty = dirty;
     unsigned parts = as->n_slots ? as->n_slots / ACCOUNTS_PER_PART + 1 : 0;
-    memset(slot + as->n_slots, 0, (n - as->n_slots) * sizeof(*slot));
+    memset(slot + as->n_slots, 0, (n - as->n_slots) * sizeof(struct account *));
     memset(dirty + parts, 0, n / ACCOUNTS_PER_PART + 1 - parts);
     as->n_slots = n;
     return true;

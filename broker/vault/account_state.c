@@ -18,7 +18,7 @@
 
 enum { FORMAT = 1, FILE_MAX = 8192 };
 static const char context[] = "budget";
-#define TIME_MAX ((uint64_t)1 << 62)
+#define TIME_MAX ((uint64_t)1 << 61) /* sums of two fit */
 
 /* ---- one part */
 

@@ -222,23 +222,30 @@ static err_t refuse_token(struct request *rq)
     return fail(rq->why, ERR_AUTH, "the token is not valid here");
 }
 
-/* Does the presented token prove a live lease of this consumer, and do its caveats hold for this peer? */
-err_t op_check_token(struct request *rq, struct lease **out, struct token_caveats *caveats)
+err_t op_prove_token(struct request *rq, struct lease *l, struct token_caveats *caveats)
 {
     struct vault *v = rq->v;
-    uint8_t id[TOKEN_LEASE_ID];
     struct token_bind bind;
-    struct view text = msg_view(rq->msg, F_TOKEN);
-    struct lease *l = token_peek(text, id) == ERR_OK ? lease_by_id(v->leases, id) : NULL;
     if (!l || strcmp(l->consumer, rq->conn->consumer_name) != 0)
         return refuse_token(rq);
     lease_bind(l, &bind);
-    if (token_verify(v->keys.token, text, &bind, &v->scratch, caveats) != ERR_OK)
+    if (token_verify(v->keys.token, msg_view(rq->msg, F_TOKEN), &bind, &v->scratch, caveats) !=
+        ERR_OK)
         return refuse_token(rq);
     if (caveats->never || (caveats->has_uid && caveats->uid != rq->conn->peer.uid) ||
         (caveats->has_deliver && !(caveats->deliver & 1u << l->delivery)) ||
         (caveats->expires_ms && caveats->expires_ms <= leases_wall_ms(v->leases)))
         return refuse_token(rq);
+    return ERR_OK;
+}
+
+/* Does the presented token prove a live lease of this consumer, and do its caveats hold for this peer? */
+static err_t check_token(struct request *rq, struct lease **out, struct token_caveats *caveats)
+{
+    uint8_t id[TOKEN_LEASE_ID];
+    struct view text = msg_view(rq->msg, F_TOKEN);
+    struct lease *l = token_peek(text, id) == ERR_OK ? lease_by_id(rq->v->leases, id) : NULL;
+    TRY(op_prove_token(rq, l, caveats));
     *out = l;
     return ERR_OK;
 }
@@ -266,7 +273,7 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
     struct lease *l = NULL, *named = NULL;
     int64_t ttl = 0;
     (void)w;
-    TRY(op_check_token(rq, &l, &caveats));
+    TRY(check_token(rq, &l, &caveats));
     TRY(own_lease(rq, &named));
     if (named != l)
         return refuse_token(rq);
@@ -391,7 +398,7 @@ err_t op_introspect(struct request *rq, struct pending *p, struct jsonw *w)
     struct token_caveats c = {0};
     struct lease *l = NULL;
     (void)p;
-    bool active = op_check_token(rq, &l, &c) == ERR_OK;
+    bool active = check_token(rq, &l, &c) == ERR_OK;
     jsonw_open(w, NULL, '{');
     jsonw_bool(w, "active", active);
     if (active) {

@@ -76,6 +76,8 @@ err_t policy_reload(struct vault *v, struct why *why)
     end_ungranted(v);
     if (moved)
         route_end_all(v);
+    if (v->leases)
+        accounts_sweep(&v->accounts, leases_wall_ms(v->leases));
     if (listen_sync(v, &listen_why) != ERR_OK)
         log_event(LOG_LVL_WARN, "reload.listen", "why", listen_why.text, NULL);
     worker_follow(v);

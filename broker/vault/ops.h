@@ -23,16 +23,17 @@ OP_DECIDE(op_lease_show);
 OP_DECIDE(op_leases);
 OP_DECIDE(op_introspect);
 
-/* Does the presented token prove a live lease of this consumer, and do its caveats hold for this peer? ERR_AUTH, recorded, otherwise. What the
- * caveats say of paths and models is for the caller. */
-MUST err_t op_check_token(struct request *rq, struct lease **out, struct token_caveats *caveats);
+/* Does the request's token prove this lease (NULL: there is none), is it this consumer's, and do its caveats hold for this peer? ERR_AUTH, recorded,
+ * otherwise. What the caveats say of paths and models is for the caller. */
+MUST err_t op_prove_token(struct request *rq, struct lease *l, struct token_caveats *caveats);
 
-/* op_proxy.c: what a proxy worker asks and tells */
+/* op_proxy.c: what a proxy worker asks */
 OP_DECIDE(op_proxy_begin);
 OP_FINISH(op_proxy_begun);
 void op_proxy_undo(struct vault *v, struct pending *p);
 OP_DECIDE(op_proxy_again);
 OP_FINISH(op_proxy_renewed);
+/* request_end.c: what a proxy worker tells, and what stops a request */
 /* PROXY_USAGE and PROXY_END: no answer. A serial that is not known is left alone: its lease or store has ended meanwhile. */
 void op_proxy_report(struct vault_worker *wk, const struct msg *m);
 /* leases_env.on_stop */

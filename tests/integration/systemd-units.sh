@@ -38,7 +38,8 @@ PY
 done
 level=$(systemd-analyze security --offline=true --no-pager "$U/credential-broker.service" 2>/dev/null | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
 [[ -n $level ]] || skip "this systemd-analyze knows no --offline"
-python3 -c 'import sys; sys.exit(float(sys.argv[1]) > 1.5)' "$level" || die "the exposure level has risen to $level"
+# 0.3 of it is the network, which brokerd-proxy alone may use
+python3 -c 'import sys; sys.exit(float(sys.argv[1]) > 1.8)' "$level" || die "the exposure level has risen to $level"
 
 ((EUID == 0)) || { echo "exposure $level"; exit 0; }
 mkdir -p "$T/root/etc"

@@ -6,7 +6,7 @@
 static struct scratch home;
 
 struct picture {
-    const char *state, *reason, *version, *health, *memory, *keys, *consumers, *workers;
+    const char *state, *reason, *version, *health, *memory, *keys, *consumers, *workers, *proxy;
     const char *dir; /* of state and run */
 };
 static const struct picture good = {.state = "ready",
@@ -16,7 +16,8 @@ static const struct picture good = {.state = "ready",
                                     .memory = "memfd_secret",
                                     .keys = "{\"slot\":0},{\"slot\":1}",
                                     .consumers = "",
-                                    .workers = "{\"role\":\"api\",\"restarts\":0}"};
+                                    .workers = "{\"role\":\"api\",\"restarts\":0}",
+                                    .proxy = "{\"workers\":0,\"ready\":0}"};
 
 static void begin(struct picture p)
 {
@@ -33,9 +34,9 @@ static void begin(struct picture p)
              "{\"state\":\"%s\",\"reason\":%s,\"version\":\"%s\",\"state_dir\":\"%s\",\"run_dir\":"
              "\"%s\",\"keys\":[%s],\"consumers\":[%s],"
              "\"audit\":{\"health\":\"%s\"},\"memory_lock\":\"%s\",\"sandbox\":\"seccomp\","
-             "\"workers\":[%s]}",
+             "\"workers\":[%s],\"proxy\":%s}",
              p.state, p.reason, p.version, dir, dir, p.keys, p.consumers, p.health, p.memory,
-             p.workers);
+             p.workers, p.proxy);
     BEGIN(call_on("GET /v1/status ", 200, text));
 }
 static void end(void)
@@ -162,6 +163,16 @@ TEST(workers_that_were_restarted)
     p.workers = "{\"role\":\"api\",\"restarts\":3},{\"role\":\"admin\",\"restarts\":0}";
     finds(p, "note   workers          the worker api was restarted 3 times\n",
           "mend it with: journalctl", 0);
+}
+
+TEST(proxy_workers_that_are_missing)
+{
+    struct picture p = good;
+    p.proxy = "{\"workers\":2,\"ready\":1}";
+    finds(p, "wrong  proxy            1 of 2 workers are up\n",
+          "mend it with: install brokerd-proxy beside brokerd", 1);
+    p.proxy = "{\"workers\":2,\"ready\":2}";
+    finds(p, "ok     proxy            2 of 2 workers are up\n", "", 0);
 }
 
 TEST(memory_that_the_kernel_can_read)

@@ -42,6 +42,16 @@ TEST(everything_at_one_look)
     fake_stop(&fake);
 }
 
+TEST(the_proxy_is_told_of_where_it_runs)
+{
+    BEGIN(call_on("GET /v1/status ", 200,
+                  "{\"state\":\"ready\",\"proxy\":{\"workers\":2,\"ready\":1,\"running\":3,"
+                  "\"begun\":40,\"denied\":5}}"));
+    CHECK_INT(OP(verb_status, "status"), 0);
+    SAYS("  proxy       1 of 2 workers, 3 requests running, 40 begun, 5 refused\n");
+    fake_stop(&fake);
+}
+
 TEST(a_closed_store_says_why)
 {
     BEGIN(call_on("GET /v1/status ", 200, STATUS("locked", "\"open it with: broker-cli unlock\"")));

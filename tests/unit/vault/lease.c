@@ -366,3 +366,21 @@ TEST(the_bind_holds_names_and_limits)
     CHECK(memcmp(bind.limits, a->limits, 32) == 0);
     rig_done();
 }
+
+TEST(every_end_is_told_to_what_runs_under_the_lease)
+{
+    rig_start();
+    struct lease *a = issue(60000, 60000, 0), *b = issue(30000, 30000, 1);
+    rig.stops = 0;
+    CHECK(a && b && !a->running && !a->route);
+    CHECK_OK(lease_end(rig.ls, a, LEASE_END_REVOKED, &why), why);
+    CHECK(rig.stops == 1 && rig.last_stop == LEASE_END_REVOKED && rig.ends == 0);
+    CHECK_OK(lease_use(rig.ls, b, &why), why);
+    CHECK_INT(lease_use(rig.ls, b, &why), ERR_LIMIT);
+    CHECK(rig.stops == 2 && rig.last_stop == LEASE_END_USES && rig.ends == 1);
+    CHECK(issue(60000, 60000, 0));
+    pass_ms(60000);
+    spin(2);
+    CHECK(rig.stops == 3 && rig.last_stop == LEASE_END_EXPIRED);
+    rig_done();
+}

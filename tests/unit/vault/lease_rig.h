@@ -149,7 +149,8 @@ static struct {
     int spin_fd, turns;
     struct secret *key;
     struct leases *ls;
-    unsigned ends;
+    unsigned ends, stops; /* stops: told of each end, explicit ones too, while the lease is still whole */
+    enum lease_end last_stop;
     enum lease_end how[ENDS_MAX];
     char ended[ENDS_MAX][33];
 } rig;
@@ -163,6 +164,14 @@ static inline void on_end(void *ctx, const struct lease *l, enum lease_end how)
         memcpy(rig.ended[rig.ends], l->id_hex, 33);
     }
     rig.ends++;
+}
+
+static inline void on_stop(void *ctx, struct lease *l, enum lease_end how)
+{
+    if (ctx != &rig || strlen(l->id_hex) != 32 || lease_by_id(rig.ls, l->id))
+        abort();
+    rig.stops++;
+    rig.last_stop = how;
 }
 
 static void on_spin(void *ctx, int fd, uint32_t events)
@@ -191,7 +200,7 @@ static inline void spin(int turns)
 
 static inline struct leases_env rig_env(void)
 {
-    return (struct leases_env){.loop = rig.loop, .dirfd = tape.dirfd, .journal_key = rig.key, .on_end = on_end, .ctx = &rig};
+    return (struct leases_env){.loop = rig.loop, .dirfd = tape.dirfd, .journal_key = rig.key, .on_end = on_end, .on_stop = on_stop, .ctx = &rig};
 }
 
 static inline err_t rig_open(void)

@@ -209,3 +209,45 @@ TEST(consumers_come_and_go_with_the_configuration)
     CHECK(r.v->n_listeners == 0 && !r.v->listeners && !rig_exists(&r, "run/admin/broker.sock"));
     rig_end(&r);
 }
+
+/* ---- proxy.sock */
+
+#define PROXY(d) "consumers:\n  - name: gw\n    grants:\n      - { credential: key, deliver: [" d "] }\n"
+
+TEST(a_consumer_has_a_proxy_socket_exactly_while_a_grant_delivers_so)
+{
+    struct rig r;
+    rig_make(&r, NULL, PROXY("secret"));
+    CHECK(!rig_proxy_listener(&r, "gw") && !rig_exists(&r, "run/gw/proxy.sock"));
+    reload(&r, PROXY("secret, proxy"));
+    const struct vault_listener *l = rig_proxy_listener(&r, "gw");
+    CHECK(l && rig_exists(&r, "run/gw/proxy.sock") && listener_by_path(r.v, l->path) == l);
+    CHECK_INT(mode_of(l->path), 0600);
+    CHECK_INT(listen_dir(r.v, "gw"), rig_listener(&r, "gw")->dirfd);
+    CHECK(!rig_proxy_listener(&r, "admin"));
+    rig_attach_worker(&r, WORKER_PROXY);
+    rig_ready(&r, WORKER_PROXY);
+    CHECK(told(&r, WORKER_PROXY, MSG_LISTEN, "gw"));
+    CHECK(r.fd >= 0 && msg_u64(&r.msg, F_MAX_CONNS, 0) == CONN_MAX);
+    while (rig_recv(&r, WORKER_API, 20)) /* the api worker is not told of it */
+        CHECK(r.msg.type != MSG_LISTEN || !view_is(msg_view(&r.msg, F_CONSUMER), "gw") || msg_u64(&r.msg, F_MAX_CONNS, 0) == 256);
+    reload(&r, PROXY("secret, proxy") "  - name: more\n    grants:\n      - { credential: key, deliver: [proxy] }\n");
+    CHECK(told(&r, WORKER_PROXY, MSG_LISTEN, "more"));
+    reload(&r, PROXY("secret") "  - name: more\n    grants:\n      - { credential: key, deliver: [proxy] }\n");
+    CHECK(told(&r, WORKER_PROXY, MSG_UNLISTEN, "gw"));
+    CHECK(!rig_proxy_listener(&r, "gw") && !rig_exists(&r, "run/gw/proxy.sock") && rig_exists(&r, "run/gw/broker.sock"));
+    reload(&r, PROXY("secret"));
+    CHECK(!rig_exists(&r, "run/more"));
+    rig_end(&r);
+}
+
+TEST(the_proxy_socket_is_open_to_the_consumers_uids)
+{
+    struct rig r;
+    rig_make(&r, NULL, "consumers:\n  - name: gw\n    peer: { uid: [4711] }\n    grants:\n      - { credential: key, deliver: [proxy] }\n");
+    const struct vault_listener *l = rig_proxy_listener(&r, "gw"), *main = rig_listener(&r, "gw");
+    CHECK_INT(acl_names(l->path, 4711), acl_names(main->path, 4711));
+    CHECK_INT(mode_of(l->path), mode_of(main->path));
+    CHECK_INT(acl_names(dir_of(&r, "gw"), 4711), acl_names(main->path, 4711));
+    rig_end(&r);
+}

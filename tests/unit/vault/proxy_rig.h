@@ -121,4 +121,40 @@ static inline void proxy_end(struct rig *r, unsigned side, uint64_t serial, err_
     rig_turns(r, 3);
 }
 
+/* ---- the scene of most tests */
+
+enum { PROXY = WORKER_PROXY };
+
+struct scene {
+    struct rig r;
+    uint64_t admin, api, conn;
+    char token[512], id[40];
+};
+
+/* A vault with this configuration; the consumer gw with a lease of "key" and a connection at the proxy. */
+static inline void scene(struct scene *s, const char *yaml)
+{
+    rig_make(&s->r, NULL, yaml);
+    s->admin = rig_init(&s->r);
+    rig_enroll(&s->r, s->admin);
+    s->api = rig_conn(&s->r, "gw");
+    s->conn = rig_proxy_conn(&s->r, "gw");
+    proxy_lease(&s->r, s->api, "key", s->token, s->id);
+}
+
+#define GRANT(more) "consumers:\n  - name: gw\n    grants:\n      - credential: key\n        deliver: [proxy]\n" more
+
+static inline err_t messages(struct scene *s, struct proxied_request *out)
+{
+    return proxy_begin(&s->r, s->conn, s->token, "POST", "/v1/messages", NULL, out);
+}
+
+static inline bool next_from(struct rig *r, enum msg_type type)
+{
+    while (rig_recv(r, PROXY, 200))
+        if (r->msg.type == type)
+            return true;
+    return false;
+}
+
 #endif

@@ -243,3 +243,73 @@ TEST(the_supervisor_hears_once_that_both_are_ready)
     CHECK_INT(ready, 1);
     rig_end(&r);
 }
+
+/* ---- the proxy's */
+
+#define PROXY(n, d) "proxy: { workers: " n " }\nconsumers:\n  - name: gw\n    grants:\n      - { credential: key, deliver: [" d "] }\n"
+
+static void reload(struct rig *r, const char *yaml)
+{
+    rig_write_config(r, yaml);
+    CHECK_OK(policy_reload(r->v, &r->why), r->why);
+}
+
+TEST(proxy_workers_run_while_they_are_wanted)
+{
+    struct rig r;
+    rig_make(&r, NULL, PROXY("1", "secret"));
+    struct vault_worker *first = &r.v->workers[WORKER_PROXY];
+    worker_follow(r.v);
+    CHECK(!worker_wanted(r.v, WORKER_PROXY) && !first->asked && worker_wanted(r.v, WORKER_API));
+    reload(&r, PROXY("2", "proxy"));
+    CHECK(worker_wanted(r.v, WORKER_PROXY + 1) && !worker_wanted(r.v, WORKER_PROXY + 2));
+    CHECK(rig_asked_for(&r, "proxy", 100) && rig_asked_for(&r, "proxy2", 100));
+    worker_follow(r.v); /* asked for already */
+    CHECK(!rig_supervisor_hears(&r));
+    rig_attach_worker(&r, WORKER_PROXY);
+    rig_attach_worker(&r, WORKER_PROXY + 1);
+    CHECK(first->sock >= 0 && !first->asked);
+    reload(&r, PROXY("1", "proxy"));
+    CHECK(first->sock >= 0 && first[1].sock < 0);
+    worker_on_exit(r.v, "proxy2", first[1].pid, 0); /* its end is not mourned */
+    CHECK(!rig_supervisor_hears(&r) && first[1].restart_at_ms == 0);
+    worker_lost(first, "for the test");
+    CHECK(rig_asked_for(&r, "proxy", 100));
+    rig_attach_worker(&r, WORKER_PROXY);
+    reload(&r, PROXY("1", "secret"));
+    CHECK(first->sock < 0 && !rig_supervisor_hears(&r));
+    rig_end(&r);
+}
+
+TEST(one_that_cannot_be_started_is_not_asked_for_in_a_circle)
+{
+    struct rig r;
+    rig_make(&r, NULL, PROXY("1", "proxy"));
+    struct vault_worker *wk = &r.v->workers[WORKER_PROXY];
+    worker_follow(r.v);
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK(rig_asked_for(&r, "proxy", 100));
+        int64_t now = clock_boot_ms();
+        worker_refused(wk, "not installed");
+        if (i == 0)
+            continue;
+        CHECK(wk->restart_at_ms > now + 50 && !rig_supervisor_hears(&r));
+        wk->restart_at_ms = 1;
+        worker_tick(r.v);
+    }
+    rig_end(&r);
+}
+
+TEST(what_each_kind_serves_and_may_say)
+{
+    const struct vault_listener admin = {.consumer = "admin"}, api = {.consumer = "gw"}, proxy = {.consumer = "gw", .proxy = true};
+    for (unsigned k = 0; k < WORKER__COUNT; k++) {
+        CHECK_INT(worker_serves(k, &admin), k == WORKER_ADMIN);
+        CHECK_INT(worker_serves(k, &api), k == WORKER_API);
+        CHECK_INT(worker_serves(k, &proxy), k >= WORKER_PROXY);
+        CHECK_INT(worker_is_proxy(k), k >= WORKER_PROXY);
+    }
+    CHECK(worker_from(WORKER_API) == FROM_API && worker_from(WORKER_ADMIN) == FROM_ADMIN && worker_from(WORKER_PROXY + 3) == FROM_PROXY);
+    CHECK_STR(worker_role(WORKER_PROXY), "proxy");
+    CHECK_STR(worker_role(WORKER_PROXY + 3), "proxy4");
+}
