@@ -305,7 +305,7 @@ TEST(it_shows_its_name_and_nothing_else)
     CHECK(slurp("status", relay, text, sizeof(text)) > 0);
     CHECK(strstr(text, "NoNewPrivs:\t1") && strstr(text, "SigBlk:\t0000000000000000"));
     CHECK_INT(getsid(relay), relay);
-    snprintf(path, sizeof(path), "/proc/%d", (int)relay);
+    snprintf(path, sizeof(path), "/proc/%d/environ", (int)relay);
     CHECK(stat(path, &st) == 0 && st.st_uid == 0); /* not dumpable: its files are root's */
     int64_t until = clock_boot_ms() + 1000; /* that of its first word is closed in a moment */
     while (pipes_of(relay) > 0) /* neither the program's output nor ours */
