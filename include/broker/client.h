@@ -57,8 +57,8 @@ struct broker_lease {
     char *delivery;            /* "access_token" */
     char *secret;              /* the released value for access_token, helper, secret; else NULL */
     char *file;                /* for file: path relative to the socket's directory; else NULL */
+    char *proxy_socket;        /* for proxy: where requests go, relative to the socket's directory */
     char *file_name;           /* ".credentials.json" */
-    char *proxy_socket; /* for proxy: name of the data plane's socket, relative to the socket's directory; else NULL */
     char *env_name;            /* the variable the provider's clients read; may be NULL */
     char *username;            /* for git, docker, aws; may be NULL */
     char *account;             /* for file: account id where the client needs one; may be NULL */
