@@ -60,6 +60,20 @@ TEST(a_lease_is_read_whole)
     end();
 }
 
+TEST(a_proxied_lease_has_a_socket_and_no_secret)
+{
+    struct broker_lease l = {0};
+    struct broker_lease_ask ask = {.credential = "claude", .delivery = "proxy"};
+    begin(201, "{\"id\":\"" ID "\",\"credential\":\"claude\",\"deliver\":\"proxy\",\"token\":\"tok\","
+               "\"secret\":null,\"proxy_socket\":\"proxy.sock\",\"expires_at_ms\":900001}");
+    CHECK_OK(broker_lease(client, &ask, &l, &why), why);
+    CHECK_STR(l.proxy_socket, "proxy.sock");
+    CHECK(!l.secret && !l.file);
+    broker_lease_free(&l);
+    CHECK(!l.proxy_socket);
+    end();
+}
+
 TEST(every_wish_is_sent)
 {
     struct broker_lease l = {0};

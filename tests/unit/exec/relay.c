@@ -250,7 +250,8 @@ TEST(leases_are_renewed)
     begin(r, 1);
     struct program g = program(false, 100, sleeps);
     pid_t relay = relay_pid();
-    usleep(1400000);
+    for (int i = 0; i < 400 && !strstr(fake_seen(&fake), "POST /v1/leases/" ID "/renew"); i++)
+        usleep(10000);
     CHECK(strstr(fake_seen(&fake), "POST /v1/leases/" ID "/renew") != NULL);
     CHECK(strstr(fake_seen(&fake), "Bearer " TOKEN) != NULL);
     CHECK(waitpid(-1, NULL, WNOHANG) == 0); /* no errand was left behind as a zombie of ours */
