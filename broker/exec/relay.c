@@ -67,7 +67,7 @@ static bool find_shown(uintptr_t at[4])
         at[i] = p ? strtoul(p, &end, 10) : 0;
         p = end;
     }
-    return at[0] != 0 && at[1] > at[0] && at[3] >= at[2];
+    return at[0] != 0 && at[1] > at[0] && at[2] != 0 && at[3] >= at[2];
 }
 
 /* The command line becomes the name; the environment that was inherited may hold others' secrets. */
@@ -78,13 +78,15 @@ static void change_looks(void)
     (void)clearenv();
     if (!find_shown(at))
         return;
-    char *line =
-        (char *)at[0]; /* NOLINT(performance-no-int-to-ptr): the kernel tells it as a number */
+    /* NOLINTBEGIN(performance-no-int-to-ptr): the kernel tells them as numbers */
+    char *line = (char *)at[0];
     size_t room = at[1] - at[0];
     explicit_bzero(line, room);
+    explicit_bzero((char *)at[2], at[3] - at[2]);
+    /* NOLINTEND(performance-no-int-to-ptr) */
+    if (at[2] == at[1]) /* a longer name goes on in the environment, as after setproctitle(3) */
+        room += at[3] - at[2];
     memcpy(line, name, sizeof(name) <= room ? sizeof(name) : room - 1);
-    if (at[2] != 0)
-        explicit_bzero((char *)at[2], at[3] - at[2]); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static void close_up(void)

@@ -65,7 +65,7 @@ TEST(renewed_when_sixty_percent_are_over)
     begin(2500, 90000);
     run_for(1200);
     CHECK_INT(count("renew"), 0);
-    run_for(600);
+    run_for(1000);
     CHECK_INT(count("POST /v1/leases/" ID "/renew"), 1);
     CHECK(strstr(fake_seen(&fake), "Authorization: Bearer the-token\r\n") != NULL);
     CHECK(strstr(fake_seen(&fake), "{\"ttl_ms\":90000}") != NULL);
@@ -81,9 +81,9 @@ TEST(tried_again_until_it_is_heard)
                              on("POST", 200, "{}")};
     fake_start(&fake, r, 2);
     begin(10, 0); /* late already: at once, but not faster than once a second */
-    run_for(1200);
+    run_for(1500);
     CHECK_INT(count("renew"), 1);
-    run_for(1200);
+    run_for(1000);
     CHECK_INT(count("renew"), 2);
     CHECK(strstr(fake_seen(&fake), "\r\n\r\n{}") != NULL);
     CHECK_INT(keeper_living(keeper), 1);
@@ -96,7 +96,7 @@ TEST(left_alone_when_the_broker_knows_it_no_longer)
                              on("DELETE", 200, "{}")};
     fake_start(&fake, r, 2);
     begin(10, 0);
-    run_for(1200);
+    run_for(1700);
     CHECK_INT(keeper_living(keeper), 0);
     run_for(2500);
     CHECK_INT(count("renew"), 1);
@@ -138,7 +138,7 @@ TEST(an_errand_holds_no_descriptor_of_ours)
     fake_start(&fake, r, 1);
     CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
     begin(10, 0);
-    run_for(1300);
+    run_for(1700);
     CHECK_INT(count("renew"), 1);
     close(p[1]);
     CHECK_INT(read(p[0], &c, 1), 0); /* the end, not EAGAIN */

@@ -70,14 +70,20 @@ static void end(void)
     rmdir(dir);
 }
 
-static int dial(void)
+static int dial_with(int room_for_input)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons(port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (room_for_input)
+        CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room_for_input, sizeof(room_for_input)) == 0);
     CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
     return fd;
+}
+static int dial(void)
+{
+    return dial_with(0);
 }
 
 static bool readable(int fd, int ms)
@@ -383,6 +389,15 @@ TEST(a_client_that_is_gone_is_seen_at_once)
     close(client);
     CHECK(readable(proxy, 500));
     close(proxy);
+    /* while what it sent is held back */
+    client = dial(), proxy = take();
+    for (int quiet = 0; quiet < 10; usleep(10000))
+        quiet = send(client, room, sizeof(room), MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ? 0 : quiet + 1;
+    CHECK(setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)) == 0);
+    close(client);
+    usleep(100000);
+    CHECK(send(proxy, "x", 1, MSG_NOSIGNAL) < 0);
+    close(proxy);
     end();
 }
 
@@ -390,7 +405,7 @@ TEST(an_answer_that_ends_early_arrives_whole)
 {
     static char text[300000];
     begin(true, 0, 0);
-    int client = dial(), proxy = take();
+    int client = dial_with(4096), proxy = take(); /* most of the answer waits on the other side */
     size_t sent = 0;
     while (sent < 4u << 20) { /* an upload that nobody reads */
         ssize_t n = send(client, room, sizeof(room), MSG_DONTWAIT);
