@@ -11,7 +11,7 @@ fake() { # NAME arguments…: starts one; PORT, and $T/NAME.record
     PORT=$(<"$T/$name.port")
 }
 
-fake strict --expect anthropic=sk-ant-1 --expect claude=tok-2 --expect openai=sk-3 --expect chatgpt=jwt-4,acct --expect gemini=AIza-5
+fake strict --refresh claude=ref-6 --expect anthropic=sk-ant-1 --expect claude=tok-2 --expect openai=sk-3 --expect chatgpt=jwt-4,acct --expect gemini=AIza-5
 asserts "$PORT" "$T/strict.record" <<'PY'
 import http.client, json, sys, time
 port, record = int(sys.argv[1]), sys.argv[2]
@@ -64,13 +64,32 @@ for what, path, headers in (
 is_(401, "a token of the broker's in the body", "POST", "/v1/messages", key, body=b'{"a": "cbrk1_"}')
 is_(401, "another Host", "POST", "/v1/messages", key, host=["api.example"])
 is_(401, "two Hosts", "POST", "/v1/messages", key, host=[f"127.0.0.1:{port}"] * 2)
+
+import ctypes, ctypes.util
+zstd, plain = ctypes.CDLL(ctypes.util.find_library("zstd")), b'{"model": "packed", "stream": true}'
+room = ctypes.create_string_buffer(500)
+size = zstd.ZSTD_compress(room, ctypes.c_size_t(500), plain, ctypes.c_size_t(len(plain)), 3)
+packed = room.raw[:size]
+is_(200, "a body in zstd", "POST", "/backend-api/codex/responses", chatgpt + [("content-encoding", "zstd")], body=packed)
+
+def renew(token, client="9d1c250a-e61b-44d9-88ed-5944d1962f5e"):
+    return json.dumps({"grant_type": "refresh_token", "client_id": client, "refresh_token": token}).encode()
+is_(400, "another client's renewal", "POST", "/v1/oauth/token", [], body=renew("ref-6", "x"))
+new = json.loads(is_(200, "a renewal", "POST", "/v1/oauth/token", [], body=renew("ref-6")))
+assert "invalid_grant" in is_(400, "a refresh token used twice", "POST", "/v1/oauth/token", [], body=renew("ref-6"))
+is_(401, "a credential beside a renewal", "POST", "/v1/oauth/token", key, body=renew(new["refresh_token"]))
+is_(401, "the access token from before a renewal", "POST", "/v1/messages", beta)
+is_(200, "the access token of a renewal", "POST", "/v1/messages", [("authorization", "Bearer " + new["access_token"]), beta[1]])
+
 for _ in range(100): # the last line comes after its answer
     lines = [json.loads(l) for l in open(record)]
     ends = [l for l in lines if l["event"] == "end"]
-    if len(ends) == len(lines) / 2:
+    if len(ends) == len(lines) / 2 == 33:
         break
     time.sleep(0.02)
-assert len(ends) == len(lines) / 2 == 26 and all(bool(l["violations"]) == (l["status"] == 401) for l in ends)
+assert len(ends) == len(lines) / 2 == 33, len(ends)
+assert any(l.get("model") == "packed" for l in ends), "the zstd body was not read"
+assert all(bool(l["violations"]) == (l["status"] == 401) for l in ends)
 assert not any(s in open(record).read() for s in ("sk-ant-1", "tok-2", "jwt-4", "AIza-5")), "a value is in the record"
 print("ok the record has each request, why it was refused, and no value")
 PY
