@@ -155,7 +155,7 @@ $(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
 lint: deps-lint
 	@echo "  LINT  clang-format"; $(MAKE) -s format-check
 	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
-	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh tests/*/*.bash tests/lint/analyse contrib/*/*.sh .ci/run
+	@echo "  LINT  shellcheck"; shellcheck -x -S warning tests/*.sh tests/*/*.sh tests/*/*/*.sh tests/*/*.bash tests/lint/analyse contrib/*/*.sh .ci/run
 	@echo "  LINT  cppcheck"; # it knows neither the sentinel attribute nor cleanup: those two checks see ghosts
 	@cppcheck -q --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem --suppress=varFuncNullUB --suppress=memleak -Iinclude -Ibroker -DBROKER_VERSION='""' broker

@@ -33,6 +33,7 @@ import time
 import urllib.parse
 
 import dialects
+import tokens
 
 HEAD_MAX, BODY_MAX = 256 * 1024, 64 * 1024 * 1024
 CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization", "cookie")
@@ -42,6 +43,8 @@ REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
 KINDS = ("anthropic", "anthropic-bearer", "claude", "openai", "chatgpt", "gemini")
 ANTHROPIC = ("anthropic", "anthropic-bearer", "claude")
 # (method, path: a whole one, or the end of one below /v1beta/, credential kinds, dialect of its errors, maker of the answer)
+# Token endpoints: path → kind of credential that is renewed there. No credential comes in a header.
+RENEWALS = {"/v1/oauth/token": "claude", "/oauth/token": "chatgpt"}
 ROUTES = (
     ("POST", "/v1/messages", ANTHROPIC, "anthropic", dialects.anthropic_message),
     ("POST", "/v1/messages/count_tokens", ANTHROPIC, "anthropic", dialects.anthropic_count),
@@ -183,6 +186,7 @@ class Provider:
         self.hosts = set(options.host)
         self.faults = options.fault
         self.answer = options.answer
+        self.tokens = tokens.Tokens(self.expect, options.refresh)
         self.record_file = open(options.record, "a", buffering=1) if options.record else None
         self.count = 0
 
@@ -217,6 +221,10 @@ class Provider:
         if len(request.values("host")) != 1 or request.value("host") not in self.hosts:
             found.append("Host is not ours")
         got = request.credentials()
+        if request.path in RENEWALS:
+            kinds = None
+            if got:
+                found.append("a credential where tokens are renewed")
         if kinds is not None:
             if len(got) != 1:
                 found.append(f"{len(got)} credentials: {', '.join(w for w, _ in got) or 'none'}")
@@ -248,6 +256,9 @@ class Provider:
             return 401, [("x-should-retry", "false")], *dialects.plain(error(401, "; ".join(line["violations"])))
         if request.values("upgrade"):
             return 426, [], *dialects.plain(error(426, "no WebSocket here"))
+        if request.path in RENEWALS and request.method == "POST":
+            status, data = self.tokens.answer(RENEWALS[request.path], request.asked())
+            return status, [], *dialects.plain(data)
         if not route:
             line["unknown"] = True
             return 404, [], *dialects.plain(dialects.no_such_model(request.path))
@@ -365,6 +376,7 @@ def expectation(text):
 def parse(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--expect", type=expectation, action="append", default=[], metavar="KIND=VALUE")
+    p.add_argument("--refresh", type=expectation, action="append", default=[], metavar="KIND=VALUE", help="refresh token of claude or chatgpt; it is good once")
     p.add_argument("--never", action="append", metavar="TEXT", help="must come in no request (default: cbrk1_)")
     p.add_argument("--host", action="append", default=[], help="accepted as Host too, beside 127.0.0.1:PORT and localhost:PORT")
     p.add_argument("--port", type=int, default=0)
@@ -374,7 +386,7 @@ def parse(argv):
     p.add_argument("--answer", default=dialects.ANSWER)
     p.add_argument("--fault", type=Fault, action="append", default=[])
     options = p.parse_args(argv)
-    options.expect = dict(options.expect)
+    options.expect, options.refresh = dict(options.expect), dict(options.refresh)
     options.never = ["cbrk1_"] if options.never is None else [n for n in options.never if n]
     return options
 
