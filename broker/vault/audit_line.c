@@ -26,6 +26,7 @@ const struct audit_field audit_fields[] = {
     {F("provider"), AUDIT_K_WORD, R(provider), "the credential's kind"},
     {F("delivery"), AUDIT_K_WORD, R(delivery), "how it was released"},
     {F("lease"), AUDIT_K_LEASE, R(lease), "lease id"},
+    {F("leases"), AUDIT_K_LEASES, R(leases), "ids of all leases that it was about, where several"},
     {F("account"), AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
     {F("token"), AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
     {F("source"), AUDIT_K_WORD, R(source), "key source"},
@@ -189,6 +190,9 @@ static void put_field(struct buf *out, const struct audit_field *f, const struct
     case AUDIT_K_LEASE:
     case AUDIT_K_REDACTED:
         put_text(out, f->key, *(const char *const *)at, PEER_EXE_MAX);
+        break;
+    case AUDIT_K_LEASES:
+        put_text(out, f->key, *(const char *const *)at, AUDIT_LINE_MAX);
         break;
     case AUDIT_K_COUNT:
     case AUDIT_K_MS:

@@ -22,6 +22,7 @@ enum audit_kind {
     AUDIT_K_NAME,
     AUDIT_K_WORD,
     AUDIT_K_LEASE,
+    AUDIT_K_LEASES,
     AUDIT_K_REDACTED, /* const char *, left out when NULL or empty */
     AUDIT_K_COUNT,
     AUDIT_K_MS,     /* uint64_t, int64_t; left out when 0 */

@@ -3,14 +3,16 @@
  * Invariants: what a caller sees succeed is in the journal's ring first, so that an audit record appended after it becomes
  * durable no earlier. An end always happens in memory, even when it cannot be recorded: then the journal's chain counts as broken
  * and its next generation drops the lease.
- * Each lease has a loop timer (one heap for all) and, with owner: process, a pidfd in the loop: nothing is polled. A lease past its
- * deadline is not found even before its timer has fired.
+ * Each lease waits for its time in a group (lease_due.h) and, with owner: process, for its pidfd in the loop: nothing is polled. A lease
+ * past its deadline is not found even before its time has fired. That one merely expired needs no entry of its own in the journal: one
+ * entry a turn says up to when (leases_turn_end).
  */
 #include "vault/lease.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
 #include "crypto/seal.h"
+#include "vault/lease_due.h"
 #include "vault/lease_keeper.h"
 
 #include <fcntl.h>
@@ -27,7 +29,9 @@ struct leases {
     struct journal journal;
     struct buf scratch;
     struct keeper keeper;
+    struct lease_due due;
     uint64_t last_serial;
+    bool expired; /* in this turn, and the journal does not say so yet */
 };
 
 static struct lease_node *node_of(struct lease *l)
@@ -39,7 +43,7 @@ static void node_free(struct lease_node *n)
 {
     if (!n)
         return;
-    loop_timer_free(n->timer);
+    due_clear(n);
     loop_unwatch(n->watch);
     if (n->pidfd >= 0)
         close(n->pidfd);
@@ -63,12 +67,29 @@ static bool has_ended(const struct lease_node *n)
 
 /* ---- ends */
 
+/* Whose entry is of an earlier generation, that generation's deadlines need not be on this boot's clock: its end is told by its id. */
+static void record_end(struct leases *ls, const struct lease_node *n, enum lease_end how)
+{
+    struct why why = {0};
+    if (how == LEASE_END_EXPIRED && ls->journal.open && n->generation == ls->journal.generation)
+        ls->expired = true;
+    else
+        (void)!journal_end(&ls->journal, &n->lease, how,
+                           &why); /* if it fails: its lease is not in the next generation */
+}
+
+void leases_turn_end(struct leases *ls)
+{
+    struct why why = {0};
+    if (ls->expired)
+        (void)!journal_expired(&ls->journal, loop_now(ls->env.loop), &why);
+    ls->expired = false;
+}
+
 static void finish(struct lease_node *n, enum lease_end how)
 {
     struct leases *ls = n->owner;
-    struct why why = {0};
-    bool recorded = journal_end(&ls->journal, &n->lease, how, &why) == ERR_OK;
-    (void)recorded; /* if not: its lease is not in the next generation */
+    record_end(ls, n, how);
     table_remove(&ls->table, n);
     keeper_wake(&ls->keeper);
     if (ls->env.on_end)
@@ -88,16 +109,15 @@ static int64_t next_look(const struct lease_node *n)
     return now + left - left / 5;
 }
 
-static void on_deadline(void *ctx)
+static void on_deadline(struct lease_node *n)
 {
-    struct lease_node *n = ctx;
     const struct leases_env *env = &n->owner->env;
     if (n->ending || has_ended(n)) {
         finish(n, n->ending ? n->how : LEASE_END_EXPIRED);
         return;
     }
     if ((!env->on_due || !env->on_due(env->ctx, &n->lease)) &&
-        loop_timer_set(n->timer, n->lease.expires_boot_ms) != ERR_OK)
+        due_set(&n->owner->due, n, n->lease.expires_boot_ms) != ERR_OK)
         finish(n, LEASE_END_EXPIRED);
 }
 
@@ -160,8 +180,7 @@ static err_t arm(struct leases *ls, struct lease_node *n, struct why *why)
     if (!n->ending && n->lease.owner_process)
         TRY(loop_watch(ls->env.loop, &(struct loop_source){n->pidfd, EPOLLIN, on_owner_gone, n},
                        &n->watch, why));
-    if (loop_timer_new(ls->env.loop, on_deadline, n, &n->timer) != ERR_OK ||
-        loop_timer_set(n->timer, next_look(n)) != ERR_OK)
+    if (due_set(&ls->due, n, next_look(n)) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
     return ERR_OK;
 }
@@ -201,6 +220,7 @@ err_t leases_open(const struct leases_env *env, struct leases **out, struct why 
     if (!ls)
         return fail(why, ERR_INTERNAL, "out of memory");
     ls->env = *env;
+    ls->due = (struct lease_due){.loop = env->loop, .look = on_deadline};
     journal_init(&ls->journal, env);
     TRY(keeper_init(&ls->keeper, env->loop, &ls->journal, &ls->table, why));
     err_t e = journal_replay(&ls->journal, &ls->table, why);
@@ -343,7 +363,9 @@ err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why
     if (l->expires_wall_ms > l->max_wall_ms)
         l->expires_wall_ms = l->max_wall_ms;
     TRY(change(ls, l, &old, why));
-    return loop_timer_set(node_of(l)->timer, next_look(node_of(l))); /* is armed: cannot fail */
+    (void)!due_set(&ls->due, node_of(l),
+                   next_look(node_of(l))); /* else it is looked at too early */
+    return ERR_OK;
 }
 
 err_t lease_use(struct leases *ls, struct lease *l, struct why *why)

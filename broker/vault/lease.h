@@ -59,6 +59,8 @@ struct leases_env {
  * are kept as *.corrupt, `why` says where. Any other error: *out untouched. */
 MUST err_t leases_open(const struct leases_env *env, struct leases **out, struct why *why);
 void leases_close(struct leases *ls);
+/* To be called at the end of each turn of the loop: records up to when leases expired. */
+void leases_turn_end(struct leases *ls);
 
 struct lease_ask { /* all borrowed for the call */
     const struct config_consumer *consumer;

@@ -173,6 +173,16 @@ err_t journal_end(struct journal *j, const struct lease *l, enum lease_end how, 
     return end_frame(j, &pos, why);
 }
 
+err_t journal_expired(struct journal *j, int64_t until_boot_ms, struct why *why)
+{
+    uint64_t pos;
+    if (!j->open) /* those it would tell of have no entry in the next generation */
+        return fail(why, ERR_CONFLICT, "no generation of the lease journal is open");
+    begin_frame(j, JOURNAL_EXPIRED);
+    buf_put_u64(&j->frame, (uint64_t)until_boot_ms);
+    return end_frame(j, &pos, why);
+}
+
 err_t journal_tick(struct journal *j, struct why *why)
 {
     uint64_t pos;

@@ -193,6 +193,9 @@ void server_wait(struct vault *v, struct pending *p)
 void server_turn_end(void *ctx)
 {
     struct vault *v = ctx;
+    if (v->leases)
+        leases_turn_end(v->leases);
+    expired_tell(v);
     if (v->sink)
         sink_flush(v->sink, v->queue != NULL);
     wipe_stack();

@@ -14,6 +14,7 @@
 #include "base/msg.h"
 #include "vault/audit.h"
 #include "vault/credential.h"
+#include "vault/expired.h"
 #include "vault/lease.h"
 #include "vault/peer.h"
 
@@ -98,6 +99,7 @@ struct vault {
     struct sink *sink;
     struct audit *audit;
     struct leases *leases;
+    struct expired expired; /* in this turn, not recorded yet */
     struct vault_worker workers[WORKER__COUNT];
     struct vault_listener *listeners;
     unsigned n_listeners;
