@@ -142,6 +142,100 @@ err_t ipc_recv(int sock, struct buf *out, int *fd, struct why *why)
     return ERR_OK;
 }
 
+/* ---- many at once */
+
+static void close_all(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+}
+
+/* What the kernel wrote becomes a packet. */
+static void take_packet(struct mmsghdr *m, struct ipc_packet *p)
+{
+    int fds[MAX_FDS];
+    unsigned n = collect(&m->msg_hdr, fds);
+    p->bytes.len = m->msg_len;
+    p->fd = n == 1 ? fds[0] : -1;
+    p->status =
+        m->msg_len == 0 ? refuse_recv(0, 0, &p->why) : check_packet(&m->msg_hdr, n, &p->why);
+    if (p->status == ERR_OK)
+        return;
+    close_all(fds, n);
+    p->fd = -1;
+    buf_reset(&p->bytes);
+}
+
+static err_t offer_all(struct ipc_batch *b, struct iovec iov[IPC_BATCH], struct why *why)
+{
+    b->n = 0;
+    for (unsigned i = 0; i < IPC_BATCH; i++) {
+        b->packet[i].bytes.max = MSG_MAX;
+        TRY(offer_room(&b->packet[i].bytes, &iov[i], why));
+    }
+    return ERR_OK;
+}
+
+err_t ipc_recv_many(int sock, struct ipc_batch *b, struct why *why)
+{
+    union control ctl[IPC_BATCH];
+    struct iovec iov[IPC_BATCH];
+    struct mmsghdr m[IPC_BATCH] = {0};
+    TRY(offer_all(b, iov, why));
+    for (unsigned i = 0; i < IPC_BATCH; i++)
+        m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i],
+                                       .msg_iovlen = 1,
+                                       .msg_control = &ctl[i],
+                                       .msg_controllen = sizeof(ctl[i])};
+    int n;
+    do /* as in ipc_recv */
+        n = recvmmsg(sock, m, IPC_BATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, NULL);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n <= 0)
+        return refuse_recv(n, errno, why);
+    if (m[0].msg_len == 0)
+        return refuse_recv(0, 0, why);
+    for (; b->n < (unsigned)n; b->n++) {
+        struct ipc_packet *p = &b->packet[b->n];
+        take_packet(&m[b->n], p);
+        if (m[b->n].msg_len == 0) { /* end of file, as often as there was room */
+            b->n++;
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+void ipc_batch_free(struct ipc_batch *b)
+{
+    for (unsigned i = 0; i < IPC_BATCH; i++) {
+        if (i < b->n)
+            auto_close(&b->packet[i].fd);
+        buf_free(&b->packet[i].bytes);
+    }
+    b->n = 0;
+}
+
+err_t ipc_send_many(int sock, const struct buf *packets, unsigned n, unsigned *sent,
+                    struct why *why)
+{
+    struct iovec iov[IPC_BATCH];
+    struct mmsghdr m[IPC_BATCH] = {0};
+    for (unsigned i = 0; i < n; i++) {
+        if (packets[i].len == 0)
+            return fail(why, ERR_INVALID, "an empty message");
+        iov[i] = (struct iovec){.iov_base = packets[i].p, .iov_len = packets[i].len};
+        m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+    }
+    for (*sent = 0; *sent < n;) {
+        int k = sendmmsg(sock, m + *sent, n - *sent, MSG_NOSIGNAL);
+        if (k < 0 && errno != EINTR)
+            return refuse_send(errno, why);
+        *sent += k > 0 ? (unsigned)k : 0;
+    }
+    return ERR_OK;
+}
+
 err_t ipc_wait(int sock, int timeout_ms, struct why *why)
 {
     struct pollfd p = {.fd = sock, .events = POLLIN};

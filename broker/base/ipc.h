@@ -16,6 +16,27 @@ MUST err_t ipc_send(int sock, struct view packet, int fd, struct why *why);
  * buf_reset/buf_free). *fd is -1 or a received descriptor that is the caller's. ERR_UNAVAILABLE:
  * nothing there; ERR_NO_BROKER: end of file. */
 MUST err_t ipc_recv(int sock, struct buf *out, int *fd, struct why *why);
+
+/* Many packets in one call. */
+enum { IPC_BATCH = 16 };
+struct ipc_packet {
+    struct buf bytes; /* wiped by the owner's buf_reset */
+    int fd;           /* -1, or a received descriptor that is the owner's */
+    err_t status; /* else this packet is refused for `why` and empty; the ones before it are good */
+    struct why why;
+};
+struct ipc_batch {
+    struct ipc_packet packet[IPC_BATCH];
+    unsigned n;
+};
+/* All that is there, at most IPC_BATCH; n < IPC_BATCH: nothing more was there. ERR_UNAVAILABLE: nothing was. ERR_NO_BROKER: end of
+ * file, unless good packets came before it: then it is the last one's status. */
+MUST err_t ipc_recv_many(int sock, struct ipc_batch *b, struct why *why);
+void ipc_batch_free(struct ipc_batch *b); /* wipes and closes what is in it */
+/* Sends packets[0…n), at most IPC_BATCH, without descriptors, in order; *sent of them went out. Errors are those of ipc_send, of the first
+ * that did not. */
+MUST err_t ipc_send_many(int sock, const struct buf *packets, unsigned n, unsigned *sent,
+                         struct why *why);
 /* Waits at most timeout_ms for readability (for the short-lived helpers); ERR_TIMEOUT. */
 MUST err_t ipc_wait(int sock, int timeout_ms, struct why *why);
 

@@ -21,7 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
-enum { TTL_MIN_MS = 1000 };
+enum { TTL_MIN_MS = 1000, ID_POOL = 32 };
 
 struct leases {
     struct leases_env env;
@@ -31,6 +31,8 @@ struct leases {
     struct keeper keeper;
     struct lease_due due;
     uint64_t last_serial;
+    uint8_t ids[ID_POOL * TOKEN_LEASE_ID]; /* random, drawn ahead; a lease id is no secret */
+    unsigned ids_left;
     bool expired; /* in this turn, and the journal does not say so yet */
 };
 
@@ -287,6 +289,15 @@ static void hash_limits(struct leases *ls, struct lease *l)
     seal_hash(buf_view(b), l->limits);
 }
 
+static void draw_id(struct leases *ls, uint8_t id[TOKEN_LEASE_ID])
+{
+    if (ls->ids_left == 0) {
+        random_bytes(ls->ids, sizeof(ls->ids));
+        ls->ids_left = ID_POOL;
+    }
+    memcpy(id, ls->ids + --ls->ids_left * TOKEN_LEASE_ID, TOKEN_LEASE_ID);
+}
+
 static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
 {
     const struct policy_limits *limits = ask->limits;
@@ -294,7 +305,6 @@ static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
         !view_copy(view_str(ask->credential), l->credential, sizeof(l->credential)) ||
         !view_copy(view_str(ask->token_prefix), l->prefix, sizeof(l->prefix)))
         return fail(why, ERR_INTERNAL, "a name is too long for a lease");
-    random_bytes(l->id, sizeof(l->id));
     hex_encode(l->id, sizeof(l->id), l->id_hex);
     l->delivery = limits->delivery;
     l->uses_left = limits->uses;
@@ -328,6 +338,7 @@ err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease *
     if (!n)
         return fail(why, ERR_INTERNAL, "out of memory");
     n->pidfd = -1;
+    draw_id(ls, n->lease.id);
     TRY(fill(&n->lease, ask, why));
     hash_limits(ls, &n->lease);
     if (n->lease.owner_process)
