@@ -27,7 +27,6 @@ struct leases {
     struct leases_env env;
     struct lease_table table;
     struct journal journal;
-    struct buf scratch;
     struct keeper keeper;
     struct lease_due due;
     uint64_t last_serial;
@@ -244,7 +243,6 @@ void leases_close(struct leases *ls)
     }
     table_free(&ls->table);
     journal_clear(&ls->journal);
-    buf_free(&ls->scratch);
     free(ls);
 }
 
@@ -274,19 +272,23 @@ static void set_deadlines(struct lease *l, int64_t ttl_ms, int64_t max_ttl_ms)
     l->max_boot_ms = boot + max_ttl_ms;
 }
 
-/* What the token is bound to beyond names: all that a renewal does not change. */
-static void hash_limits(struct leases *ls, struct lease *l)
+static uint8_t *put_be(uint8_t *at, uint64_t v, unsigned n)
 {
-    struct buf *b = &ls->scratch;
-    buf_reset(b);
-    buf_add_str(b, "lease limits 1");
-    buf_put_u8(b, (uint8_t)l->delivery);
-    buf_put_u8(b, l->owner_process);
-    buf_put_u64(b, l->limited_uses ? l->uses_left : 0);
-    buf_put_u64(b, (uint64_t)l->issued_wall_ms);
-    buf_put_u64(b, (uint64_t)l->max_wall_ms);
-    buf_put_u32(b, l->uid);
-    seal_hash(buf_view(b), l->limits);
+    for (unsigned i = 0; i < n; i++)
+        at[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+    return at + n;
+}
+
+/* What the token is bound to beyond names: all that a renewal does not change. It fits as it is, so it needs no hash. */
+static void set_limits(struct lease *l)
+{
+    uint8_t *at = put_be(l->limits, l->delivery, 1);
+    at = put_be(at, l->owner_process, 1);
+    at = put_be(at, 0, 2);
+    at = put_be(at, l->uid, 4);
+    at = put_be(at, l->limited_uses ? l->uses_left : 0, 8);
+    at = put_be(at, (uint64_t)l->issued_wall_ms, 8);
+    (void)put_be(at, (uint64_t)l->max_wall_ms, 8);
 }
 
 static void draw_id(struct leases *ls, uint8_t id[TOKEN_LEASE_ID])
@@ -313,6 +315,7 @@ static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
     l->uid = ask->peer->uid;
     l->pid = ask->peer->pid;
     set_deadlines(l, limits->ttl_ms, limits->max_ttl_ms);
+    set_limits(l);
     return ERR_OK;
 }
 
@@ -340,7 +343,6 @@ err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease *
     n->pidfd = -1;
     draw_id(ls, n->lease.id);
     TRY(fill(&n->lease, ask, why));
-    hash_limits(ls, &n->lease);
     if (n->lease.owner_process)
         TRY(adopt_owner(n, ask->peer, why));
     TRY(enter(ls, n, why));

@@ -36,7 +36,7 @@ struct lease {
     int32_t pid;
     bool owner_process;
     char file[128];     /* projected file relative to the consumer's directory; "" none */
-    uint8_t limits[32]; /* hash bound into the token */
+    uint8_t limits[32]; /* bound into the token (FORMAT.md, "Token") */
 };
 
 struct leases;
