@@ -92,7 +92,7 @@ bool buf_reserve(struct buf *b, size_t more)
     return !b->bad;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_slowly(struct buf *b, const void *p, size_t n)
 {
     if (n == 0 || !buf_reserve(b, n))
         return;
@@ -103,11 +103,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
 void buf_add_view(struct buf *b, struct view v)
 {
     buf_add(b, v.p, v.n);
-}
-
-void buf_add_str(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
 }
 
 void buf_add_fmt(struct buf *b, const char *fmt, ...)
@@ -124,34 +119,6 @@ void buf_add_fmt(struct buf *b, const char *fmt, ...)
     (void)vsnprintf((char *)b->p + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);
     b->len += (size_t)n;
-}
-
-void buf_put_u8(struct buf *b, uint8_t v)
-{
-    buf_add(b, &v, 1);
-}
-
-static void put_be(struct buf *b, uint64_t v, unsigned bytes)
-{
-    uint8_t out[8];
-    for (unsigned i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-    buf_add(b, out, bytes);
-}
-
-void buf_put_u16(struct buf *b, uint16_t v)
-{
-    put_be(b, v, 2);
-}
-
-void buf_put_u32(struct buf *b, uint32_t v)
-{
-    put_be(b, v, 4);
-}
-
-void buf_put_u64(struct buf *b, uint64_t v)
-{
-    put_be(b, v, 8);
 }
 
 void buf_put_str16(struct buf *b, struct view v)

@@ -17,13 +17,15 @@ struct jsonw jsonw_to(struct buf *out)
 
 static void lead(struct jsonw *w, const char *key)
 {
-    if (w->need_comma)
-        buf_put_u8(w->out, ',');
+    static const char comma_quote[] = ",\"";
+    size_t skip = w->need_comma ? 0 : 1;
     w->need_comma = true;
-    if (!key)
+    if (!key) {
+        buf_add(w->out, comma_quote, 1 - skip);
         return;
-    buf_put_u8(w->out, '"');
-    buf_add_str(w->out, key);
+    }
+    buf_add(w->out, comma_quote + skip, 2 - skip);
+    buf_add(w->out, key, strlen(key));
     buf_add(w->out, "\":", 2);
 }
 

@@ -81,22 +81,12 @@ static const char *outcome_name(err_t e)
 
 /* ---- record → line: each record passes here before its answer, hence without a call per byte */
 
-static inline void put(struct buf *out, const void *p, size_t n)
-{
-    if (out->bad || out->cap - out->len < n) {
-        buf_add(out, p, n);
-        return;
-    }
-    memcpy(out->p + out->len, p, n);
-    out->len += n;
-}
-
 static void put_text(struct buf *out, const char *key, const char *s, size_t max)
 {
     size_t n = s ? strnlen(s, max) : 0, i = 0;
     if (n == 0)
         return;
-    put(out, key, strlen(key));
+    buf_add(out, key, strlen(key));
     while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
         i++;
     if (i < n) {
@@ -104,9 +94,9 @@ static void put_text(struct buf *out, const char *key, const char *s, size_t max
         jsonw_view(&w, NULL, VIEW(s, n));
         return;
     }
-    put(out, "\"", 1);
-    put(out, s, n);
-    put(out, "\"", 1);
+    buf_add(out, "\"", 1);
+    buf_add(out, s, n);
+    buf_add(out, "\"", 1);
 }
 
 static void put_int(struct buf *out, const char *key, int64_t v)
@@ -119,8 +109,8 @@ static void put_int(struct buf *out, const char *key, int64_t v)
     while (u /= 10);
     if (v < 0)
         digits[--at] = '-';
-    put(out, key, strlen(key));
-    put(out, digits + at, sizeof(digits) - at);
+    buf_add(out, key, strlen(key));
+    buf_add(out, digits + at, sizeof(digits) - at);
 }
 
 static void put_count(struct buf *out, const char *key, int64_t v)
@@ -145,7 +135,7 @@ static void put_own(struct buf *out, const struct audit_field *f, const struct a
     char time[CLOCK_RFC3339_LEN + 1];
     switch (f->kind) {
     case AUDIT_K_SEQ:
-        put(out, "{", 1);
+        buf_add(out, "{", 1);
         put_int(out, f->key + 1, (int64_t)st->seq);
         break;
     case AUDIT_K_TIME:
@@ -219,7 +209,7 @@ void audit_line_body(const struct audit_record *r, const struct audit_stamp *st,
             put_own(out, f, r, st);
         else
             put_field(out, f, r);
-    put(out, "}", 1);
+    buf_add(out, "}", 1);
 }
 
 void audit_line_finish(struct buf *out, const uint8_t mac[CHAIN_MAC])

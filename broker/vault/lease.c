@@ -102,12 +102,11 @@ static void finish(struct lease_node *n, enum lease_end how)
 static int64_t next_look(const struct lease_node *n)
 {
     const struct lease *l = &n->lease;
-    int64_t now = clock_boot_ms(), left = l->expires_boot_ms - now;
-    if (n->ending)
-        return now;
-    if (!l->owner_process || l->limited_uses || l->expires_boot_ms >= l->max_boot_ms)
+    bool to_the_end = !l->owner_process || l->limited_uses || l->expires_boot_ms >= l->max_boot_ms;
+    if (!n->ending && to_the_end)
         return l->expires_boot_ms;
-    return now + left - left / 5;
+    int64_t now = clock_boot_ms(), left = l->expires_boot_ms - now;
+    return n->ending ? now : now + left - left / 5;
 }
 
 static void on_deadline(struct lease_node *n)
