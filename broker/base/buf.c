@@ -197,33 +197,42 @@ struct view get_bytes(struct cursor *c, size_t n)
     return v;
 }
 
-static uint64_t get_be(struct cursor *c, unsigned bytes)
+/* The next n bytes into `out`; zeros when there are not as many. */
+static void get_raw(struct cursor *c, void *out, size_t n)
 {
-    struct view v = get_bytes(c, bytes);
-    uint64_t out = 0;
-    for (size_t i = 0; i < v.n; i++)
-        out = out << 8 | v.p[i];
-    return out;
+    struct view v = get_bytes(c, n);
+    if (v.n)
+        memcpy(out, v.p, n);
+    else
+        memset(out, 0, n);
 }
 
 uint8_t get_u8(struct cursor *c)
 {
-    return (uint8_t)get_be(c, 1);
+    uint8_t v;
+    get_raw(c, &v, sizeof(v));
+    return v;
 }
 
 uint16_t get_u16(struct cursor *c)
 {
-    return (uint16_t)get_be(c, 2);
+    uint16_t v;
+    get_raw(c, &v, sizeof(v));
+    return be16toh(v);
 }
 
 uint32_t get_u32(struct cursor *c)
 {
-    return (uint32_t)get_be(c, 4);
+    uint32_t v;
+    get_raw(c, &v, sizeof(v));
+    return be32toh(v);
 }
 
 uint64_t get_u64(struct cursor *c)
 {
-    return get_be(c, 8);
+    uint64_t v;
+    get_raw(c, &v, sizeof(v));
+    return be64toh(v);
 }
 
 struct view get_str16(struct cursor *c)
@@ -235,6 +244,8 @@ struct view get_str32(struct cursor *c)
 {
     return get_bytes(c, get_u32(c));
 }
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (uint8_t)(byte))
 
 /* ---- hex and base64url */
 
@@ -271,22 +282,41 @@ bool hex_decode(struct view text, void *out, size_t n)
     return true;
 }
 
-static const char b64_alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/* A set bit for each byte of x (below 64) that is at least `least`: the lowest of that byte. */
+static uint64_t at_least(uint64_t x, uint8_t least)
+{
+    return ((x + EACH(0x80 - least)) >> 7) & EACH(1);
+}
+
+/* Six bytes to eight characters at once, without a table or a branch that depends on them: secrets pass here. The alphabet is A-Z, a-z,
+ * 0-9, '-', '_'; each step says what a character is more, or less, than the one before the step. */
+static void encode_six(const uint8_t in[6], uint8_t out[8])
+{
+    uint64_t x = 0;
+    for (unsigned i = 0; i < 6; i++)
+        x = x << 8 | in[i];
+    uint64_t spread = 0;
+    for (unsigned i = 0; i < 8; i++)
+        spread |= (x >> (6 * i) & 63) << (8 * i);
+    uint64_t more = at_least(spread, 26) * ('a' - 'Z' - 1) + at_least(spread, 63) * ('_' - '-' - 1);
+    uint64_t less = at_least(spread, 52) * ('z' + 1 - '0') + at_least(spread, 62) * ('9' + 1 - '-');
+    spread = htobe64(spread + EACH('A') + more - less);
+    memcpy(out, &spread, 8);
+}
 
 void base64url_encode(struct view v, struct buf *out)
 {
-    if (!buf_reserve(out, (v.n * 4 + 2) / 3))
+    size_t n = (v.n * 4 + 2) / 3;
+    if (!buf_reserve(out, n))
         return;
-    uint32_t acc = 0;
-    unsigned bits = 0;
-    for (size_t i = 0; i < v.n; i++) {
-        acc = acc << 8 | v.p[i];
-        for (bits += 8; bits >= 6; bits -= 6)
-            out->p[out->len++] = (uint8_t)b64_alphabet[acc >> (bits - 6) & 63];
+    for (size_t at = 0; at < v.n; at += 6) {
+        uint8_t in[6] = {0}, text[8];
+        memcpy(in, v.p + at, v.n - at < 6 ? v.n - at : 6);
+        encode_six(in, text);
+        memcpy(out->p + out->len, text, n < 8 ? n : 8);
+        out->len += n < 8 ? n : 8;
+        n -= n < 8 ? n : 8;
     }
-    if (bits)
-        out->p[out->len++] = (uint8_t)b64_alphabet[acc << (6 - bits) & 63];
 }
 
 static int b64_value(uint8_t c)

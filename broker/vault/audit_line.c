@@ -83,13 +83,11 @@ static const char *outcome_name(err_t e)
 
 static void put_text(struct buf *out, const char *key, const char *s, size_t max)
 {
-    size_t n = s ? strnlen(s, max) : 0, i = 0;
+    size_t n = s ? strnlen(s, max) : 0;
     if (n == 0)
         return;
     buf_add(out, key, strlen(key));
-    while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
-        i++;
-    if (i < n) {
+    if (jsonw_plain(VIEW(s, n)) < n) {
         struct jsonw w = jsonw_to(out);
         jsonw_view(&w, NULL, VIEW(s, n));
         return;
