@@ -107,7 +107,7 @@ bool conn_has_ended(const struct vault_worker *wk, const struct vault_conn *c)
 }
 
 /* The connection of a packet that asks something on a descriptor shown before; NULL: it is none. */
-static struct vault_conn *asked_on(const struct vault_worker *wk, const struct ipc_packet *p)
+static struct vault_conn *asked_on(const struct vault_worker *wk, const struct ipc_arrival *p)
 {
     unsigned type;
     uint64_t id;

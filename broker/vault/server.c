@@ -349,7 +349,7 @@ static void give_up(struct vault_worker *wk, err_t e, const struct why *why)
 static void on_batch(struct vault_worker *wk, int sock, struct ipc_batch *b)
 {
     for (unsigned i = 0; i < b->n; i++) {
-        struct ipc_packet *p = &b->packet[i];
+        struct ipc_arrival *p = &b->packet[i];
         err_t e = p->status;
         if (e == ERR_OK && wk->sock == sock)
             e = on_packet(wk, buf_view(&p->bytes), p->fd, &p->why);

@@ -196,22 +196,25 @@ struct buf *worker_packet(struct vault_worker *wk)
     return b;
 }
 
-static bool all_good(const struct vault_worker *wk)
+/* How many of them went out in one call: all, but for what the socket does not take, or for something wrong with one of them. */
+static unsigned send_together(const struct vault_worker *wk)
 {
-    bool good = true;
-    for (unsigned i = 0; i < wk->n_replies; i++)
-        good = good && !wk->reply[i].bad && wk->reply[i].len > 0;
-    return good;
+    struct ipc_packet p[IPC_BATCH];
+    struct why why = {0};
+    unsigned sent = 0;
+    for (unsigned i = 0; i < wk->n_replies; i++) {
+        if (wk->reply[i].bad)
+            return 0;
+        p[i] = (struct ipc_packet){.bytes = buf_view(&wk->reply[i]), .fd = -1};
+    }
+    bool may = wk->sock >= 0 && !wk->out && wk->n_replies > 0;
+    return may && ipc_send_many(wk->sock, p, wk->n_replies, &sent, &why) == ERR_OK ? sent : 0;
 }
 
-/* What the socket does not take at once, and whatever is wrong with a packet, goes the way of single ones. */
+/* What did not go out together goes the way of single packets. */
 void worker_flush(struct vault_worker *wk)
 {
-    unsigned sent = 0;
-    struct why why = {0};
-    bool sure = wk->sock >= 0 && wk->n_replies > 0 && !wk->out && all_good(wk);
-    if (sure && ipc_send_many(wk->sock, wk->reply, wk->n_replies, &sent, &why) == ERR_OK)
-        sent = wk->n_replies;
+    unsigned sent = send_together(wk);
     for (unsigned i = 0; i < wk->n_replies; i++) {
         if (i >= sent && wk->sock >= 0 && (wk->reply[i].bad || wk->reply[i].len > 0))
             send_one(wk, &wk->reply[i], -1);

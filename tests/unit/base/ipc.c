@@ -291,29 +291,29 @@ TEST(end_of_file_comes_behind_the_last_packet)
 
 TEST(many_packets_go_in_one_call_until_the_queue_is_full)
 {
-    AUTO(buf_free) struct buf in = {0};
-    struct buf out[IPC_BATCH] = {{0}};
-    unsigned sent = 99, all = 0, got = 0;
-    int fd;
+    AUTO(buf_free) struct buf in = {0}, big = {0};
+    struct ipc_packet out[IPC_BATCH + 1];
+    unsigned sent = 99, got = 0;
+    int fd = -1;
     set_up();
-    CHECK_INT(ipc_send_many(s[0], out, 1, &sent, &w), ERR_INVALID);
-    for (unsigned i = 0; i < IPC_BATCH; i++) {
-        CHECK(buf_reserve(&out[i], 60000));
-        memset(out[i].p, 'a' + (int)i, out[i].len = 60000);
-    }
+    CHECK(buf_reserve(&big, 60000));
+    memset(big.p, 'a', big.len = 60000);
+    for (unsigned i = 0; i <= IPC_BATCH; i++)
+        out[i] = (struct ipc_packet){VIEW(big.p, 60000 - i), i == 1 ? STDIN_FILENO : -1};
+    CHECK_INT(ipc_send_many(s[0], out, IPC_BATCH + 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_send_many(s[0], &(struct ipc_packet){.fd = -1}, 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(sent, 99);
     const int room = 300000;
     CHECK_INT(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
-    CHECK_INT(ipc_send_many(s[0], out, IPC_BATCH, &sent, &w), ERR_UNAVAILABLE);
-    CHECK(sent > 0 && sent < IPC_BATCH);
-    for (all = sent; ipc_recv(s[1], &in, &fd, &w) == ERR_OK; got++)
-        CHECK(in.len == 60000 && in.p[59999] == 'a' + got);
-    CHECK_INT(got, all);
-    CHECK_OK(ipc_send_many(s[0], out, 2, &sent, &w), w);
-    CHECK_INT(sent, 2);
+    CHECK_OK(ipc_send_many(s[0], out, IPC_BATCH, &sent, &w), w);
+    CHECK(sent > 1 && sent < IPC_BATCH);
+    CHECK_INT(ipc_send_many(s[0], out, 1, &got, &w), ERR_UNAVAILABLE);
+    for (got = 0; ipc_recv(s[1], &in, &fd, &w) == ERR_OK; got++) {
+        CHECK(in.len == 60000 - got && (fd >= 0) == (got == 1));
+        auto_close(&fd);
+    }
+    CHECK_INT(got, sent);
     close(s[1]);
     CHECK_INT(ipc_send_many(s[0], out, 2, &sent, &w), ERR_NO_BROKER);
-    CHECK_INT(sent, 0);
-    for (unsigned i = 0; i < IPC_BATCH; i++)
-        buf_free(&out[i]);
     close(s[0]);
 }
