@@ -293,11 +293,12 @@ static uint64_t at_least(uint64_t x, uint8_t least)
 static void encode_six(const uint8_t in[6], uint8_t out[8])
 {
     uint64_t x = 0;
-    for (unsigned i = 0; i < 6; i++)
-        x = x << 8 | in[i];
-    uint64_t spread = 0;
-    for (unsigned i = 0; i < 8; i++)
-        spread |= (x >> (6 * i) & 63) << (8 * i);
+    memcpy(&x, in, 6);
+    x = be64toh(x) >> 16;
+    /* 48 bits → 2 of 24 → 4 of 12 → 8 of 6, each at the low end of its part */
+    x = (x & 0xffffff) | x >> 24 << 32;
+    x = (x & 0x00000fff00000fff) | (x & 0x00fff00000fff000) << 4;
+    uint64_t spread = (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
     uint64_t more = at_least(spread, 26) * ('a' - 'Z' - 1) + at_least(spread, 63) * ('_' - '-' - 1);
     uint64_t less = at_least(spread, 52) * ('z' + 1 - '0') + at_least(spread, 62) * ('9' + 1 - '-');
     spread = htobe64(spread + EACH('A') + more - less);

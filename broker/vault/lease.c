@@ -14,12 +14,10 @@
 #include "crypto/seal.h"
 #include "vault/lease_due.h"
 #include "vault/lease_keeper.h"
+#include "vault/lease_owner.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 
 enum { TTL_MIN_MS = 1000, ID_POOL = 32 };
 
@@ -138,42 +136,6 @@ err_t lease_end(struct leases *ls, struct lease *l, enum lease_end how, struct w
     return e;
 }
 
-/* ---- owners */
-
-static bool process_lives(int pidfd)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    return poll(&p, 1, 0) == 0;
-}
-
-/* The pidfd is checked after the start time was read: so it is the time of that very process. */
-static err_t adopt_owner(struct lease_node *n, const struct peer *peer, struct why *why)
-{
-    if (peer->pidfd < 0)
-        return fail(why, ERR_CONFLICT,
-                    "this kernel cannot tell when a process ends (SO_PEERPIDFD, Linux 6.5): ask "
-                    "with owner: none");
-    n->pidfd = fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
-    if (n->pidfd < 0)
-        return fail(
-            why, ERR_LIMIT,
-            "too many open descriptors: raise brokerd's RLIMIT_NOFILE, or ask with owner: none");
-    n->start_ticks = peer_start_ticks(peer->pid);
-    if (!process_lives(n->pidfd))
-        return fail(why, ERR_CONFLICT, "the process that asked has ended");
-    return ERR_OK;
-}
-
-/* After a restart of brokerd: is the process still the one that the lease was issued to? */
-static bool find_owner(struct lease_node *n)
-{
-    if (!n->same_boot || n->start_ticks == 0 || n->lease.pid <= 0)
-        return false;
-    n->pidfd = (int)syscall(SYS_pidfd_open, n->lease.pid, 0);
-    return n->pidfd >= 0 && peer_start_ticks(n->lease.pid) == n->start_ticks &&
-           process_lives(n->pidfd);
-}
-
 static err_t arm(struct leases *ls, struct lease_node *n, struct why *why)
 {
     n->owner = ls;
@@ -196,7 +158,7 @@ static err_t revive(struct leases *ls, struct lease_node *n, struct why *why)
         l->expires_boot_ms = now + (l->expires_wall_ms - wall);
         l->max_boot_ms = now + (l->max_wall_ms - wall);
     }
-    if (l->expires_boot_ms <= now || (l->owner_process && !find_owner(n))) {
+    if (l->expires_boot_ms <= now || (l->owner_process && !owner_find(n))) {
         n->ending = true;
         n->how = l->expires_boot_ms <= now ? LEASE_END_EXPIRED : LEASE_END_OWNER;
     }
@@ -343,7 +305,7 @@ err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease *
     draw_id(ls, n->lease.id);
     TRY(fill(&n->lease, ask, why));
     if (n->lease.owner_process)
-        TRY(adopt_owner(n, ask->peer, why));
+        TRY(owner_adopt(n, ask->peer, why));
     TRY(enter(ls, n, why));
     keeper_wake(&ls->keeper);
     *out = &TAKE(n)->lease;
