@@ -87,7 +87,8 @@ bool buf_reserve(struct buf *b, size_t more)
         b->bad = true;
         return false;
     }
-    if (b->len + more > b->cap && !grow(b, b->len + more))
+    bool room = b->p && b->len + more <= b->cap;
+    if (more && !room && !grow(b, b->len + more))
         b->bad = true;
     return !b->bad;
 }

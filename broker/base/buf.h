@@ -42,7 +42,7 @@ void buf_add_slowly(struct buf *b, const void *p, size_t n);
 static inline void buf_add(struct buf *b, const void *p, size_t n)
 {
     size_t max = b->max ? b->max : (size_t)BUF_DEFAULT_MAX;
-    if (n == 0 || b->bad || n > b->cap - b->len || n > max - b->len) {
+    if (!b->p || n == 0 || b->bad || n > b->cap - b->len || n > max - b->len) {
         buf_add_slowly(b, p, n);
         return;
     }
