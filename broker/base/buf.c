@@ -87,12 +87,13 @@ bool buf_reserve(struct buf *b, size_t more)
         b->bad = true;
         return false;
     }
-    if (b->len + more > b->cap && !grow(b, b->len + more))
+    bool room = b->p && b->len + more <= b->cap;
+    if (more && !room && !grow(b, b->len + more))
         b->bad = true;
     return !b->bad;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_slowly(struct buf *b, const void *p, size_t n)
 {
     if (n == 0 || !buf_reserve(b, n))
         return;
@@ -103,11 +104,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
 void buf_add_view(struct buf *b, struct view v)
 {
     buf_add(b, v.p, v.n);
-}
-
-void buf_add_str(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
 }
 
 void buf_add_fmt(struct buf *b, const char *fmt, ...)
@@ -124,34 +120,6 @@ void buf_add_fmt(struct buf *b, const char *fmt, ...)
     (void)vsnprintf((char *)b->p + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);
     b->len += (size_t)n;
-}
-
-void buf_put_u8(struct buf *b, uint8_t v)
-{
-    buf_add(b, &v, 1);
-}
-
-static void put_be(struct buf *b, uint64_t v, unsigned bytes)
-{
-    uint8_t out[8];
-    for (unsigned i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-    buf_add(b, out, bytes);
-}
-
-void buf_put_u16(struct buf *b, uint16_t v)
-{
-    put_be(b, v, 2);
-}
-
-void buf_put_u32(struct buf *b, uint32_t v)
-{
-    put_be(b, v, 4);
-}
-
-void buf_put_u64(struct buf *b, uint64_t v)
-{
-    put_be(b, v, 8);
 }
 
 void buf_put_str16(struct buf *b, struct view v)
@@ -230,33 +198,42 @@ struct view get_bytes(struct cursor *c, size_t n)
     return v;
 }
 
-static uint64_t get_be(struct cursor *c, unsigned bytes)
+/* The next n bytes into `out`; zeros when there are not as many. */
+static void get_raw(struct cursor *c, void *out, size_t n)
 {
-    struct view v = get_bytes(c, bytes);
-    uint64_t out = 0;
-    for (size_t i = 0; i < v.n; i++)
-        out = out << 8 | v.p[i];
-    return out;
+    struct view v = get_bytes(c, n);
+    if (v.n)
+        memcpy(out, v.p, n);
+    else
+        memset(out, 0, n);
 }
 
 uint8_t get_u8(struct cursor *c)
 {
-    return (uint8_t)get_be(c, 1);
+    uint8_t v;
+    get_raw(c, &v, sizeof(v));
+    return v;
 }
 
 uint16_t get_u16(struct cursor *c)
 {
-    return (uint16_t)get_be(c, 2);
+    uint16_t v;
+    get_raw(c, &v, sizeof(v));
+    return be16toh(v);
 }
 
 uint32_t get_u32(struct cursor *c)
 {
-    return (uint32_t)get_be(c, 4);
+    uint32_t v;
+    get_raw(c, &v, sizeof(v));
+    return be32toh(v);
 }
 
 uint64_t get_u64(struct cursor *c)
 {
-    return get_be(c, 8);
+    uint64_t v;
+    get_raw(c, &v, sizeof(v));
+    return be64toh(v);
 }
 
 struct view get_str16(struct cursor *c)
@@ -268,6 +245,8 @@ struct view get_str32(struct cursor *c)
 {
     return get_bytes(c, get_u32(c));
 }
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (uint8_t)(byte))
 
 /* ---- hex and base64url */
 
@@ -304,22 +283,42 @@ bool hex_decode(struct view text, void *out, size_t n)
     return true;
 }
 
-static const char b64_alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/* A set bit for each byte of x (below 64) that is at least `least`: the lowest of that byte. */
+static uint64_t at_least(uint64_t x, uint8_t least)
+{
+    return ((x + EACH(0x80 - least)) >> 7) & EACH(1);
+}
+
+/* Six bytes to eight characters at once, without a table or a branch that depends on them: secrets pass here. The alphabet is A-Z, a-z,
+ * 0-9, '-', '_'; each step says what a character is more, or less, than the one before the step. */
+static void encode_six(const uint8_t in[6], uint8_t out[8])
+{
+    uint64_t x = 0;
+    memcpy(&x, in, 6);
+    x = be64toh(x) >> 16;
+    /* 48 bits → 2 of 24 → 4 of 12 → 8 of 6, each at the low end of its part */
+    x = (x & 0xffffff) | x >> 24 << 32;
+    x = (x & 0x00000fff00000fff) | (x & 0x00fff00000fff000) << 4;
+    uint64_t spread = (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
+    uint64_t more = at_least(spread, 26) * ('a' - 'Z' - 1) + at_least(spread, 63) * ('_' - '-' - 1);
+    uint64_t less = at_least(spread, 52) * ('z' + 1 - '0') + at_least(spread, 62) * ('9' + 1 - '-');
+    spread = htobe64(spread + EACH('A') + more - less);
+    memcpy(out, &spread, 8);
+}
 
 void base64url_encode(struct view v, struct buf *out)
 {
-    if (!buf_reserve(out, (v.n * 4 + 2) / 3))
+    size_t n = (v.n * 4 + 2) / 3;
+    if (!buf_reserve(out, n))
         return;
-    uint32_t acc = 0;
-    unsigned bits = 0;
-    for (size_t i = 0; i < v.n; i++) {
-        acc = acc << 8 | v.p[i];
-        for (bits += 8; bits >= 6; bits -= 6)
-            out->p[out->len++] = (uint8_t)b64_alphabet[acc >> (bits - 6) & 63];
+    for (size_t at = 0; at < v.n; at += 6) {
+        uint8_t in[6] = {0}, text[8];
+        memcpy(in, v.p + at, v.n - at < 6 ? v.n - at : 6);
+        encode_six(in, text);
+        memcpy(out->p + out->len, text, n < 8 ? n : 8);
+        out->len += n < 8 ? n : 8;
+        n -= n < 8 ? n : 8;
     }
-    if (bits)
-        out->p[out->len++] = (uint8_t)b64_alphabet[acc << (6 - bits) & 63];
 }
 
 static int b64_value(uint8_t c)

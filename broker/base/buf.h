@@ -7,9 +7,11 @@
 #define BASE_BUF_H
 
 #include <broker/err.h>
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct view {
     const uint8_t *p; /* may be NULL when n is 0 */
@@ -35,14 +37,44 @@ enum { BUF_DEFAULT_MAX = 1 << 20 };
 void buf_free(struct buf *b);                 /* wipes; leaves a valid empty buffer */
 void buf_reset(struct buf *b);                /* wipes the contents, keeps the room */
 bool buf_reserve(struct buf *b, size_t more); /* room for `more` further bytes */
-void buf_add(struct buf *b, const void *p, size_t n);
+void buf_add_slowly(struct buf *b, const void *p, size_t n);
+/* Without a call where there is room: most appends are a few bytes, and there are dozens in every answer. */
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+    size_t max = b->max ? b->max : (size_t)BUF_DEFAULT_MAX;
+    if (!b->p || n == 0 || b->bad || n > b->cap - b->len || n > max - b->len) {
+        buf_add_slowly(b, p, n);
+        return;
+    }
+    memcpy(b->p + b->len, p, n);
+    b->len += n;
+}
 void buf_add_view(struct buf *b, struct view v);
-void buf_add_str(struct buf *b, const char *s);
+static inline void buf_add_str(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
 void buf_add_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_put_u8(struct buf *b, uint8_t v);
-void buf_put_u16(struct buf *b, uint16_t v); /* big-endian, as all below */
-void buf_put_u32(struct buf *b, uint32_t v);
-void buf_put_u64(struct buf *b, uint64_t v);
+static inline void buf_put_u8(struct buf *b, uint8_t v)
+{
+    buf_add(b, &v, 1);
+}
+/* Integers are big-endian, here and in all below. */
+static inline void buf_put_u16(struct buf *b, uint16_t v)
+{
+    v = htobe16(v);
+    buf_add(b, &v, sizeof(v));
+}
+static inline void buf_put_u32(struct buf *b, uint32_t v)
+{
+    v = htobe32(v);
+    buf_add(b, &v, sizeof(v));
+}
+static inline void buf_put_u64(struct buf *b, uint64_t v)
+{
+    v = htobe64(v);
+    buf_add(b, &v, sizeof(v));
+}
 void buf_put_str16(struct buf *b, struct view v); /* u16 length, then the bytes; bad over 65,535 */
 void buf_put_str32(struct buf *b, struct view v);
 struct view buf_view(const struct buf *b);

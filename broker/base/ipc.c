@@ -50,27 +50,62 @@ static err_t refuse_send(int no, struct why *why)
     return fail_errno(why, no, "cannot send a message");
 }
 
+/* What a header points to while its packet is sent. */
+struct parts {
+    struct iovec iov;
+    union control ctl;
+};
+
+static void prepare(struct msghdr *mh, struct parts *at, struct view packet, int fd)
+{
+    at->iov = (struct iovec){.iov_base = (void *)packet.p, .iov_len = packet.n};
+    *mh = (struct msghdr){.msg_iov = &at->iov, .msg_iovlen = 1};
+    if (fd < 0)
+        return;
+    memset(&at->ctl, 0, sizeof(at->ctl));
+    mh->msg_control = &at->ctl;
+    mh->msg_controllen = CMSG_SPACE(sizeof(int));
+    struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+}
+
 err_t ipc_send(int sock, struct view packet, int fd, struct why *why)
 {
+    struct msghdr mh;
+    struct parts parts;
+    ssize_t n;
     if (packet.n == 0) /* an empty packet reads like end of file */
         return fail(why, ERR_INVALID, "an empty message");
-    union control ctl = {0};
-    struct iovec iov = {.iov_base = (void *)packet.p, .iov_len = packet.n};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        mh.msg_control = &ctl;
-        mh.msg_controllen = CMSG_SPACE(sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    }
-    ssize_t n;
+    prepare(&mh, &parts, packet, fd);
     do
         n = sendmsg(sock, &mh, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n < 0 ? refuse_send(errno, why) : ERR_OK;
+}
+
+err_t ipc_send_many(int sock, const struct ipc_packet *p, unsigned n, unsigned *sent,
+                    struct why *why)
+{
+    struct mmsghdr mh[IPC_BATCH];
+    struct parts parts[IPC_BATCH];
+    int went;
+    if (n == 0 || n > IPC_BATCH)
+        return fail(why, ERR_INVALID, "a batch of %u messages", n);
+    for (unsigned i = 0; i < n; i++) {
+        if (p[i].bytes.n == 0)
+            return fail(why, ERR_INVALID, "an empty message");
+        prepare(&mh[i].msg_hdr, &parts[i], p[i].bytes, p[i].fd);
+    }
+    do
+        went = sendmmsg(sock, mh, n, MSG_NOSIGNAL);
+    while (went < 0 && errno == EINTR);
+    if (went <= 0)
+        return refuse_send(errno, why);
+    *sent = (unsigned)went;
+    return ERR_OK;
 }
 
 /* All descriptors of a packet; the number there were. */
@@ -140,6 +175,80 @@ err_t ipc_recv(int sock, struct buf *out, int *fd, struct why *why)
     }
     *fd = n_fds == 1 ? fds[0] : -1;
     return ERR_OK;
+}
+
+/* ---- many at once */
+
+static void close_all(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+}
+
+/* What the kernel wrote becomes a packet. */
+static void take_packet(struct mmsghdr *m, struct ipc_arrival *p)
+{
+    int fds[MAX_FDS];
+    unsigned n = collect(&m->msg_hdr, fds);
+    p->bytes.len = m->msg_len;
+    p->fd = n == 1 ? fds[0] : -1;
+    p->status =
+        m->msg_len == 0 ? refuse_recv(0, 0, &p->why) : check_packet(&m->msg_hdr, n, &p->why);
+    if (p->status == ERR_OK)
+        return;
+    close_all(fds, n);
+    p->fd = -1;
+    buf_reset(&p->bytes);
+}
+
+static err_t offer_all(struct ipc_batch *b, struct iovec iov[IPC_BATCH], struct why *why)
+{
+    b->n = 0;
+    for (unsigned i = 0; i < IPC_BATCH; i++) {
+        b->packet[i].bytes.max = MSG_MAX;
+        TRY(offer_room(&b->packet[i].bytes, &iov[i], why));
+    }
+    return ERR_OK;
+}
+
+err_t ipc_recv_many(int sock, struct ipc_batch *b, struct why *why)
+{
+    union control ctl[IPC_BATCH];
+    struct iovec iov[IPC_BATCH];
+    struct mmsghdr m[IPC_BATCH] = {0};
+    TRY(offer_all(b, iov, why));
+    for (unsigned i = 0; i < IPC_BATCH; i++)
+        m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i],
+                                       .msg_iovlen = 1,
+                                       .msg_control = &ctl[i],
+                                       .msg_controllen = sizeof(ctl[i])};
+    int n;
+    do /* as in ipc_recv */
+        n = recvmmsg(sock, m, IPC_BATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, NULL);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n <= 0)
+        return refuse_recv(n, errno, why);
+    if (m[0].msg_len == 0)
+        return refuse_recv(0, 0, why);
+    for (; b->n < (unsigned)n; b->n++) {
+        struct ipc_arrival *p = &b->packet[b->n];
+        take_packet(&m[b->n], p);
+        if (m[b->n].msg_len == 0) { /* end of file, as often as there was room */
+            b->n++;
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+void ipc_batch_free(struct ipc_batch *b)
+{
+    for (unsigned i = 0; i < IPC_BATCH; i++) {
+        if (i < b->n)
+            auto_close(&b->packet[i].fd);
+        buf_free(&b->packet[i].bytes);
+    }
+    b->n = 0;
 }
 
 err_t ipc_wait(int sock, int timeout_ms, struct why *why)

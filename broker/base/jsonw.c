@@ -17,13 +17,15 @@ struct jsonw jsonw_to(struct buf *out)
 
 static void lead(struct jsonw *w, const char *key)
 {
-    if (w->need_comma)
-        buf_put_u8(w->out, ',');
+    static const char comma_quote[] = ",\"";
+    size_t skip = w->need_comma ? 0 : 1;
     w->need_comma = true;
-    if (!key)
+    if (!key) {
+        buf_add(w->out, comma_quote, 1 - skip);
         return;
-    buf_put_u8(w->out, '"');
-    buf_add_str(w->out, key);
+    }
+    buf_add(w->out, comma_quote + skip, 2 - skip);
+    buf_add(w->out, key, strlen(key));
     buf_add(w->out, "\":", 2);
 }
 
@@ -62,15 +64,37 @@ static void escape(struct buf *out, uint8_t c)
     buf_add_fmt(out, "\\u%04x", c);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* In each byte that is below `limit` (at most 0x80) the highest bit; in others perhaps, behind such a byte or where its own was set. */
+static uint64_t below(uint64_t x, uint8_t limit)
+{
+    return (x - EACH(limit)) & EACH(0x80);
+}
+
+/* Eight bytes at a time; what holds one that may not be plain is looked at byte by byte. */
+size_t jsonw_plain(struct view v)
+{
+    size_t i = 0;
+    for (uint64_t x; i + sizeof(x) <= v.n; i += sizeof(x)) {
+        memcpy(&x, v.p + i, sizeof(x));
+        uint64_t special = below(x ^ EACH('"'), 1) | below(x ^ EACH('\\'), 1) |
+                           below(x ^ EACH(0x7f), 1) | below(x, ' ') | (x & EACH(0x80));
+        if (special)
+            break;
+    }
+    while (i < v.n && plain(v.p[i]))
+        i++;
+    return i;
+}
+
 static void write_text(struct buf *out, struct view v)
 {
     buf_put_u8(out, '"');
     for (size_t i = 0; i < v.n;) {
-        size_t run = i;
-        while (run < v.n && plain(v.p[run]))
-            run++;
-        buf_add(out, v.p + i, run - i);
-        i = run;
+        size_t run = jsonw_plain(VIEW(v.p + i, v.n - i));
+        buf_add(out, v.p + i, run);
+        i += run;
         if (i == v.n)
             break;
         uint32_t cp;

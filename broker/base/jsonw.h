@@ -26,4 +26,7 @@ void jsonw_null(struct jsonw *w, const char *key);
 void jsonw_hex(struct jsonw *w, const char *key, const void *p, size_t n);
 void jsonw_raw(struct jsonw *w, const char *key, struct view json); /* already JSON */
 
+/* How many bytes at the beginning stand in a JSON string as they are: printable ASCII but for `"` and `\`. */
+size_t jsonw_plain(struct view v);
+
 #endif

@@ -213,6 +213,16 @@ err_t msg_parse(struct view packet, uint32_t from, struct msg *out, struct why *
     return ERR_OK;
 }
 
+bool msg_peek(struct view packet, unsigned *type, uint64_t *conn)
+{
+    struct cursor c = cursor_of(packet);
+    *type = get_u16(&c);
+    (void)get_u16(&c);
+    (void)get_u64(&c);
+    *conn = get_u64(&c);
+    return !c.bad;
+}
+
 uint64_t msg_u64(const struct msg *m, enum msg_field f, uint64_t otherwise)
 {
     if (!m->has[f])

@@ -200,6 +200,8 @@ void msg_put_u64(struct buf *out, enum msg_field f, uint64_t v);
 /* Total parser of one packet from a peer whose role bit is `from`. ERR_INVALID with the reason for:
  * unknown type or tag, a sender the row does not list, over the row's size, repeated or unordered
  * tags, a value that is not of its kind. */
+/* Type and connection that a packet claims, unchecked; false: it has no header. */
+bool msg_peek(struct view packet, unsigned *type, uint64_t *conn);
 MUST err_t msg_parse(struct view packet, uint32_t from, struct msg *out, struct why *why);
 uint64_t msg_u64(const struct msg *m, enum msg_field f, uint64_t otherwise);
 struct view msg_view(const struct msg *m, enum msg_field f); /* empty when absent */

@@ -3,8 +3,11 @@
  * takes the machine over cannot rewrite what was written before; Ed25519-signed checkpoints let anybody with the public key
  * see truncation and edits down to the last checkpoint. A MAC means nothing to who has only the public key, so what is
  * signed is a digest of the lines, which anybody can compute.
- *     mac_i    = BLAKE2b-256(key: k_i, mac_{i-1} || line_i without its mac)     k_{i+1} = BLAKE2b-256(key: k_i, "evolve")
- *     digest_i = BLAKE2b-256(digest_{i-1} || mac_i || line_i without its mac)
+ *     h_i      = BLAKE2b-256(line_i without its mac)
+ *     mac_i    = BLAKE2b-256(key: k_i, mac_{i-1} || h_i)
+ *     digest_i = BLAKE2b-256(digest_{i-1} || mac_i || h_i)
+ * The keys k_i come from a fast-key-erasure generator: 15 at a time and the key of the next 15, each wiped when it was used; k_i depends
+ * on i alone.
  * FORMAT.md, "Audit chain".
  */
 #ifndef CRYPTO_CHAIN_H
@@ -13,11 +16,12 @@
 #include "base/buf.h"
 #include <broker/secret.h>
 
-enum { CHAIN_MAC = 32, CHAIN_SIG = 64, CHAIN_PK = 32, CHAIN_STATE = 104 };
+enum { CHAIN_MAC = 32, CHAIN_SIG = 64, CHAIN_PK = 32, CHAIN_STATE = 585 };
 
 struct chain {
-    struct secret *key;                        /* k_i: the next line's */
-    uint64_t seq;                              /* of the next line; the first is 1 */
+    struct secret *key; /* the keys of the lines to come; chain_follow: the key */
+    unsigned left;      /* line keys in it that were not used yet */
+    uint64_t seq;       /* of the next line; the first is 1 */
     uint8_t mac[CHAIN_MAC], digest[CHAIN_MAC]; /* of the last line; zeros at the start */
 };
 
@@ -37,7 +41,7 @@ void chain_relink(struct chain *c, const uint8_t digest[CHAIN_MAC], const uint8_
 /* The digest's step alone, for who has no key. */
 void chain_digest(uint8_t digest[CHAIN_MAC], const uint8_t mac[CHAIN_MAC], struct view line);
 void chain_clear(struct chain *c); /* frees the key; takes a zero chain */
-/* State to survive a restart: u64 seq, mac, digest, key (CHAIN_STATE bytes), to be sealed by the caller. */
+/* State to survive a restart: u64 seq, mac, digest, u8 line keys left, the keys (CHAIN_STATE bytes), to be sealed by the caller. */
 void chain_save(const struct chain *c, struct buf *out);
 MUST err_t chain_load(struct view bytes, struct chain *out, struct why *why);
 

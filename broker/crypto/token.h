@@ -29,7 +29,7 @@ enum token_caveat {
 
 struct token_bind { /* what a lease binds its token to */
     const char *consumer, *credential, *prefix;
-    uint8_t limits[32]; /* hash of the lease's limits */
+    uint8_t limits[32]; /* of the lease, as FORMAT.md lays them out */
 };
 struct
     token_caveats { /* the conjunction of all caveats of a verified token; zero-initialised = no restriction */

@@ -103,9 +103,9 @@ static err_t append(struct audit *a, const struct audit_record *r, uint64_t *pos
     struct audit_stamp st = {0};
     TRY(append_line(a, r, &st, pos, why));
     bool force = note(a, r);
-    (void)!audit_checkpoint(
-        a, force,
-        NULL); /* the line is recorded; a checkpoint that finds no room comes with the next one */
+    /* the line is recorded; a checkpoint that finds no room comes with the next one, one by time from the timer */
+    if (force || a->since >= CHECKPOINT_LINES || a->bytes >= a->env.max_bytes)
+        (void)!audit_checkpoint(a, force, NULL);
     return ERR_OK;
 }
 

@@ -75,6 +75,7 @@ struct audit_record {
     const char *consumer, *credential, *provider;
     const char *delivery;
     const char *lease;         /* lease id, hex; not a secret: the token's tag is */
+    const char *leases;        /* several, a blank between two */
     const char *account;       /* redaction id */
     const char *token;         /* redaction id of a presented token */
     const char *source, *role; /* key source; worker role */

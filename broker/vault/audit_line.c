@@ -26,6 +26,7 @@ const struct audit_field audit_fields[] = {
     {F("provider"), AUDIT_K_WORD, R(provider), "the credential's kind"},
     {F("delivery"), AUDIT_K_WORD, R(delivery), "how it was released"},
     {F("lease"), AUDIT_K_LEASE, R(lease), "lease id"},
+    {F("leases"), AUDIT_K_LEASES, R(leases), "ids of all leases that it was about, where several"},
     {F("account"), AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
     {F("token"), AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
     {F("source"), AUDIT_K_WORD, R(source), "key source"},
@@ -99,32 +100,20 @@ static const char *outcome_name(err_t e)
 
 /* ---- record → line: each record passes here before its answer, hence without a call per byte */
 
-static inline void put(struct buf *out, const void *p, size_t n)
-{
-    if (out->bad || out->cap - out->len < n) {
-        buf_add(out, p, n);
-        return;
-    }
-    memcpy(out->p + out->len, p, n);
-    out->len += n;
-}
-
 static void put_text(struct buf *out, const char *key, const char *s, size_t max)
 {
-    size_t n = s ? strnlen(s, max) : 0, i = 0;
+    size_t n = s ? strnlen(s, max) : 0;
     if (n == 0)
         return;
-    put(out, key, strlen(key));
-    while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
-        i++;
-    if (i < n) {
+    buf_add(out, key, strlen(key));
+    if (jsonw_plain(VIEW(s, n)) < n) {
         struct jsonw w = jsonw_to(out);
         jsonw_view(&w, NULL, VIEW(s, n));
         return;
     }
-    put(out, "\"", 1);
-    put(out, s, n);
-    put(out, "\"", 1);
+    buf_add(out, "\"", 1);
+    buf_add(out, s, n);
+    buf_add(out, "\"", 1);
 }
 
 static void put_int(struct buf *out, const char *key, int64_t v)
@@ -137,8 +126,8 @@ static void put_int(struct buf *out, const char *key, int64_t v)
     while (u /= 10);
     if (v < 0)
         digits[--at] = '-';
-    put(out, key, strlen(key));
-    put(out, digits + at, sizeof(digits) - at);
+    buf_add(out, key, strlen(key));
+    buf_add(out, digits + at, sizeof(digits) - at);
 }
 
 static void put_count(struct buf *out, const char *key, int64_t v)
@@ -163,7 +152,7 @@ static void put_own(struct buf *out, const struct audit_field *f, const struct a
     char time[CLOCK_RFC3339_LEN + 1];
     switch (f->kind) {
     case AUDIT_K_SEQ:
-        put(out, "{", 1);
+        buf_add(out, "{", 1);
         put_int(out, f->key + 1, (int64_t)st->seq);
         break;
     case AUDIT_K_TIME:
@@ -212,6 +201,9 @@ static void put_field(struct buf *out, const struct audit_field *f, const struct
     case AUDIT_K_MODEL:
         put_text(out, f->key, *(const char *const *)at, PEER_EXE_MAX);
         break;
+    case AUDIT_K_LEASES:
+        put_text(out, f->key, *(const char *const *)at, AUDIT_LINE_MAX);
+        break;
     case AUDIT_K_COUNT:
     case AUDIT_K_MS:
         put_count(out, f->key, *(const int64_t *)at);
@@ -237,7 +229,7 @@ void audit_line_body(const struct audit_record *r, const struct audit_stamp *st,
             put_own(out, f, r, st);
         else
             put_field(out, f, r);
-    put(out, "}", 1);
+    buf_add(out, "}", 1);
 }
 
 void audit_line_finish(struct buf *out, const uint8_t mac[CHAIN_MAC])

@@ -22,6 +22,7 @@ enum audit_kind {
     AUDIT_K_NAME,
     AUDIT_K_WORD,
     AUDIT_K_LEASE,
+    AUDIT_K_LEASES,
     AUDIT_K_REDACTED,
     AUDIT_K_METHOD,
     AUDIT_K_PATH,

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { STATE_FORMAT = 1, STATE_MAX = 1024, SIGN_KEY = 64 };
+enum { STATE_FORMAT = 2, STATE_MAX = 1024, SIGN_KEY = 64 };
 static const char context[] = "audit-state";
 
 struct audit *audit_new(const struct audit_env *env)

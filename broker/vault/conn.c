@@ -10,6 +10,7 @@
 #include "vault/server.h"
 #include "vault/worker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,40 @@ err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *why)
     if (e == ERR_OK)
         *slot = c;
     return e;
+}
+
+bool conn_has_ended(const struct vault_worker *wk, const struct vault_conn *c)
+{
+    return c->lives_in != wk->vault->batch && peer_has_ended(&c->peer);
+}
+
+/* The connection of a packet that asks something on a descriptor shown before; NULL: it is none. */
+static struct vault_conn *asked_on(const struct vault_worker *wk, const struct ipc_arrival *p)
+{
+    unsigned type;
+    uint64_t id;
+    if (p->fd >= 0 || !msg_peek(buf_view(&p->bytes), &type, &id) || type == MSG_CLOSED)
+        return NULL;
+    struct vault_conn *c = conn_find(wk, id);
+    return c && c->peer.pidfd >= 0 ? c : NULL;
+}
+
+/* After the packets have come, so it is as good as asking for each of them when it is looked at. */
+void conn_ask_all(const struct vault_worker *wk, const struct ipc_batch *b)
+{
+    struct pollfd p[IPC_BATCH];
+    struct vault_conn *c[IPC_BATCH];
+    unsigned n = 0;
+    for (unsigned i = 0; i < b->n; i++)
+        if ((c[n] = asked_on(wk, &b->packet[i])) != NULL) {
+            p[n] = (struct pollfd){.fd = c[n]->peer.pidfd, .events = POLLIN};
+            n++;
+        }
+    if (n < 2 || poll(p, n, 0) < 0)
+        return; /* each is asked for by itself */
+    for (unsigned i = 0; i < n; i++)
+        if (p[i].revents == 0)
+            c[i]->lives_in = wk->vault->batch;
 }
 
 err_t conn_judge_again(struct vault_worker *wk, struct vault_conn *c, struct why *why)

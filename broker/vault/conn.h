@@ -15,6 +15,10 @@ MUST err_t conn_show(struct vault_worker *wk, uint64_t id, int fd, struct why *w
 /* Before each request: after a reload its peer must fulfil the new conditions. ERR_DENIED, recorded, and the connection is forgotten: it
  * no longer does, or its consumer was removed. */
 MUST err_t conn_judge_again(struct vault_worker *wk, struct vault_conn *c, struct why *why);
+/* A descriptor that was passed on, or inherited, ends with the process it was attested for: has that ended? */
+bool conn_has_ended(const struct vault_worker *wk, const struct vault_conn *c);
+/* Asks of all connections in the worker's newest batch of packets at once whose process lives; conn_has_ended() then need not. */
+void conn_ask_all(const struct vault_worker *wk, const struct ipc_batch *b);
 void conn_close(struct vault_worker *wk, uint64_t id);
 void conn_close_all(struct vault_worker *wk);
 

@@ -66,6 +66,7 @@ void credentials_close(struct credentials *cs)
 {
     if (!cs)
         return;
+    credentials_forget(cs);
     for (size_t i = 0; i < COUNT(cs->cache); i++)
         buf_free(&cs->cache[i].bytes);
     secret_free(cs->kek);
@@ -169,6 +170,31 @@ err_t credential_open(struct credentials *cs, const struct credential *c, struct
     memcpy(slot->hash, c->hash, SEAL_HASH);
     slot->bytes = record;
     record = (struct buf){0};
+    return ERR_OK;
+}
+
+void credentials_forget(struct credentials *cs)
+{
+    if (!cs->view.plain)
+        return;
+    secret_free(TAKE(cs->view.plain));
+    cs->view.cred = (struct cred){0};
+}
+
+err_t credential_view(struct credentials *cs, const struct credential *c, const struct cred **out,
+                      struct why *why)
+{
+    AUTO(auto_secret) struct secret *plain = NULL;
+    struct cred cred;
+    if (!cs->view.plain || memcmp(cs->view.hash, c->hash, SEAL_HASH) != 0) {
+        credentials_forget(cs);
+        TRY(credential_open(cs, c, &plain, why));
+        TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
+        memcpy(cs->view.hash, c->hash, SEAL_HASH);
+        cs->view.plain = TAKE(plain);
+        cs->view.cred = cred;
+    }
+    *out = &cs->view.cred;
     return ERR_OK;
 }
 

@@ -61,9 +61,14 @@ struct credential_put {
 MUST err_t credential_put(struct credentials *cs, const struct credential_put *put,
                           const struct credential **out, struct why *why);
 MUST err_t credential_remove(struct credentials *cs, struct view name, struct why *why);
-/* Opens the sealed record: the canonical form in a secret (decode with cred_decode). Sealed bytes are cached, plaintext never. */
+/* Opens the sealed record: the canonical form in a secret (decode with cred_decode). Sealed bytes are cached. */
 MUST err_t credential_open(struct credentials *cs, const struct credential *c,
                            struct secret **plain, struct why *why);
+/* The same decoded, kept in secret memory for who asks for the same one in this turn of the loop: `*out` is valid until the next call,
+ * or credentials_forget(), which is called at the end of each turn. */
+MUST err_t credential_view(struct credentials *cs, const struct credential *c,
+                           const struct cred **out, struct why *why);
+void credentials_forget(struct credentials *cs);
 
 /* Rekey, in steps: after keyheader_rekey_begin was written, call with the new keys until *left is 0; each step re-seals up to
  * `max` records, each one committed by its own manifest entry, so a kill at any point loses nothing. */

@@ -29,6 +29,11 @@ struct credentials {
     size_t rekey_at; /* where in the order of names the next step of a rekey looks */
     uint64_t clock;  /* of the cache */
     struct cached cache[CREDENTIAL_CACHE];
+    struct { /* what credential_view() opened last */
+        uint8_t hash[SEAL_HASH];
+        struct secret *plain; /* NULL: nothing */
+        struct cred cred;     /* views into it */
+    } view;
 };
 
 /* All that is derived from the master keys. */

@@ -180,11 +180,9 @@ void deliver_remove_all(struct vault *v)
 static err_t refresh_one(struct vault *v, struct lease *l, const struct credential *c,
                          struct why *why)
 {
-    AUTO(auto_secret) struct secret *plain = NULL;
-    struct cred cred;
-    TRY(credential_open(v->credentials, c, &plain, why));
-    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
-    return project(v, l, c, &cred, why);
+    const struct cred *cred = NULL;
+    TRY(credential_view(v->credentials, c, &cred, why));
+    return project(v, l, c, cred, why);
 }
 
 void deliver_refresh(struct vault *v, const char *credential)
@@ -257,19 +255,17 @@ static void write_head(struct jsonw *w, const struct lease *l, const struct cred
 static err_t write_released(struct vault *v, struct lease *l, const struct credential *c,
                             struct jsonw *w, struct why *why)
 {
-    AUTO(auto_secret) struct secret *plain = NULL;
     AUTO(buf_free) struct buf value = {.max = SECRET_MAX}, token = {.max = TOKEN_MAX_TEXT};
-    struct cred cred;
+    const struct cred *cred = NULL;
     char env[129];
     bool file = l->delivery == DELIVER_FILE, proxy = l->delivery == DELIVER_PROXY;
-    TRY(credential_open(v->credentials, c, &plain, why));
-    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, why));
+    TRY(credential_view(v->credentials, c, &cred, why));
     if (file)
-        TRY(project(v, l, c, &cred, why));
+        TRY(project(v, l, c, cred, why));
     else if (proxy) /* can it be used that way at all? Nothing of it goes into the answer */
-        TRY(route_build(v, c, &cred, &value, why));
+        TRY(route_build(v, c, cred, &value, why));
     else
-        TRY(c->provider->release(&cred, l->delivery, clock_wall_ms(), &value, why));
+        TRY(c->provider->release(cred, l->delivery, clock_wall_ms(), &value, why));
     TRY(mint(v, l, &token, why));
     write_head(w, l, c);
     jsonw_view(w, "token", buf_view(&token));
@@ -278,12 +274,12 @@ static err_t write_released(struct vault *v, struct lease *l, const struct crede
     else
         jsonw_view(w, "secret", buf_view(&value));
     jsonw_str(w, "file_name", file ? c->provider->file_name : NULL);
-    jsonw_str(w, "env", env_of(c, &cred, env));
-    if (proxy)
-        cred.f[CF_USERNAME] = cred.f[CF_ACCOUNT] = VIEW(NULL, 0);
-    deliver_field(w, &cred, CF_USERNAME, "username");
-    deliver_field(w, &cred, CF_ORIGIN, "origin");
-    deliver_field(w, &cred, CF_ACCOUNT, "account");
+    static const struct cred nothing;
+    const struct cred *told = proxy ? &nothing : cred;
+    jsonw_str(w, "env", env_of(c, cred, env));
+    deliver_field(w, told, CF_USERNAME, "username");
+    deliver_field(w, cred, CF_ORIGIN, "origin");
+    deliver_field(w, told, CF_ACCOUNT, "account");
     if (c->expires_ms && !proxy)
         jsonw_int(w, "secret_expires_at_ms", c->expires_ms);
     else

@@ -3,31 +3,34 @@
  * Invariants: what a caller sees succeed is in the journal's ring first, so that an audit record appended after it becomes
  * durable no earlier. An end always happens in memory, even when it cannot be recorded: then the journal's chain counts as broken
  * and its next generation drops the lease.
- * Each lease has a loop timer (one heap for all) and, with owner: process, a pidfd in the loop: nothing is polled. A lease past its
- * deadline is not found even before its timer has fired.
+ * Each lease waits for its time in a group (lease_due.h) and, with owner: process, for its pidfd in the loop: nothing is polled. A lease
+ * past its deadline is not found even before its time has fired. That one merely expired needs no entry of its own in the journal: one
+ * entry a turn says up to when (leases_turn_end).
  */
 #include "vault/lease.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
 #include "crypto/seal.h"
+#include "vault/lease_due.h"
 #include "vault/lease_keeper.h"
+#include "vault/lease_owner.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 
-enum { TTL_MIN_MS = 1000 };
+enum { TTL_MIN_MS = 1000, ID_POOL = 32 };
 
 struct leases {
     struct leases_env env;
     struct lease_table table;
     struct journal journal;
-    struct buf scratch;
     struct keeper keeper;
+    struct lease_due due;
     uint64_t last_serial;
+    uint8_t ids[ID_POOL * TOKEN_LEASE_ID]; /* random, drawn ahead; a lease id is no secret */
+    unsigned ids_left;
+    bool expired; /* in this turn, and the journal does not say so yet */
 };
 
 static struct lease_node *node_of(struct lease *l)
@@ -39,7 +42,7 @@ static void node_free(struct lease_node *n)
 {
     if (!n)
         return;
-    loop_timer_free(n->timer);
+    due_clear(n);
     loop_unwatch(n->watch);
     if (n->pidfd >= 0)
         close(n->pidfd);
@@ -63,12 +66,29 @@ static bool has_ended(const struct lease_node *n)
 
 /* ---- ends */
 
+/* Whose entry is of an earlier generation, that generation's deadlines need not be on this boot's clock: its end is told by its id. */
+static void record_end(struct leases *ls, const struct lease_node *n, enum lease_end how)
+{
+    struct why why = {0};
+    if (how == LEASE_END_EXPIRED && ls->journal.open && n->generation == ls->journal.generation)
+        ls->expired = true;
+    else
+        (void)!journal_end(&ls->journal, &n->lease, how,
+                           &why); /* if it fails: its lease is not in the next generation */
+}
+
+void leases_turn_end(struct leases *ls)
+{
+    struct why why = {0};
+    if (ls->expired)
+        (void)!journal_expired(&ls->journal, loop_now(ls->env.loop), &why);
+    ls->expired = false;
+}
+
 static void finish(struct lease_node *n, enum lease_end how)
 {
     struct leases *ls = n->owner;
-    struct why why = {0};
-    bool recorded = journal_end(&ls->journal, &n->lease, how, &why) == ERR_OK;
-    (void)recorded; /* if not: its lease is not in the next generation */
+    record_end(ls, n, how);
     table_remove(&ls->table, n);
     keeper_wake(&ls->keeper);
     if (ls->env.on_stop)
@@ -82,24 +102,22 @@ static void finish(struct lease_node *n, enum lease_end how)
 static int64_t next_look(const struct lease_node *n)
 {
     const struct lease *l = &n->lease;
-    int64_t now = clock_boot_ms(), left = l->expires_boot_ms - now;
-    if (n->ending)
-        return now;
-    if (!l->owner_process || l->limited_uses || l->expires_boot_ms >= l->max_boot_ms)
+    bool to_the_end = !l->owner_process || l->limited_uses || l->expires_boot_ms >= l->max_boot_ms;
+    if (!n->ending && to_the_end)
         return l->expires_boot_ms;
-    return now + left - left / 5;
+    int64_t now = clock_boot_ms(), left = l->expires_boot_ms - now;
+    return n->ending ? now : now + left - left / 5;
 }
 
-static void on_deadline(void *ctx)
+static void on_deadline(struct lease_node *n)
 {
-    struct lease_node *n = ctx;
     const struct leases_env *env = &n->owner->env;
     if (n->ending || has_ended(n)) {
         finish(n, n->ending ? n->how : LEASE_END_EXPIRED);
         return;
     }
     if ((!env->on_due || !env->on_due(env->ctx, &n->lease)) &&
-        loop_timer_set(n->timer, n->lease.expires_boot_ms) != ERR_OK)
+        due_set(&n->owner->due, n, n->lease.expires_boot_ms) != ERR_OK)
         finish(n, LEASE_END_EXPIRED);
 }
 
@@ -122,50 +140,13 @@ err_t lease_end(struct leases *ls, struct lease *l, enum lease_end how, struct w
     return e;
 }
 
-/* ---- owners */
-
-static bool process_lives(int pidfd)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    return poll(&p, 1, 0) == 0;
-}
-
-/* The pidfd is checked after the start time was read: so it is the time of that very process. */
-static err_t adopt_owner(struct lease_node *n, const struct peer *peer, struct why *why)
-{
-    if (peer->pidfd < 0)
-        return fail(why, ERR_CONFLICT,
-                    "this kernel cannot tell when a process ends (SO_PEERPIDFD, Linux 6.5): ask "
-                    "with owner: none");
-    n->pidfd = fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
-    if (n->pidfd < 0)
-        return fail(
-            why, ERR_LIMIT,
-            "too many open descriptors: raise brokerd's RLIMIT_NOFILE, or ask with owner: none");
-    n->start_ticks = peer_start_ticks(peer->pid);
-    if (!process_lives(n->pidfd))
-        return fail(why, ERR_CONFLICT, "the process that asked has ended");
-    return ERR_OK;
-}
-
-/* After a restart of brokerd: is the process still the one that the lease was issued to? */
-static bool find_owner(struct lease_node *n)
-{
-    if (!n->same_boot || n->start_ticks == 0 || n->lease.pid <= 0)
-        return false;
-    n->pidfd = (int)syscall(SYS_pidfd_open, n->lease.pid, 0);
-    return n->pidfd >= 0 && peer_start_ticks(n->lease.pid) == n->start_ticks &&
-           process_lives(n->pidfd);
-}
-
 static err_t arm(struct leases *ls, struct lease_node *n, struct why *why)
 {
     n->owner = ls;
     if (!n->ending && n->lease.owner_process)
         TRY(loop_watch(ls->env.loop, &(struct loop_source){n->pidfd, EPOLLIN, on_owner_gone, n},
                        &n->watch, why));
-    if (loop_timer_new(ls->env.loop, on_deadline, n, &n->timer) != ERR_OK ||
-        loop_timer_set(n->timer, next_look(n)) != ERR_OK)
+    if (due_set(&ls->due, n, next_look(n)) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
     return ERR_OK;
 }
@@ -181,7 +162,7 @@ static err_t revive(struct leases *ls, struct lease_node *n, struct why *why)
         l->expires_boot_ms = now + (l->expires_wall_ms - wall);
         l->max_boot_ms = now + (l->max_wall_ms - wall);
     }
-    if (l->expires_boot_ms <= now || (l->owner_process && !find_owner(n))) {
+    if (l->expires_boot_ms <= now || (l->owner_process && !owner_find(n))) {
         n->ending = true;
         n->how = l->expires_boot_ms <= now ? LEASE_END_EXPIRED : LEASE_END_OWNER;
     }
@@ -205,6 +186,7 @@ err_t leases_open(const struct leases_env *env, struct leases **out, struct why 
     if (!ls)
         return fail(why, ERR_INTERNAL, "out of memory");
     ls->env = *env;
+    ls->due = (struct lease_due){.loop = env->loop, .look = on_deadline};
     journal_init(&ls->journal, env);
     TRY(keeper_init(&ls->keeper, env->loop, &ls->journal, &ls->table, why));
     err_t e = journal_replay(&ls->journal, &ls->table, why);
@@ -226,7 +208,6 @@ void leases_close(struct leases *ls)
     }
     table_free(&ls->table);
     journal_clear(&ls->journal);
-    buf_free(&ls->scratch);
     free(ls);
 }
 
@@ -256,19 +237,32 @@ static void set_deadlines(struct lease *l, int64_t ttl_ms, int64_t max_ttl_ms)
     l->max_boot_ms = boot + max_ttl_ms;
 }
 
-/* What the token is bound to beyond names: all that a renewal does not change. */
-static void hash_limits(struct leases *ls, struct lease *l)
+static uint8_t *put_be(uint8_t *at, uint64_t v, unsigned n)
 {
-    struct buf *b = &ls->scratch;
-    buf_reset(b);
-    buf_add_str(b, "lease limits 1");
-    buf_put_u8(b, (uint8_t)l->delivery);
-    buf_put_u8(b, l->owner_process);
-    buf_put_u64(b, l->limited_uses ? l->uses_left : 0);
-    buf_put_u64(b, (uint64_t)l->issued_wall_ms);
-    buf_put_u64(b, (uint64_t)l->max_wall_ms);
-    buf_put_u32(b, l->uid);
-    seal_hash(buf_view(b), l->limits);
+    for (unsigned i = 0; i < n; i++)
+        at[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+    return at + n;
+}
+
+/* What the token is bound to beyond names: all that a renewal does not change. It fits as it is, so it needs no hash. */
+static void set_limits(struct lease *l)
+{
+    uint8_t *at = put_be(l->limits, l->delivery, 1);
+    at = put_be(at, l->owner_process, 1);
+    at = put_be(at, 0, 2);
+    at = put_be(at, l->uid, 4);
+    at = put_be(at, l->limited_uses ? l->uses_left : 0, 8);
+    at = put_be(at, (uint64_t)l->issued_wall_ms, 8);
+    (void)put_be(at, (uint64_t)l->max_wall_ms, 8);
+}
+
+static void draw_id(struct leases *ls, uint8_t id[TOKEN_LEASE_ID])
+{
+    if (ls->ids_left == 0) {
+        random_bytes(ls->ids, sizeof(ls->ids));
+        ls->ids_left = ID_POOL;
+    }
+    memcpy(id, ls->ids + --ls->ids_left * TOKEN_LEASE_ID, TOKEN_LEASE_ID);
 }
 
 static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
@@ -278,7 +272,6 @@ static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
         !view_copy(view_str(ask->credential), l->credential, sizeof(l->credential)) ||
         !view_copy(view_str(ask->token_prefix), l->prefix, sizeof(l->prefix)))
         return fail(why, ERR_INTERNAL, "a name is too long for a lease");
-    random_bytes(l->id, sizeof(l->id));
     hex_encode(l->id, sizeof(l->id), l->id_hex);
     l->delivery = limits->delivery;
     l->uses_left = limits->uses;
@@ -287,6 +280,7 @@ static err_t fill(struct lease *l, const struct lease_ask *ask, struct why *why)
     l->uid = ask->peer->uid;
     l->pid = ask->peer->pid;
     set_deadlines(l, limits->ttl_ms, limits->max_ttl_ms);
+    set_limits(l);
     return ERR_OK;
 }
 
@@ -312,10 +306,10 @@ err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct lease *
     if (!n)
         return fail(why, ERR_INTERNAL, "out of memory");
     n->pidfd = -1;
+    draw_id(ls, n->lease.id);
     TRY(fill(&n->lease, ask, why));
-    hash_limits(ls, &n->lease);
     if (n->lease.owner_process)
-        TRY(adopt_owner(n, ask->peer, why));
+        TRY(owner_adopt(n, ask->peer, why));
     TRY(enter(ls, n, why));
     keeper_wake(&ls->keeper);
     *out = &TAKE(n)->lease;
@@ -347,7 +341,9 @@ err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why
     if (l->expires_wall_ms > l->max_wall_ms)
         l->expires_wall_ms = l->max_wall_ms;
     TRY(change(ls, l, &old, why));
-    return loop_timer_set(node_of(l)->timer, next_look(node_of(l))); /* is armed: cannot fail */
+    (void)!due_set(&ls->due, node_of(l),
+                   next_look(node_of(l))); /* else it is looked at too early */
+    return ERR_OK;
 }
 
 err_t lease_use(struct leases *ls, struct lease *l, struct why *why)

@@ -38,7 +38,7 @@ struct lease {
     struct proxied *running;  /* proxied requests under it (proxied.h) */
     struct live_route *route; /* that its requests took last (route_table.h) */
     char file[128];           /* projected file relative to the consumer's directory; "" none */
-    uint8_t limits[32];       /* hash bound into the token */
+    uint8_t limits[32];       /* bound into the token (FORMAT.md, "Token") */
 };
 
 struct leases;
@@ -63,6 +63,8 @@ struct leases_env {
  * are kept as *.corrupt, `why` says where. Any other error: *out untouched. */
 MUST err_t leases_open(const struct leases_env *env, struct leases **out, struct why *why);
 void leases_close(struct leases *ls);
+/* To be called at the end of each turn of the loop: records up to when leases expired. */
+void leases_turn_end(struct leases *ls);
 
 struct lease_ask { /* all borrowed for the call */
     const struct config_consumer *consumer;

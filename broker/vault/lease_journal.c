@@ -25,10 +25,15 @@ void journal_clear(struct journal *j)
     buf_free(&j->frame);
 }
 
+static int64_t wall_at(const struct journal *j, int64_t boot)
+{
+    int64_t now = clock_wall_ms(), least = j->wall_high + (boot - j->wall_boot);
+    return now > least ? now : least;
+}
+
 int64_t journal_wall_ms(const struct journal *j)
 {
-    int64_t now = clock_wall_ms(), least = j->wall_high + (clock_boot_ms() - j->wall_boot);
-    return now > least ? now : least;
+    return wall_at(j, clock_boot_ms());
 }
 
 void journal_saw_wall(struct journal *j, int64_t wall)
@@ -66,8 +71,11 @@ void journal_tidy(struct journal *j)
 
 static void begin_frame(struct journal *j, enum journal_type type)
 {
-    journal_saw_wall(j, journal_wall_ms(j));
-    buf_reset(&j->frame);
+    int64_t boot = clock_boot_ms(); /* read once: an entry is written with each lease */
+    j->wall_high = wall_at(j, boot);
+    j->wall_boot = boot;
+    j->frame.len = 0; /* an entry is no secret: no need to wipe the last one */
+    j->frame.bad = false;
     buf_put_u32(&j->frame, 0); /* both lengths, known at the end */
     buf_put_u8(&j->frame, (uint8_t)type);
     buf_put_u64(&j->frame, j->generation);
@@ -170,6 +178,16 @@ err_t journal_end(struct journal *j, const struct lease *l, enum lease_end how, 
     begin_frame(j, JOURNAL_END);
     buf_add(&j->frame, l->id, sizeof(l->id));
     buf_put_u8(&j->frame, (uint8_t)how);
+    return end_frame(j, &pos, why);
+}
+
+err_t journal_expired(struct journal *j, int64_t until_boot_ms, struct why *why)
+{
+    uint64_t pos;
+    if (!j->open) /* those it would tell of have no entry in the next generation */
+        return fail(why, ERR_CONFLICT, "no generation of the lease journal is open");
+    begin_frame(j, JOURNAL_EXPIRED);
+    buf_put_u64(&j->frame, (uint64_t)until_boot_ms);
     return end_frame(j, &pos, why);
 }
 

@@ -9,6 +9,7 @@
  *          ticks of pid, u64 serial, limits (32): the whole state of one lease; a later PUT replaces it
  *   END    id (16), u8 enum lease_end
  *   TICK   nothing: carries the wall clock forward
+ *   EXPIRED i64 boot ms: each lease whose newest entry is of this generation and whose boot deadline is not later has ended
  *   DONE   nothing: each live lease has a PUT in this generation, so the segments before its HEAD are not needed
  *
  * A generation begins with HEAD, a new segment, and the chain's first key. Compaction is: begin a generation, PUT each live lease again,
@@ -22,9 +23,16 @@
 #include "vault/lease_segment.h"
 #include "vault/lease_table.h"
 
-enum journal_type { JOURNAL_HEAD = 1, JOURNAL_PUT, JOURNAL_END, JOURNAL_TICK, JOURNAL_DONE };
+enum journal_type {
+    JOURNAL_HEAD = 1,
+    JOURNAL_PUT,
+    JOURNAL_END,
+    JOURNAL_TICK,
+    JOURNAL_DONE,
+    JOURNAL_EXPIRED
+};
 enum {
-    JOURNAL_FORMAT = 1,
+    JOURNAL_FORMAT = 2,
     JOURNAL_PREFIX = 4,
     JOURNAL_BODY_MIN = 25,
     JOURNAL_FIRST = 1
@@ -65,6 +73,8 @@ void journal_saw_wall(struct journal *j, int64_t wall);
 MUST err_t journal_put(struct journal *j, struct lease_node *n, struct why *why);
 MUST err_t journal_end(struct journal *j, const struct lease *l, enum lease_end how,
                        struct why *why);
+/* The generation must be open. */
+MUST err_t journal_expired(struct journal *j, int64_t until_boot_ms, struct why *why);
 MUST err_t journal_tick(struct journal *j, struct why *why);
 MUST err_t journal_done(struct journal *j, struct why *why);
 MUST err_t journal_begin(struct journal *j, struct why *why);

@@ -27,6 +27,7 @@ struct replay {
     size_t n_frames, cap_frames;
     struct chain chain;
     struct journal_link link; /* of the entry last applied */
+    int64_t expired_ms;       /* up to when the leases of its generation expired */
     bool linked, same_boot;
 };
 
@@ -253,6 +254,31 @@ static err_t apply_end(struct replay *r, const struct frame *f, struct cursor *c
     return ERR_OK;
 }
 
+/* No entry behind EXPIRED brings back what it ended, and the boot clock only grows: so the newest one of a generation is enough, at its
+ * end. */
+static err_t apply_expired(struct replay *r, const struct frame *f, struct cursor *c)
+{
+    int64_t until = (int64_t)get_u64(c);
+    (void)f;
+    if (until > r->expired_ms)
+        r->expired_ms = until;
+    return cursor_done(c) ? ERR_OK : ERR_CORRUPT;
+}
+
+static void drop_expired(struct replay *r)
+{
+    table_sort(r->table);
+    for (uint64_t at = 0; r->expired_ms > 0;) {
+        struct lease_node *n = table_after(r->table, at);
+        if (!n)
+            break;
+        at = n->serial;
+        if (n->generation == r->link.generation && n->lease.expires_boot_ms <= r->expired_ms)
+            drop(r->table, n);
+    }
+    r->expired_ms = 0;
+}
+
 static err_t apply_tick(struct replay *r, const struct frame *f, struct cursor *c)
 {
     (void)r;
@@ -280,6 +306,7 @@ static err_t apply_head(struct replay *r, const struct frame *f, struct cursor *
     struct head h = read_head(f);
     bool same = h.generation == r->link.generation && h.seq == r->link.seq;
     (void)c;
+    drop_expired(r);
     if (!h.whole)
         return ERR_CORRUPT;
     if (h.format != JOURNAL_FORMAT)
@@ -308,7 +335,7 @@ static err_t apply(struct replay *r, const struct frame *f)
 {
     static err_t (*const by_type[])(struct replay *, const struct frame *, struct cursor *) = {
         [JOURNAL_HEAD] = apply_head, [JOURNAL_PUT] = apply_put,   [JOURNAL_END] = apply_end,
-        [JOURNAL_TICK] = apply_tick, [JOURNAL_DONE] = apply_done,
+        [JOURNAL_TICK] = apply_tick, [JOURNAL_DONE] = apply_done, [JOURNAL_EXPIRED] = apply_expired,
     };
     TRY(verify(r, f));
     if (f->type == 0 || f->type >= COUNT(by_type))
@@ -337,6 +364,7 @@ static err_t apply_all(struct replay *r, struct why *why)
         if (e != ERR_OK)
             return fail(why, e, "out of memory while the lease journal was read");
     }
+    drop_expired(r);
     table_sort(r->table);
     return ERR_OK;
 }

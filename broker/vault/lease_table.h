@@ -23,7 +23,8 @@ struct lease_node {
     enum lease_end how;
     int pidfd;
     struct loop_fd *watch;
-    struct loop_timer *timer;
+    struct due_group *due; /* when it is looked at again (lease_due.h) */
+    struct lease_node *due_next, *due_prev;
     struct lease_node *next; /* in its bucket */
     struct lease_quota *quota;
     size_t slot;

@@ -155,15 +155,13 @@ static err_t find(struct request *rq, const struct credential **out)
 
 err_t op_cred_show(struct request *rq, struct pending *p, struct jsonw *w)
 {
-    AUTO(auto_secret) struct secret *plain = NULL;
     AUTO(buf_free) struct buf detail = {.max = 16384};
     const struct credential *c = NULL;
-    struct cred cred;
+    const struct cred *cred = NULL;
     (void)p;
     TRY(find(rq, &c));
-    TRY(credential_open(rq->v->credentials, c, &plain, rq->why));
-    TRY(cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, rq->why));
-    cred_describe(c->provider, &cred, &detail);
+    TRY(credential_view(rq->v->credentials, c, &cred, rq->why));
+    cred_describe(c->provider, cred, &detail);
     TRY(buf_ok(&detail, rq->why));
     jsonw_open(w, NULL, '{');
     write_credential(w, c);

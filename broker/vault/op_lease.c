@@ -29,15 +29,14 @@ err_t op_whoami(struct request *rq, struct pending *p, struct jsonw *w)
 /* What the secret is for, so that git and docker can find the right one by host: not secret, but it lies in the sealed record. */
 static void write_origin(struct jsonw *w, struct vault *v, const struct credential *c)
 {
-    AUTO(auto_secret) struct secret *plain = NULL;
-    struct cred cred = {0};
+    static const struct cred none;
+    const struct cred *cred = &none;
     struct why why = {0};
     if (c && strcmp(c->kind, "generic") == 0 &&
-        credential_open(v->credentials, c, &plain, &why) == ERR_OK &&
-        cred_decode(VIEW(secret_bytes(plain), secret_len(plain)), &cred, &why) != ERR_OK)
-        cred = (struct cred){0};
-    deliver_field(w, &cred, CF_ORIGIN, "origin");
-    deliver_field(w, &cred, CF_USERNAME, "username");
+        credential_view(v->credentials, c, &cred, &why) != ERR_OK)
+        cred = &none;
+    deliver_field(w, cred, CF_ORIGIN, "origin");
+    deliver_field(w, cred, CF_USERNAME, "username");
 }
 
 static void write_grant(struct jsonw *w, struct vault *v, const struct config_grant *g)

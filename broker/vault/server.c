@@ -59,7 +59,7 @@ static void build_reply(struct buf *out, const struct pending *p, err_t e, struc
 static void send_reply(struct vault *v, const struct pending *p, err_t e, const struct buf *body,
                        const struct why *why)
 {
-    struct buf *out = &v->packet;
+    struct buf *out = worker_packet(&v->workers[p->worker]);
     struct view text = body ? buf_view(body) : VIEW(NULL, 0);
     if (e != ERR_OK)
         text = view_str(why && why->text[0] ? why->text : err_text(e));
@@ -69,8 +69,6 @@ static void send_reply(struct vault *v, const struct pending *p, err_t e, const 
         build_reply(out, p, e, view_str(err_text(e)));
     }
     v->count.audit_refusals += e == ERR_AUDIT;
-    worker_send(&v->workers[p->worker], out, -1);
-    buf_reset(out);
 }
 
 void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf *body,
@@ -206,10 +204,18 @@ void server_wait(struct vault *v, struct pending *p)
     pending_free(p);
 }
 
-/* One wake-up of the audit writer for all that a turn brought: group commit. */
+/* What a turn brought goes on together: one call for all answers to a worker, one wake-up of the audit writer (group commit). What the
+ * answers speak of is in the sink's ring before they go out. */
 void server_turn_end(void *ctx)
 {
     struct vault *v = ctx;
+    if (v->leases)
+        leases_turn_end(v->leases);
+    expired_tell(v);
+    if (v->credentials)
+        credentials_forget(v->credentials);
+    for (unsigned k = 0; k < WORKER__COUNT; k++)
+        worker_flush(&v->workers[k]);
     if (v->sink)
         sink_flush(v->sink, v->queue != NULL);
     wipe_stack();
@@ -314,8 +320,7 @@ static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
     struct vault_conn *c = e == ERR_OK ? conn_find(wk, m->conn) : NULL;
     if (e == ERR_OK && !c)
         e = fail(&why, ERR_DENIED, "this connection is not known");
-    /* a descriptor that was passed on, or inherited, ends with the process it was attested for */
-    if (e == ERR_OK && fd < 0 && peer_has_ended(&c->peer))
+    if (e == ERR_OK && fd < 0 && conn_has_ended(wk, c))
         e = fail(&why, ERR_DENIED, "the process that connected has ended: connect anew");
     if (e == ERR_OK)
         e = conn_judge_again(wk, c, &why);
@@ -359,22 +364,41 @@ static void give_up(struct vault_worker *wk, err_t e, const struct why *why)
     worker_lost(wk, why->text);
 }
 
+/* Behind a packet that ended the worker the others are dropped. */
+static void on_batch(struct vault_worker *wk, int sock, struct ipc_batch *b)
+{
+    for (unsigned i = 0; i < b->n; i++) {
+        struct ipc_arrival *p = &b->packet[i];
+        err_t e = p->status;
+        if (e == ERR_OK && wk->sock == sock)
+            e = on_packet(wk, buf_view(&p->bytes), p->fd, &p->why);
+        auto_close(&p->fd);
+        buf_reset(&p->bytes);
+        if (e != ERR_OK && wk->sock == sock)
+            give_up(wk, e, &p->why);
+    }
+    b->n = 0;
+}
+
 void server_on_worker(void *ctx, int fd, uint32_t events)
 {
     struct vault_worker *wk = ctx;
     struct vault *v = wk->vault;
+    bool more = true;
     (void)events;
     worker_send_queued(wk);
-    for (unsigned i = 0; i < PACKETS_PER_TURN && wk->sock == fd; i++) {
+    for (unsigned i = 0; more && i < PACKETS_PER_TURN && wk->sock == fd; i += IPC_BATCH) {
         struct why why = {0};
-        AUTO(auto_close) int got = -1;
-        err_t e = ipc_recv(fd, &v->inbox, &got, &why);
+        err_t e = ipc_recv_many(fd, &v->inbox, &why);
         if (e == ERR_UNAVAILABLE)
             return;
-        if (e == ERR_OK)
-            e = on_packet(wk, buf_view(&v->inbox), got, &why);
-        buf_reset(&v->inbox);
-        if (e != ERR_OK)
+        if (e != ERR_OK) {
             give_up(wk, e, &why);
+            return;
+        }
+        v->batch++;
+        more = v->inbox.n == IPC_BATCH;
+        conn_ask_all(wk, &v->inbox);
+        on_batch(wk, fd, &v->inbox);
     }
 }

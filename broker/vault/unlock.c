@@ -96,15 +96,17 @@ static err_t open_audit(struct vault *v, bool fresh, struct why *why)
 static void on_lease_end(void *ctx, const struct lease *l, enum lease_end how)
 {
     struct vault *v = ctx;
-    struct audit_record r = {.event = how == LEASE_END_OWNER ? AUDIT_LEASE_OWNER_GONE
-                                                             : AUDIT_LEASE_EXPIRED,
+    struct audit_record r = {.event = AUDIT_LEASE_OWNER_GONE,
                              .outcome = ERR_OK,
                              .consumer = l->consumer,
                              .credential = l->credential,
                              .lease = l->id_hex,
                              .delivery = delivery_name(l->delivery)};
     v->count.ended++;
-    server_note(v, &r);
+    if (how == LEASE_END_OWNER)
+        server_note(v, &r);
+    else
+        expired_add(v, l);
     deliver_end(v, l);
 }
 
@@ -248,6 +250,7 @@ void unlock_close(struct vault *v, const char *why)
         deliver_remove_all(v);
     leases_close(TAKE(v->leases));
     credentials_close(TAKE(v->credentials));
+    expired_tell(v);
     audit_close(TAKE(v->audit));
     for (size_t i = 0; i < COUNT(all); i++)
         secret_free(TAKE(*all[i]));

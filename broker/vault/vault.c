@@ -284,8 +284,7 @@ static void stop(struct vault *v)
     auto_close(&v->log_fd);
     auto_close(&v->run_fd);
     auto_close(&v->state_fd);
-    buf_free(&v->inbox);
-    buf_free(&v->packet);
+    ipc_batch_free(&v->inbox);
     buf_free(&v->reply);
     buf_free(&v->scratch);
     secret_pool_close();
@@ -299,7 +298,6 @@ static void init(struct vault *v, int supervisor_sock, const struct vault_dirs *
     v->started_ms = clock_boot_ms();
     v->state = VAULT_LOCKED;
     v->queue_tail = &v->queue;
-    v->inbox.max = v->packet.max = MSG_MAX;
     v->reply.max = SERVER_BODY_MAX;
     v->scratch.max = 2 * TOKEN_MAX_TEXT;
     for (unsigned k = 0; k < WORKER__COUNT; k++) {

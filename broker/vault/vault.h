@@ -10,11 +10,13 @@
 #define VAULT_VAULT_H
 
 #include "base/config.h"
+#include "base/ipc.h"
 #include "base/loop.h"
 #include "base/msg.h"
 #include "vault/account.h"
 #include "vault/audit.h"
 #include "vault/credential.h"
+#include "vault/expired.h"
 #include "vault/lease.h"
 #include "vault/peer.h"
 #include "vault/proxied.h"
@@ -45,7 +47,9 @@ enum { CONN_MAX = 4096 };
 struct vault_conn {
     uint64_t id; /* never 0 */
     struct peer peer;
-    uint64_t config_serial;                 /* of the configuration that the peer was judged by */
+    uint64_t config_serial; /* of the configuration that the peer was judged by */
+    uint64_t
+        lives_in; /* the last batch of packets after whose arrival its process was seen alive */
     const struct config_consumer *consumer; /* of that configuration; NULL on the admin socket */
     char consumer_name[65];
 };
@@ -63,8 +67,10 @@ struct vault_worker {
     int exit_status; /* of the one before */
     bool
         exit_untold; /* and not in the log yet: the audit writer's end is recorded by its successor */
-    bool ready, asked;                  /* asked: of the supervisor, and not here yet */
-    char sandbox_report[64];            /* as it said in READY */
+    bool ready, asked;           /* asked: of the supervisor, and not here yet */
+    char sandbox_report[64];     /* as it said in READY */
+    struct buf reply[IPC_BATCH]; /* of this turn, to be sent together */
+    unsigned n_replies;
     struct out_packet *out, **out_tail; /* packets that did not fit the socket */
     size_t out_bytes;
 };
@@ -111,6 +117,7 @@ struct vault {
     struct accounts accounts;
     struct proxied_table proxied;
     struct route_table routes;
+    struct expired expired; /* in this turn, not recorded yet */
     struct vault_worker workers[WORKER__COUNT];
     struct vault_listener *listeners;
     unsigned n_listeners;
@@ -121,7 +128,9 @@ struct vault {
     struct unlock *unlock;   /* the search for a key that opens the store, while it runs */
     struct init *init;       /* the making of a store, while it runs */
     struct loop_timer *tick; /* 1 s: checkpoints, projected files, rekey steps */
-    struct buf inbox, packet, reply, scratch; /* reused; wiped after each message */
+    struct ipc_batch inbox;
+    uint64_t batch;            /* number of the batch in `inbox`; from 1 */
+    struct buf reply, scratch; /* reused, as the inbox is; wiped after each message */
     struct {
         uint64_t issued, renewed, ended, denied, refused_tokens, refused_peers, audit_refusals,
             messages, upstream_rejections;

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100, SOON_MS = 10000 };
+enum { REPLY_KEEP = 16384 }; /* bytes; a reply's larger buffer is given back */
 enum {
     ADMIN_CONNS = 32,
     CONSUMER_CONNS = 256,
@@ -189,11 +190,10 @@ static bool queue_packet(struct vault_worker *wk, struct view packet, int fd)
     return loop_rewatch(wk->watch, EPOLLIN | EPOLLOUT) == ERR_OK;
 }
 
-void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
+/* One packet that comes behind all others. */
+static void send_one(struct vault_worker *wk, const struct buf *packet, int fd)
 {
     struct why why = {0};
-    if (wk->sock < 0)
-        return;
     if (packet->bad) {
         log_event(LOG_LVL_ERROR, "packet.bad", "role", roles[wk->kind], NULL);
         return;
@@ -207,6 +207,52 @@ void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
     (void)shutdown(
         wk->sock,
         SHUT_RDWR); /* an answer is lost: better none of its connections than one that waits for ever */
+}
+
+void worker_send(struct vault_worker *wk, struct buf *packet, int fd)
+{
+    worker_flush(wk);
+    if (wk->sock >= 0)
+        send_one(wk, packet, fd);
+}
+
+struct buf *worker_packet(struct vault_worker *wk)
+{
+    if (wk->n_replies == IPC_BATCH)
+        worker_flush(wk);
+    struct buf *b = &wk->reply[wk->n_replies++];
+    b->max = MSG_MAX;
+    return b;
+}
+
+/* How many of them went out in one call: all, but for what the socket does not take, or for something wrong with one of them. */
+static unsigned send_together(const struct vault_worker *wk)
+{
+    struct ipc_packet p[IPC_BATCH];
+    struct why why = {0};
+    unsigned sent = 0;
+    for (unsigned i = 0; i < wk->n_replies; i++) {
+        if (wk->reply[i].bad)
+            return 0;
+        p[i] = (struct ipc_packet){.bytes = buf_view(&wk->reply[i]), .fd = -1};
+    }
+    bool may = wk->sock >= 0 && !wk->out && wk->n_replies > 0;
+    return may && ipc_send_many(wk->sock, p, wk->n_replies, &sent, &why) == ERR_OK ? sent : 0;
+}
+
+/* What did not go out together goes the way of single packets. */
+void worker_flush(struct vault_worker *wk)
+{
+    unsigned sent = send_together(wk);
+    for (unsigned i = 0; i < wk->n_replies; i++) {
+        if (i >= sent && wk->sock >= 0 && (wk->reply[i].bad || wk->reply[i].len > 0))
+            send_one(wk, &wk->reply[i], -1);
+        if (wk->reply[i].cap > REPLY_KEEP)
+            buf_free(&wk->reply[i]);
+        else
+            buf_reset(&wk->reply[i]);
+    }
+    wk->n_replies = 0;
 }
 
 void worker_send_queued(struct vault_worker *wk)
@@ -232,6 +278,9 @@ void worker_send_queued(struct vault_worker *wk)
 
 void worker_free(struct vault_worker *wk)
 {
+    worker_flush(wk);
+    for (unsigned i = 0; i < IPC_BATCH; i++)
+        buf_free(&wk->reply[i]);
     loop_unwatch(wk->watch);
     wk->watch = NULL;
     if (wk->sock >= 0 && wk->kind != WORKER_AUDIT) /* the sink owns the audit writer's */

@@ -29,6 +29,10 @@ void worker_unlisten(struct vault_worker *wk, const struct vault_listener *l);
 /* Sends or queues; the channel to a worker that lets more than 8 MiB pile up is shut, and its end is then seen by the loop: nothing is
  * freed in here. Packets to a dead worker are dropped. */
 void worker_send(struct vault_worker *wk, struct buf *packet, int fd);
+/* An empty packet to build an answer in (no descriptor). It goes out in its order with the others of this turn, at worker_flush(); one
+ * that is `bad` then, or empty, is not sent. Valid until the next call. */
+struct buf *worker_packet(struct vault_worker *wk);
+void worker_flush(struct vault_worker *wk);
 void worker_send_queued(struct vault_worker *wk);
 /* It died or broke the protocol: its connections are forgotten and a new one is asked for. */
 void worker_lost(struct vault_worker *wk, const char *why);

@@ -159,3 +159,26 @@ TEST(base64url_refuses_what_is_not_canonical)
         buf_free(&d);
     }
 }
+
+TEST(base64url_of_every_length_and_every_six_bits)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t in[24];
+    struct buf b = {0};
+    for (size_t n = 0; n <= sizeof(in); n++)
+        for (unsigned seed = 0; seed < 256; seed++) {
+            for (size_t i = 0; i < sizeof(in); i++)
+                in[i] = (uint8_t)(seed * 31 + i * (seed | 1));
+            buf_reset(&b);
+            buf_put_u8(&b, '!');
+            base64url_encode(VIEW(in, n), &b);
+            CHECK_INT(b.len, 1 + (n * 4 + 2) / 3);
+            for (size_t k = 0; k + 1 < b.len; k++) {
+                unsigned bits = 0;
+                for (unsigned i = 0; i < 6; i++) /* bit by bit; zeros behind the end */
+                    bits = bits << 1 | ((6 * k + i) / 8 < n ? in[(6 * k + i) / 8] >> (7 - (6 * k + i) % 8) & 1u : 0);
+                CHECK_INT(b.p[k + 1], (uint8_t)alphabet[bits]);
+            }
+        }
+    buf_free(&b);
+}

@@ -226,3 +226,94 @@ TEST(not_a_socket_is_an_io_error)
     close(p[0]);
     close(p[1]);
 }
+
+/* ---- many at once */
+
+TEST(many_packets_come_in_one_batch_in_order)
+{
+    struct ipc_batch b = {0};
+    set_up();
+    CHECK_INT(ipc_recv_many(s[1], &b, &w), ERR_UNAVAILABLE);
+    int before = open_fds();
+    for (int i = 0; i < IPC_BATCH + 3; i++)
+        CHECK_OK(ipc_send(s[0], VIEW(&(char){(char)('a' + i)}, 1), i == 1 ? STDIN_FILENO : -1, &w), w);
+    CHECK_OK(ipc_recv_many(s[1], &b, &w), w);
+    CHECK_INT(b.n, IPC_BATCH);
+    for (int i = 0; i < IPC_BATCH; i++) {
+        CHECK(b.packet[i].status == ERR_OK && b.packet[i].bytes.len == 1 && b.packet[i].bytes.p[0] == 'a' + i);
+        CHECK((b.packet[i].fd >= 0) == (i == 1));
+    }
+    CHECK(fcntl(b.packet[1].fd, F_GETFD) & FD_CLOEXEC);
+    close(b.packet[1].fd);
+    CHECK_OK(ipc_recv_many(s[1], &b, &w), w);
+    CHECK(b.n == 3 && b.packet[2].bytes.p[0] == 'a' + IPC_BATCH + 2 && b.packet[1].fd == -1);
+    ipc_batch_free(&b);
+    CHECK_INT(open_fds(), before);
+    tear_down();
+}
+
+TEST(a_refused_packet_of_a_batch_leaves_the_others_good)
+{
+    AUTO(buf_free) struct buf big = {0};
+    AUTO(ipc_batch_free) struct ipc_batch b = {0};
+    set_up();
+    CHECK(buf_reserve(&big, MSG_MAX + 1));
+    memset(big.p, 'm', MSG_MAX + 1);
+    int before = open_fds();
+    CHECK_OK(ipc_send(s[0], VIEW("1", 1), -1, &w), w);
+    send_fds(STDIN_FILENO, 2);
+    CHECK_OK(ipc_send(s[0], VIEW(big.p, MSG_MAX + 1), STDIN_FILENO, &w), w);
+    send_fds(STDIN_FILENO, 9);
+    CHECK_OK(ipc_send(s[0], VIEW("2", 1), -1, &w), w);
+    CHECK_OK(ipc_recv_many(s[1], &b, &w), w);
+    CHECK_INT(b.n, 5);
+    static const err_t want[] = {ERR_OK, ERR_INVALID, ERR_TOO_LARGE, ERR_INVALID, ERR_OK};
+    for (unsigned i = 0; i < b.n; i++) {
+        CHECK_INT(b.packet[i].status, want[i]);
+        CHECK(b.packet[i].fd == -1 && b.packet[i].bytes.len == (want[i] == ERR_OK));
+    }
+    CHECK_INT(open_fds(), before);
+    tear_down();
+}
+
+TEST(end_of_file_comes_behind_the_last_packet)
+{
+    AUTO(ipc_batch_free) struct ipc_batch b = {0};
+    set_up();
+    CHECK_OK(ipc_send(s[0], VIEW("1", 1), -1, &w), w);
+    CHECK_INT(shutdown(s[0], SHUT_WR), 0);
+    CHECK_OK(ipc_recv_many(s[1], &b, &w), w);
+    CHECK(b.n >= 1 && b.n <= 2 && b.packet[0].status == ERR_OK);
+    CHECK(b.n == 1 || b.packet[1].status == ERR_NO_BROKER);
+    CHECK_INT(ipc_recv_many(s[1], &b, &w), ERR_NO_BROKER);
+    tear_down();
+}
+
+TEST(many_packets_go_in_one_call_until_the_queue_is_full)
+{
+    AUTO(buf_free) struct buf in = {0}, big = {0};
+    struct ipc_packet out[IPC_BATCH + 1];
+    unsigned sent = 99, got = 0;
+    int fd = -1;
+    set_up();
+    CHECK(buf_reserve(&big, 60000));
+    memset(big.p, 'a', big.len = 60000);
+    for (unsigned i = 0; i <= IPC_BATCH; i++)
+        out[i] = (struct ipc_packet){VIEW(big.p, 60000 - i), i == 1 ? STDIN_FILENO : -1};
+    CHECK_INT(ipc_send_many(s[0], out, IPC_BATCH + 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_send_many(s[0], &(struct ipc_packet){.fd = -1}, 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(sent, 99);
+    const int room = 300000;
+    CHECK_INT(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    CHECK_OK(ipc_send_many(s[0], out, IPC_BATCH, &sent, &w), w);
+    CHECK(sent > 1 && sent < IPC_BATCH);
+    CHECK_INT(ipc_send_many(s[0], out, 1, &got, &w), ERR_UNAVAILABLE);
+    for (got = 0; ipc_recv(s[1], &in, &fd, &w) == ERR_OK; got++) {
+        CHECK(in.len == 60000 - got && (fd >= 0) == (got == 1));
+        auto_close(&fd);
+    }
+    CHECK_INT(got, sent);
+    close(s[1]);
+    CHECK_INT(ipc_send_many(s[0], out, 2, &sent, &w), ERR_NO_BROKER);
+    close(s[0]);
+}

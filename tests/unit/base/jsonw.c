@@ -85,3 +85,17 @@ TEST(unbalanced_brackets_are_bad)
     CHECK(b.bad);
     buf_free(&b);
 }
+
+TEST(plain_is_told_at_every_place_and_for_every_byte)
+{
+    uint8_t text[40];
+    for (size_t n = 0; n <= 33; n++)
+        for (size_t at = 0; at < n; at++)
+            for (int c = 0; c < 256; c++) {
+                memset(text, c % 2 ? ' ' : '~', sizeof(text));
+                text[at] = (uint8_t)c;
+                bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+                CHECK_INT(jsonw_plain(VIEW(text, n)), plain ? n : at);
+            }
+    CHECK_INT(jsonw_plain(VIEW(NULL, 0)), 0);
+}

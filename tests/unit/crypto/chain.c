@@ -6,26 +6,61 @@
 
 #include <sodium.h>
 
+/* mac and digest of `line` by the documented recurrence, in place */
+static void follow(const uint8_t key[32], const char *line, uint8_t mac[32], uint8_t digest[32])
+{
+    uint8_t in[96];
+    memcpy(in, mac, 32);
+    crypto_generichash(in + 32, 32, (const uint8_t *)line, strlen(line), NULL, 0);
+    crypto_generichash(mac, 32, in, 64, key, 32);
+    memmove(in + 64, in + 32, 32);
+    memcpy(in, digest, 32), memcpy(in + 32, mac, 32);
+    crypto_generichash(digest, 32, in, 96, NULL, 0);
+}
+
 TEST(macs_follow_the_documented_recurrence)
 {
+    static const uint8_t nonce[12];
     AUTO(auto_secret) struct secret *k0 = key_of(1);
     AUTO(chain_clear) struct chain c = {0};
-    uint8_t mac[32], want[32], k[32], in[64] = {0}, digest_in[69] = {0};
+    uint8_t mac[32], want[32] = {0}, digest[32] = {0}, block[512], k[32];
     CHECK_INT(chain_start(k0, &c), ERR_OK);
     CHECK_INT(c.seq, 1);
-    chain_next(&c, view_str("line1"), mac);
-    memcpy(in + 32, "line1", 5); /* 32 zeros || line */
-    crypto_generichash(want, 32, in, 37, secret_bytes(k0), 32);
-    CHECK(memcmp(mac, want, 32) == 0 && memcmp(c.mac, want, 32) == 0 && c.seq == 2);
-    memcpy(digest_in + 32, mac, 32), memcpy(digest_in + 64, "line1", 5);
-    crypto_generichash(want, 32, digest_in, sizeof(digest_in), NULL, 0);
-    CHECK(memcmp(c.digest, want, 32) == 0);
-    crypto_generichash(k, 32, (const uint8_t *)"evolve", 6, secret_bytes(k0), 32);
-    CHECK(memcmp(secret_bytes(c.key), k, 32) == 0);
-    memcpy(in, mac, 32), memcpy(in + 32, "line2", 5);
-    crypto_generichash(want, 32, in, 37, k, 32);
-    chain_next(&c, view_str("line2"), mac);
-    CHECK(memcmp(mac, want, 32) == 0);
+    memcpy(k, secret_bytes(k0), 32);
+    for (unsigned n = 1; n <= 40; n++) { /* over two borders of blocks */
+        char line[16];
+        (void)snprintf(line, sizeof(line), "line%u", n);
+        if (n % 15 == 1) {
+            crypto_stream_chacha20_ietf(block, 512, nonce, k);
+            memcpy(k, block, 32);
+        }
+        follow(block + 32 + 32 * ((n - 1) % 15), line, want, digest);
+        chain_next(&c, view_str(line), mac);
+        CHECK(memcmp(mac, want, 32) == 0 && memcmp(c.mac, want, 32) == 0);
+        CHECK(memcmp(c.digest, digest, 32) == 0 && c.seq == n + 1);
+    }
+}
+
+/* Neither the key that made a MAC nor one that it comes from is found behind it. */
+TEST(keys_are_forgotten_once_they_were_used)
+{
+    AUTO(auto_secret) struct secret *k0 = key_of(1);
+    AUTO(chain_clear) struct chain c = {0}, skipping = {0};
+    uint8_t mac[32], before[512];
+    CHECK_INT(chain_start(k0, &c), ERR_OK);
+    CHECK_INT(chain_start(k0, &skipping), ERR_OK);
+    for (unsigned n = 0; n < 40; n++) {
+        memcpy(before, secret_bytes(c.key), sizeof(before));
+        unsigned left = c.left;
+        chain_next(&c, view_str("line"), mac);
+        const uint8_t *now = secret_bytes(c.key);
+        CHECK(!memmem(now, 512, secret_bytes(k0), 32));
+        CHECK(left || !memmem(now, 512, before, 32));
+        CHECK(!left || !memmem(now, 512, before + 512 - 32 * left, 32));
+        CHECK(!left || memcmp(now + 512 - 32 * (left - 1), before + 512 - 32 * (left - 1), 32 * (left - 1)) == 0);
+        chain_skip(&skipping, c.seq);
+        CHECK(secret_equal(c.key, skipping.key));
+    }
 }
 
 TEST(the_key_given_is_not_changed)
@@ -63,15 +98,19 @@ TEST(state_survives_a_restart)
     uint8_t ma[32], mb[32];
     struct why w = {0};
     CHECK_INT(chain_start(k0, &a), ERR_OK);
-    for (int i = 0; i < 5; i++)
+    for (unsigned n = 1; n <= 32; n++) { /* at every place in a block */
         chain_next(&a, view_str("line"), ma);
-    chain_save(&a, &state);
-    CHECK_INT(state.len, CHAIN_STATE);
-    CHECK_OK(chain_load(buf_view(&state), &b, &w), w);
-    CHECK_INT(b.seq, 6);
-    chain_next(&a, view_str("next"), ma);
-    chain_next(&b, view_str("next"), mb);
-    CHECK(memcmp(ma, mb, 32) == 0 && memcmp(a.digest, b.digest, 32) == 0);
+        if (n > 1) {
+            chain_next(&b, view_str("line"), mb);
+            CHECK(memcmp(ma, mb, 32) == 0 && memcmp(a.digest, b.digest, 32) == 0);
+        }
+        buf_reset(&state);
+        chain_save(&a, &state);
+        CHECK_INT(state.len, CHAIN_STATE);
+        chain_clear(&b);
+        CHECK_OK(chain_load(buf_view(&state), &b, &w), w);
+        CHECK_INT(b.seq, n + 1);
+    }
 }
 
 static bool loads(struct view bytes, void *ctx)
@@ -87,6 +126,9 @@ TEST(a_state_of_another_size_or_without_number_is_corrupt)
     CHECK(!loads(VIEW(state, sizeof(state)), NULL));
     state[7] = 1;
     CHECK(loads(VIEW(state, sizeof(state)), NULL));
+    state[72] = 16; /* more line keys than a block has */
+    CHECK(!loads(VIEW(state, sizeof(state)), NULL));
+    state[72] = 15;
     CHECK_INT(cuts_accepted(VIEW(state, sizeof(state)), loads, NULL), 0);
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/jsonw.h"
 #include "check.h"
+#include "vault/expired.h"
 #include "vault/peer.h"
 
 #include <fcntl.h>
@@ -25,6 +26,7 @@ static const char *const forms[AUDIT_K__COUNT] = {
     [AUDIT_K_NAME] = "\"type\": \"string\", \"pattern\": \"^[a-z0-9][a-z0-9._-]{0,63}$\"",
     [AUDIT_K_WORD] = "\"type\": \"string\", \"pattern\": \"^[a-z0-9][a-z0-9._-]{0,63}$\"",
     [AUDIT_K_LEASE] = "\"type\": \"string\", \"pattern\": \"^[0-9a-f]{32}$\"",
+    [AUDIT_K_LEASES] = "\"type\": \"string\", \"pattern\": \"^[0-9a-f]{32}( [0-9a-f]{32})+$\"",
     [AUDIT_K_REDACTED] = "\"type\": \"string\", \"pattern\": \"^r:[0-9a-f]{16}$\"",
     [AUDIT_K_METHOD] = "\"type\": \"string\", \"pattern\": \"^[A-Z]{1,16}$\"",
     [AUDIT_K_PATH] = "\"type\": \"string\", \"pattern\": \"^[!-~]{1,64}$\"",
@@ -176,8 +178,10 @@ TEST(the_longest_record_fits_a_line)
     /* names are checked at the door, so 64 bytes of [a-z0-9._-]; a path alone can be hostile */
     memset(name, 'x', 64);
     name[64] = 0;
+    static char ids[sizeof(((struct expired *)0)->ids)];
+    memset(ids, 'x', sizeof(ids) - 1);
     struct audit_record r = {.event = AUDIT_CONSUMER_REMOVE, .outcome = ERR_UNINIT, .consumer = name, .credential = name,
-        .provider = name, .delivery = name, .lease = name, .account = name, .token = name, .source = name, .role = name,
+        .provider = name, .delivery = name, .lease = name, .leases = ids, .account = name, .token = name, .source = name, .role = name,
         .peer = &peer, .ttl_ms = INT64_MAX, .uses = INT64_MAX, .count = INT64_MAX, .version = INT64_MAX,
         .manifest_seq = INT64_MAX, .manifest_hash = hash, .key_serial = INT64_MAX, .status = INT64_MIN, .has_status = true};
     const struct audit_stamp st = {.seq = INT64_MAX, .wall_ms = INT64_MAX, .log_id = hash, .sig = sig};
@@ -205,7 +209,7 @@ TEST(no_line_has_a_field_that_the_table_does_not_have)
     struct peer peer = {.uid = 1, .exe = "x"};
     static const uint8_t sig[CHAIN_SIG], mac[CHAIN_MAC];
     struct audit_record r = {.event = AUDIT_CHECKPOINT, .outcome = ERR_IO, .consumer = "a", .credential = "a", .provider = "a",
-        .delivery = "a", .lease = "a", .account = "a", .token = "a", .source = "a", .role = "a", .peer = &peer, .ttl_ms = 1,
+        .delivery = "a", .lease = "a", .leases = "a", .account = "a", .token = "a", .source = "a", .role = "a", .peer = &peer, .ttl_ms = 1,
         .uses = 1, .count = 1, .version = 1, .manifest_seq = 1, .manifest_hash = hash, .key_serial = 1, .has_status = true, .method = "GET",
         .path = "/", .model = "m", .serial = 1, .http_status = 1, .in_bytes = 1, .out_bytes = 1, .duration_ms = 1, .first_ms = 1, .input = 1,
         .output = 1, .cache_read = 1, .cache_write = 1, .cost = 1};

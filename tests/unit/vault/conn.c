@@ -1,5 +1,6 @@
 /* vault/conn.c: which connections become known, and which never do. */
 #include "vault_rig.h"
+#include <sys/syscall.h>
 
 static unsigned open_fds(void)
 {
@@ -175,6 +176,31 @@ TEST(a_connection_ends_with_the_process_it_was_attested_for)
         CHECK_WHY(&r, "has ended");
     }
     CHECK_INT(show(&r, WORKER_API, rig_new_conn(&r), fd), pidfd ? ERR_DENIED : ERR_OK);
+    rig_end(&r);
+}
+
+/* In one batch: requests of a process that has ended beside those of one that lives. */
+TEST(a_batch_tells_the_dead_from_the_living)
+{
+    struct rig r;
+    (void)rig_begin(&r);
+    uint64_t gw = rig_conn(&r, "gw"), other = rig_conn(&r, "other"), id[6];
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    int gone = (int)syscall(SYS_pidfd_open, child, 0);
+    CHECK(gone >= 0 && waitpid(child, NULL, 0) == child);
+    struct vault_conn *c = conn_find(&r.v->workers[WORKER_API], gw);
+    CHECK_INT(dup2(gone, c->peer.pidfd), c->peer.pidfd);
+    for (int i = 0; i < 6; i++)
+        id[i] = POST(&r, MSG_WHOAMI, i % 2 ? other : gw);
+    for (int i = 0; i < 6; i++)
+        CHECK_INT(REPLY(&r, MSG_WHOAMI, id[i]), i % 2 ? ERR_OK : ERR_DENIED);
+    CHECK_INT(ASK(&r, MSG_WHOAMI, other), ERR_OK);
+    c = conn_find(&r.v->workers[WORKER_API], other); /* what was seen of it then says nothing of later */
+    CHECK_INT(dup2(gone, c->peer.pidfd), c->peer.pidfd);
+    CHECK_INT(ASK(&r, MSG_WHOAMI, other), ERR_DENIED);
+    close(gone);
     rig_end(&r);
 }
 

@@ -163,6 +163,30 @@ TEST(what_was_opened_once_is_cached_sealed)
             CHECK(!memmem(r.cs->cache[i].bytes.p, r.cs->cache[i].bytes.len, "sk-ant-api03-x", 14));
 }
 
+TEST(a_view_is_opened_once_until_it_is_forgotten)
+{
+    AUTO(rig_free) struct rig r;
+    const struct cred *a = NULL, *b = NULL;
+    rig_new(&r);
+    const struct credential *k = rig_put(&r, "k", "sk-ant-api03-x"), *l = rig_put(&r, "l", "sk-ant-api03-y");
+    CHECK_OK(credential_view(r.cs, k, &a, &r.why), r.why);
+    CHECK(view_is(a->f[CF_SECRET], "sk-ant-api03-x"));
+    const struct secret *plain = r.cs->view.plain;
+    CHECK_OK(credential_view(r.cs, k, &b, &r.why), r.why);
+    CHECK(a == b && r.cs->view.plain == plain);
+    CHECK_OK(credential_view(r.cs, l, &b, &r.why), r.why);
+    CHECK(view_is(b->f[CF_SECRET], "sk-ant-api03-y"));
+    l = rig_put(&r, "l", "sk-ant-api03-z"); /* replaced: what was opened before is not given */
+    CHECK_OK(credential_view(r.cs, l, &b, &r.why), r.why);
+    CHECK(view_is(b->f[CF_SECRET], "sk-ant-api03-z"));
+    const uint8_t *at = b->f[CF_SECRET].p;
+    credentials_forget(r.cs);
+    CHECK(!r.cs->view.plain && r.cs->view.cred.f[CF_SECRET].n == 0 && at[0] == 0); /* wiped in its place */
+    credentials_forget(r.cs);
+    CHECK_OK(credential_view(r.cs, k, &b, &r.why), r.why);
+    CHECK(view_is(b->f[CF_SECRET], "sk-ant-api03-x"));
+}
+
 TEST(the_cache_keeps_the_latest_used)
 {
     AUTO(rig_free) struct rig r;

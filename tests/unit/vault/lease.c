@@ -26,6 +26,9 @@ TEST(issued_leases_say_what_was_granted)
     CHECK(lease_by_id(rig.ls, l->id) == l && lease_by_hex(rig.ls, view_str(hex)) == l);
     hex[0] = 'A';
     CHECK(!lease_by_hex(rig.ls, view_str(hex)) && !lease_by_hex(rig.ls, VIEW(hex, 31)) && !lease_by_hex(rig.ls, VIEW(NULL, 0)));
+    struct cursor c = cursor_of(VIEW(l->limits, 32)); /* as FORMAT.md, "Token" */
+    CHECK(get_u8(&c) == DELIVER_FILE && get_u8(&c) == 0 && get_u16(&c) == 0 && get_u32(&c) == 1000 && get_u64(&c) == 3);
+    CHECK((int64_t)get_u64(&c) == l->issued_wall_ms && (int64_t)get_u64(&c) == l->max_wall_ms && cursor_done(&c));
     CHECK_INT(leases_live(rig.ls), 1);
     CHECK_INT(leases_live_of(rig.ls, "a"), 1);
     CHECK_INT(leases_live_of(rig.ls, "nobody"), 0);

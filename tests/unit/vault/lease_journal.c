@@ -82,11 +82,12 @@ TEST(a_failed_append_begins_a_generation)
     rig_done();
 }
 
-TEST(done_never_begins_a_generation)
+TEST(done_and_expired_never_begin_a_generation)
 {
     rig_up();
     open_journal();
     CHECK_INT(journal_done(&j, &why), ERR_CONFLICT);
+    CHECK_INT(journal_expired(&j, 1, &why), ERR_CONFLICT);
     CHECK_INT(tape.rolls, 0);
     journal_clear(&j);
     rig_done();

@@ -87,6 +87,57 @@ TEST(what_ran_out_meanwhile_ends_in_the_first_turn)
     rig_done();
 }
 
+/* Entries since the last call. */
+static unsigned appended(void)
+{
+    static unsigned before;
+    unsigned n = tape.appends - before;
+    before = tape.appends;
+    return n;
+}
+
+TEST(leases_that_expire_together_take_one_entry_and_are_told_once)
+{
+    rig_start();
+    for (int i = 0; i < 100; i++)
+        CHECK(issue(60000, 600000, 0));
+    struct lease *renewed = issue(60000, 600000, 0);
+    remember(0, renewed);
+    CHECK_OK(lease_renew(rig.ls, renewed, 120000, &why), why);
+    remember(1, issue(70000, 70000, 0));
+    pass_ms(65000);
+    (void)appended();
+    spin(1);
+    CHECK_INT(rig.ends, 100);
+    CHECK(appended() <= 3); /* it, and what the keeper writes */
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(rig_restart(), why);
+        spin(2);
+        CHECK_INT(rig.ends, 100);
+        CHECK(again(ids[0]) && again(ids[1]) && leases_live(rig.ls) == 2);
+    }
+    rig_done();
+}
+
+TEST(an_entry_of_expiry_ends_nothing_of_another_generation)
+{
+    rig_start();
+    remember(0, issue(60000, 60000, 0));
+    CHECK_OK(rig_restart(), why); /* its entry stays in the generation of before … */
+    CHECK(issue(1000, 1000, 0));
+    pass_ms(1500);
+    spin(2);
+    CHECK_INT(rig.ends, 1);
+    CHECK(again(ids[0]));
+    pass_ms(60000); /* … so its end is told by its id */
+    spin(2);
+    CHECK_INT(rig.ends, 2);
+    CHECK_OK(rig_restart(), why);
+    spin(2);
+    CHECK_INT(rig.ends, 2);
+    rig_done();
+}
+
 /* ---- boots and clocks */
 
 static void reboot(int64_t off_ms, int64_t wall_step)

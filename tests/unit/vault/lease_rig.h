@@ -182,6 +182,8 @@ static void on_spin(void *ctx, int fd, uint32_t events)
 static void on_turn(void *ctx)
 {
     (void)ctx;
+    if (rig.ls)
+        leases_turn_end(rig.ls);
     if (rig.turns > 0 && --rig.turns == 0)
         loop_stop(rig.loop, 0);
 }

@@ -1,5 +1,6 @@
 /* vault/op_lease.c: what a consumer may ask, and every way to be refused. */
 #include "vault_rig.h"
+#include "vault/credential_state.h"
 
 struct held {
     char id[40], token[512];
@@ -90,7 +91,8 @@ TEST(buffers_hold_no_secret_after_the_answer)
     CHECK_OK(rig_issue(&r, gw, "key", "secret"), r.why);
     struct held h = hold(&r);
     CHECK_OK(renew(&r, gw, h.id, h.token), r.why);
-    const struct buf *bufs[] = {&r.v->inbox, &r.v->packet, &r.v->reply, &r.v->scratch};
+    CHECK(!r.v->credentials->view.plain);
+    const struct buf *bufs[] = {&r.v->inbox.packet[0].bytes, &r.v->workers[WORKER_API].reply[0], &r.v->reply, &r.v->scratch};
     for (size_t i = 0; i < COUNT(bufs); i++) {
         CHECK_INT(bufs[i]->len, 0);
         CHECK(!bufs[i]->p || !memmem(bufs[i]->p, bufs[i]->cap, KEY_SECRET, strlen(KEY_SECRET)));

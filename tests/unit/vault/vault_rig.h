@@ -428,7 +428,6 @@ static inline void rig_open_vault(struct rig *r)
     CHECK(v);
     *v = (struct vault){.dirs = &r->dirs, .state = VAULT_LOCKED, .started_ms = clock_boot_ms(), .store_ops = &r->ops};
     v->queue_tail = &v->queue;
-    v->inbox.max = v->packet.max = MSG_MAX;
     v->reply.max = SERVER_BODY_MAX;
     v->scratch.max = 2 * TOKEN_MAX_TEXT;
     for (unsigned k = 0; k < WORKER__COUNT; k++) {
@@ -522,7 +521,8 @@ static inline void rig_stop(struct rig *r)
         close(r->client[i]);
     r->n_clients = 0;
     r->fd = -1;
-    struct buf *bufs[] = {&v->inbox, &v->packet, &v->reply, &v->scratch};
+    ipc_batch_free(&v->inbox);
+    struct buf *bufs[] = {&v->reply, &v->scratch};
     for (size_t i = 0; i < COUNT(bufs); i++)
         buf_free(bufs[i]);
     free(v);

@@ -216,6 +216,32 @@ TEST(small_packets_to_a_worker_that_does_not_read_cost_linear_time)
     rig_end(&r);
 }
 
+TEST(answers_of_a_turn_go_out_together_and_in_their_order)
+{
+    struct rig r;
+    (void)rig_begin(&r);
+    while (rig_recv(&r, WORKER_API, 20))
+        ;
+    enum { ALL = 2 * IPC_BATCH + 5 };
+    for (uint64_t i = 1; i <= ALL; i++) {
+        struct buf *b = worker_packet(api(&r));
+        msg_begin(b, MSG_REPLY, i, 0);
+        msg_put_u64(b, F_STATUS, 0);
+        b->bad = i == 3;
+    }
+    send_filler(&r, 10, ALL + 1); /* what is sent by itself comes behind them */
+    CHECK_INT(api(&r)->n_replies, 0);
+    for (uint64_t i = 1; i <= ALL + 1; i++)
+        if (i != 3)
+            CHECK(rig_recv_now(&r, r.worker[WORKER_API]) && r.msg.id == i);
+    CHECK(strstr(rig_log, "packet.bad"));
+    msg_begin(worker_packet(api(&r)), MSG_REPLY, 1, 0);
+    CHECK(!rig_readable(r.worker[WORKER_API])); /* not before the turn's end */
+    rig_turns(&r, 5);
+    CHECK(rig_recv_now(&r, r.worker[WORKER_API]));
+    rig_end(&r);
+}
+
 TEST(a_bad_packet_is_not_sent)
 {
     struct rig r;
