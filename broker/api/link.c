@@ -6,7 +6,7 @@
  * there is nothing to serve.
  */
 #include "api/link.h"
-#include "api/http.h"
+#include "api/front.h"
 #include "api/listen.h"
 #include "base/auto.h"
 #include "base/ipc.h"
@@ -147,7 +147,7 @@ static MUST err_t on_reply(struct link *l, const struct msg *m, int fd, struct w
     (void)fd;
     (void)why;
     if (c) /* else given up meanwhile */
-        http_answer(l->w->http, c, m);
+        l->w->front->answer(l->w->clients, c, m);
     return ERR_OK;
 }
 
@@ -157,7 +157,7 @@ static MUST err_t on_close(struct link *l, const struct msg *m, int fd, struct w
     (void)fd;
     (void)why;
     if (c)
-        http_kill(l->w->http, c);
+        l->w->front->kill(l->w->clients, c);
     return ERR_OK;
 }
 
