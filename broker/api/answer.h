@@ -5,11 +5,11 @@
 #include "api/routes.h"
 
 struct answer_head {
-    unsigned status;     /* 0: that of the outcome */
-    const char *allow;   /* with ERR_METHOD: the methods there are; NULL: none */
-    uint64_t retry_s;    /* Retry-After; 0: none */
-    bool closes;         /* nothing follows on this connection */
-    bool without_body;   /* the request was a HEAD: its length is told, the body is not sent */
+    unsigned status;   /* 0: that of the outcome */
+    const char *allow; /* with ERR_METHOD: the methods there are; NULL: none */
+    uint64_t retry_s;  /* Retry-After; 0: none */
+    bool closes;       /* nothing follows on this connection */
+    bool without_body; /* the request was a HEAD: its length is told, the body is not sent */
 };
 /* `{"error":…,"message":…}`. `sentence` NULL or empty: the outcome's default. */
 void answer_error(err_t e, const char *sentence, const struct answer_head *h, struct buf *out);

@@ -46,14 +46,16 @@ struct conn {
     int64_t deadline;
     uint64_t waiting_for; /* request id; 0: none */
     bool shown;           /* the vault has seen its descriptor */
-    struct request rq; /* api/http.c's */
+    uint64_t replaces;    /* connection id whose end its showing tells, as yet unconfirmed; 0 */
+    struct request rq;    /* api/http.c's */
     /* api/wire.c's */
     void *front;
     struct loop_fd *watch;     /* NULL while nothing is expected of the client */
     const struct route *route; /* of the request that waits for the vault */
     struct buf in, out;        /* what came and is not yet a request; what is still to be sent */
     size_t scanned, sent;      /* of `in` for the end of the head; of `out` */
-    bool closes, bodiless, continued, gone;
+    bool closes, bodiless, continued; /* of the present request */
+    bool heard, left;                 /* the vault has answered once; the client's end was seen */
 };
 static inline uint64_t conn_id(const struct conn *c)
 {

@@ -240,7 +240,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     struct conn *c = *socket_ctx;
     if (c->shown) {
         (void)shutdown(c->fd, SHUT_RDWR); /* the vault has a copy: close() alone would not end it */
-        link_closed(h->w->link, conn_id(c));
+        link_closed(h->w->link, c);
     }
     listener_release(c->from);
     conn_free(h->w->conns, c);

@@ -91,7 +91,9 @@ static void on_accept(void *ctx, int fd, uint32_t events)
 {
     struct listener *l = ctx;
     (void)events;
-    for (int i = 0; i < PER_TURN; i++) {
+    /* where few come, few wait: one more accept4() would mostly be told that there is nobody */
+    const uint32_t most = l->open < PER_TURN ? l->open + 1 : PER_TURN;
+    for (uint32_t i = 0; i < most; i++) {
         int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;

@@ -3,8 +3,8 @@
  * connection that has nothing to say: bytes are read into one buffer of the worker, and a request
  * that came whole (nearly all do) is a message before the buffer is read into again; only the part
  * of a request is kept per connection. One request of a connection at a time: while the vault
- * thinks, its socket is not read. A new connection is read at once, and watched only when there is
- * something to wait for: of a client that connects, asks and leaves, epoll hears once.
+ * thinks, its socket is not read. A new connection is read at once, since its request mostly came
+ * with it, and watched only when there is something to wait for.
  * Refusals of two kinds: a malformed head, or a body over its limit, is answered and the connection
  * closed, since where the next request begins is in doubt; all others are answered when the request
  * has been read to its end, and it lives on.
@@ -39,10 +39,10 @@ static void on_socket(void *ctx, int fd, uint32_t events);
 static void end(struct wire *w, struct conn *c)
 {
     loop_unwatch(c->watch);
-    if (c->shown && !c->gone)
-        (void)shutdown(c->fd, SHUT_RDWR); /* the vault has a copy: close() alone would not end it */
+    if (c->shown && !(c->heard && c->left))
+        (void)shutdown(c->fd, SHUT_RDWR); /* the vault may have a copy: close() would not end it */
     if (c->shown)
-        link_closed(w->w->link, conn_id(c));
+        link_closed(w->w->link, c);
     close(c->fd);
     listener_release(c->from);
     conn_free(w->w->conns, c);
@@ -218,8 +218,9 @@ static void serve(struct wire *w, struct conn *c, const uint8_t *p, size_t n)
         if (!take(w, c, VIEW(p + at, n - at), &used))
             return;
     }
-    if (keep(w, c, at < n ? p + at : NULL, n - at) && c->phase != CONN_WAITING)
-        (void)watch(w, c, c->phase == CONN_WRITING ? EPOLLOUT : EPOLLIN);
+    if (!keep(w, c, at < n ? p + at : NULL, n - at) || c->phase == CONN_WAITING)
+        return;
+    (void)watch(w, c, c->phase == CONN_WRITING ? EPOLLOUT : EPOLLIN);
 }
 
 /* ---- the socket */
@@ -233,6 +234,7 @@ static void receive(struct wire *w, struct conn *c)
         return;
     }
     if (n <= 0) {
+        c->left = true;
         end(w, c);
         return;
     }
@@ -248,8 +250,7 @@ static void receive(struct wire *w, struct conn *c)
 /* The client takes more of its answer. */
 static void go_on_sending(struct wire *w, struct conn *c)
 {
-    ssize_t n =
-        send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     c->sent += n > 0 ? (size_t)n : 0;
@@ -270,7 +271,6 @@ static void on_socket(void *ctx, int fd, uint32_t events)
     struct conn *c = ctx;
     struct wire *w = c->front;
     (void)fd;
-    c->gone = (events & EPOLLHUP) != 0;
     if (c->phase == CONN_WRITING) {
         go_on_sending(w, c);
     } else if (c->phase != CONN_WAITING) {
@@ -302,6 +302,7 @@ static void wire_adopt(void *front, int fd, struct listener *from)
 static void wire_answer(void *front, struct conn *c, const struct msg *reply)
 {
     struct wire *w = front;
+    c->heard = true; /* it is past the showing, so its copy of the descriptor is closed */
     answer_message(c->route, reply, head_of(c), &w->out);
     if (send_out(w, c))
         serve(w, c, c->in.p, c->in.len);

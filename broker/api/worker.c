@@ -70,8 +70,8 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     return ERR_OK;
 }
 
-err_t worker_new(uint32_t role, int vault_fd, const struct worker_options *opt,
-                 struct worker **out, struct why *why)
+err_t worker_new(uint32_t role, int vault_fd, const struct worker_options *opt, struct worker **out,
+                 struct why *why)
 {
     static const struct worker_options none;
     struct worker *w = calloc(1, sizeof(*w));

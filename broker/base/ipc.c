@@ -50,27 +50,62 @@ static err_t refuse_send(int no, struct why *why)
     return fail_errno(why, no, "cannot send a message");
 }
 
+/* What a header points to while its packet is sent. */
+struct parts {
+    struct iovec iov;
+    union control ctl;
+};
+
+static void prepare(struct msghdr *mh, struct parts *at, struct view packet, int fd)
+{
+    at->iov = (struct iovec){.iov_base = (void *)packet.p, .iov_len = packet.n};
+    *mh = (struct msghdr){.msg_iov = &at->iov, .msg_iovlen = 1};
+    if (fd < 0)
+        return;
+    memset(&at->ctl, 0, sizeof(at->ctl));
+    mh->msg_control = &at->ctl;
+    mh->msg_controllen = CMSG_SPACE(sizeof(int));
+    struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+}
+
 err_t ipc_send(int sock, struct view packet, int fd, struct why *why)
 {
+    struct msghdr mh;
+    struct parts parts;
+    ssize_t n;
     if (packet.n == 0) /* an empty packet reads like end of file */
         return fail(why, ERR_INVALID, "an empty message");
-    union control ctl = {0};
-    struct iovec iov = {.iov_base = (void *)packet.p, .iov_len = packet.n};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        mh.msg_control = &ctl;
-        mh.msg_controllen = CMSG_SPACE(sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    }
-    ssize_t n;
+    prepare(&mh, &parts, packet, fd);
     do
         n = sendmsg(sock, &mh, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n < 0 ? refuse_send(errno, why) : ERR_OK;
+}
+
+err_t ipc_send_many(int sock, const struct ipc_packet *p, unsigned n, unsigned *sent,
+                    struct why *why)
+{
+    struct mmsghdr mh[IPC_BATCH];
+    struct parts parts[IPC_BATCH];
+    int went;
+    if (n == 0 || n > IPC_BATCH)
+        return fail(why, ERR_INVALID, "a batch of %u messages", n);
+    for (unsigned i = 0; i < n; i++) {
+        if (p[i].bytes.n == 0)
+            return fail(why, ERR_INVALID, "an empty message");
+        prepare(&mh[i].msg_hdr, &parts[i], p[i].bytes, p[i].fd);
+    }
+    do
+        went = sendmmsg(sock, mh, n, MSG_NOSIGNAL);
+    while (went < 0 && errno == EINTR);
+    if (went <= 0)
+        return refuse_send(errno, why);
+    *sent = (unsigned)went;
+    return ERR_OK;
 }
 
 /* All descriptors of a packet; the number there were. */

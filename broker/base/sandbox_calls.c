@@ -79,7 +79,7 @@ static const struct {
     {PACKETS, CALLS(NR(epoll_create1), NR(epoll_ctl), NR(epoll_wait), NR(epoll_pwait), NR(poll),
                     NR(ppoll), NR(eventfd2), NR(timerfd_create), NR(timerfd_settime),
                     NR(timerfd_gettime), NR(signalfd4), NR(pipe2))},
-    {PACKETS, CALLS(NR(sendto), NR(sendmsg), NR(recvfrom), NR(recvmsg), NR(shutdown),
+    {PACKETS, CALLS(NR(sendto), NR(sendmsg), NR(sendmmsg), NR(recvfrom), NR(recvmsg), NR(shutdown),
                     NR(getsockopt), NR(setsockopt), NR(getsockname), NR(getpeername))},
     {READ, CALLS(NR(openat), NR(stat), NR(lstat), NR(access), NR(faccessat), NR(faccessat2),
                  NR(readlink), NR(readlinkat), NR(getdents64), NR(pread64), NR(preadv), NR(statfs),

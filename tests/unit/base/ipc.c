@@ -226,3 +226,52 @@ TEST(not_a_socket_is_an_io_error)
     close(p[0]);
     close(p[1]);
 }
+
+TEST(a_batch_arrives_in_order_with_its_descriptors)
+{
+    set_up();
+    AUTO(buf_free) struct buf got = {.max = MSG_MAX};
+    static const char text[] = "0123456789abcdefg";
+    struct ipc_packet p[IPC_BATCH + 1];
+    unsigned sent = 0;
+    int fd = -1;
+    for (unsigned i = 0; i < COUNT(p); i++)
+        p[i] = (struct ipc_packet){.bytes = VIEW(text, i + 1), .fd = i % 3 == 1 ? s[0] : -1};
+    CHECK_OK(ipc_send_many(s[0], p, IPC_BATCH, &sent, &w), w);
+    CHECK_INT(sent, IPC_BATCH);
+    for (unsigned i = 0; i < sent; i++) {
+        CHECK_OK(ipc_recv(s[1], &got, &fd, &w), w);
+        CHECK_INT(got.len, i + 1);
+        CHECK_INT(fd >= 0, p[i].fd >= 0);
+        auto_close(&fd);
+    }
+    CHECK_INT(ipc_send_many(s[0], p, IPC_BATCH + 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_send_many(s[0], p, 0, &sent, &w), ERR_INVALID);
+    p[1].bytes.n = 0;
+    CHECK_INT(ipc_send_many(s[0], p, 2, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_recv(s[1], &got, &fd, &w), ERR_UNAVAILABLE); /* and none went */
+    tear_down();
+}
+
+TEST(a_batch_that_does_not_fit_says_how_many_went)
+{
+    enum { BIG = 64 * 1024 };
+    set_up();
+    static char big[BIG];
+    struct ipc_packet p[IPC_BATCH];
+    unsigned sent = 0, all = 0;
+    for (unsigned i = 0; i < IPC_BATCH; i++)
+        p[i] = (struct ipc_packet){.bytes = VIEW(big, BIG), .fd = -1};
+    err_t e = ERR_OK;
+    for (int i = 0; i < 1000 && (e = ipc_send_many(s[0], p, IPC_BATCH, &sent, &w)) == ERR_OK; i++)
+        all += sent;
+    CHECK_INT(e, ERR_UNAVAILABLE);
+    AUTO(buf_free) struct buf got = {.max = MSG_MAX};
+    int fd;
+    for (; all > 0; all--)
+        CHECK_OK(ipc_recv(s[1], &got, &fd, &w), w);
+    CHECK_INT(ipc_recv(s[1], &got, &fd, &w), ERR_UNAVAILABLE);
+    close(s[1]);
+    CHECK_INT(ipc_send_many(s[0], p, 1, &sent, &w), ERR_NO_BROKER);
+    close(s[0]);
+}
