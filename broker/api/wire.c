@@ -184,10 +184,10 @@ static bool take(struct wire *w, struct conn *c, struct view bytes, size_t *used
     return take_request(w, c, &rq, bytes, used);
 }
 
-/* Keeps the n bytes at p, which lie in c->in or in the worker's buffer, for later. */
+/* Keeps the n bytes at p (NULL: none), which lie in c->in or in the worker's buffer, for later. */
 static bool keep(struct wire *w, struct conn *c, const uint8_t *p, size_t n)
 {
-    if (n == 0) {
+    if (!p || n == 0) {
         buf_free(&c->in);
     } else if (c->in.len) {
         memmove(c->in.p, p, n);
