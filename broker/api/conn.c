@@ -95,6 +95,8 @@ void conn_free(struct conns *t, struct conn *c)
     if (c->waiting_for)
         t->waiting--;
     conn_request_clear(c);
+    buf_free(&c->in);
+    buf_free(&c->out);
     p->conn = NULL;
     p->next_free = t->free;
     t->free = c->slot;

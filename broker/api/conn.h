@@ -6,14 +6,14 @@
 #ifndef API_CONN_H
 #define API_CONN_H
 
-#include "api/routes.h"
+#include "api/exchange.h"
 
 enum { CONN_MAX = 4096, CONN_SLOT_BITS = 16 };
 
 enum conn_phase {
     CONN_IDLE,    /* nothing of a request has come, or not yet its first line */
     CONN_READING, /* after the request line */
-    CONN_WAITING, /* for the vault; suspended */
+    CONN_WAITING, /* for the vault */
     CONN_WRITING, /* the reply */
     CONN__PHASES
 };
@@ -24,29 +24,38 @@ struct conn_limits {
 extern const struct conn_limits conn_limits_default; /* 30 s, 10 s, 15 s, 30 s */
 
 struct request {
-    char target[ROUTE_MAX_PATH + 1]; /* raw; route_match views into it */
+    char target[ROUTE_MAX_PATH + 1]; /* raw; the exchange views into it */
     const char *raw;                 /* where it stands in the head, for api/head.h */
     size_t raw_n;
     bool head_done;
-    struct route_match match;
-    struct view query;
+    struct exchange x;
     struct buf body;
     err_t refused; /* told when the request has been read to its end */
     struct why why;
 };
 
 struct listener;
+struct loop_fd;
 struct MHD_Connection;
 struct conn {
     uint32_t slot, generation;
-    int fd; /* libmicrohttpd closes it */
+    int fd; /* the front closes it */
     struct MHD_Connection *http;
     struct listener *from;
     enum conn_phase phase;
     int64_t deadline;
     uint64_t waiting_for; /* request id; 0: none */
     bool shown;           /* the vault has seen its descriptor */
-    struct request rq;
+    uint64_t replaces;    /* connection id whose end its showing tells, as yet unconfirmed; 0 */
+    struct request rq;    /* api/http.c's */
+    /* api/wire.c's */
+    void *front;
+    struct loop_fd *watch;     /* NULL while nothing is expected of the client */
+    const struct route *route; /* of the request that waits for the vault */
+    struct buf in, out;        /* what came and is not yet a request; what is still to be sent */
+    size_t scanned, sent;      /* of `in` for the end of the head; of `out` */
+    bool closes, bodiless, continued; /* of the present request */
+    bool heard, left;                 /* the vault has answered once; the client's end was seen */
 };
 static inline uint64_t conn_id(const struct conn *c)
 {

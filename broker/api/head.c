@@ -18,25 +18,26 @@ enum { CRLF = 2 };
 struct walk {
     const char *at; /* where the piece before ended */
     const char *refused;
-    unsigned lengths, types, authorizations;
-    struct head head;
+    struct head_fields fields;
 };
 
-static bool is_token(const char *s, size_t n)
+/* ---- fields */
+
+bool head_is_token(struct view v)
 {
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
+    for (size_t i = 0; i < v.n; i++) {
+        uint8_t c = v.p[i];
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alnum && !(c && strchr("!#$%&'*+-.^_`|~", c)))
+        if (!alnum && c != '-' && !memchr("!#$%&'*+.^_`|~", c, 14))
             return false;
     }
-    return n > 0;
+    return v.n > 0;
 }
 
-static bool is_value(const char *s, size_t n)
+static bool is_value(struct view v)
 {
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)s[i] < ' ' && s[i] != '\t') || s[i] == 0x7f)
+    for (size_t i = 0; i < v.n; i++)
+        if ((v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 0x7f)
             return false;
     return true;
 }
@@ -52,44 +53,77 @@ static bool is_gap(const char *from, const char *to)
     return true;
 }
 
-static bool is(const char *name, size_t n, const char *what)
+static bool is(struct view name, const char *what)
 {
-    return n == strlen(what) && strncasecmp(name, what, n) == 0;
+    return name.n == strlen(what) && strncasecmp((const char *)name.p, what, name.n) == 0;
 }
 
-static bool to_number(const char *s, size_t n, uint64_t *out)
+static bool to_number(struct view v, uint64_t *out)
 {
-    uint64_t v = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] < '0' || s[i] > '9')
+    uint64_t sum = 0;
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] < '0' || v.p[i] > '9')
             return false;
-        v = v * 10 + (uint64_t)(s[i] - '0');
+        sum = sum * 10 + (uint64_t)(v.p[i] - '0');
     }
-    *out = v;
-    return n > 0 && n < 16;
+    *out = sum;
+    return v.n > 0 && v.n < 16;
 }
 
-static const char *note(struct walk *w, const char *name, size_t n, const char *value,
-                        size_t value_n)
+static struct view trimmed(struct view v)
 {
-    while (value_n && (value[value_n - 1] == ' ' || value[value_n - 1] == '\t'))
-        value_n--;
-    if (is(name, n, "content-length"))
-        return w->lengths++ || !to_number(value, value_n, &w->head.length) ? "Content-Length"
-                                                                           : NULL;
-    if (is(name, n, "transfer-encoding"))
+    for (; v.n && (v.p[0] == ' ' || v.p[0] == '\t'); v.p++)
+        v.n--;
+    while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+        v.n--;
+    return v;
+}
+
+/* Is `token` in the comma-separated list? */
+static bool has_token(struct view list, const char *token)
+{
+    while (list.n) {
+        const uint8_t *comma = memchr(list.p, ',', list.n);
+        size_t n = comma ? (size_t)(comma - list.p) : list.n;
+        if (is(trimmed(VIEW(list.p, n)), token))
+            return true;
+        n += comma != NULL;
+        list = VIEW(list.p + n, list.n - n);
+    }
+    return false;
+}
+
+static const char *note(struct head_fields *f, struct view name, struct view value)
+{
+    struct head *h = &f->head;
+    if (is(name, "content-length"))
+        return f->lengths++ || !to_number(value, &h->length) ? "Content-Length" : NULL;
+    if (is(name, "transfer-encoding"))
         return "Transfer-Encoding (send Content-Length)";
-    if (is(name, n, "authorization")) {
-        w->head.authorization = VIEW(value, value_n);
-        return w->authorizations++ ? "Authorization" : NULL;
+    if (is(name, "authorization")) {
+        h->authorization = value;
+        return f->authorizations++ ? "Authorization" : NULL;
     }
-    if (is(name, n, "content-type")) {
-        w->head.has_type = true;
-        w->head.type = VIEW(value, value_n);
-        return w->types++ ? "Content-Type" : NULL;
+    if (is(name, "content-type")) {
+        h->has_type = true;
+        h->type = value;
+        return f->types++ ? "Content-Type" : NULL;
     }
+    if (is(name, "connection"))
+        h->closes |= has_token(value, "close");
+    if (is(name, "expect"))
+        h->continues |= is(value, "100-continue");
     return NULL;
 }
+
+const char *head_field(struct head_fields *f, struct view name, struct view value)
+{
+    if (!head_is_token(name) || !is_value(value))
+        return "characters";
+    return note(f, name, trimmed(value));
+}
+
+/* ---- libmicrohttpd's head */
 
 static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *name, size_t n,
                                  const char *value, size_t value_n)
@@ -98,10 +132,8 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
     (void)kind;
     if (name != w->at + CRLF || !value || !is_gap(name + n, value))
         w->refused = "line structure";
-    else if (!is_token(name, n) || !is_value(value, value_n))
-        w->refused = "characters";
     else
-        w->refused = note(w, name, n, value, value_n);
+        w->refused = head_field(&w->fields, VIEW(name, n), VIEW(value, value_n));
     w->at = value ? value + value_n : NULL;
     return w->refused ? MHD_NO : MHD_YES;
 }
@@ -110,7 +142,7 @@ static bool request_line(const struct head_line *l)
 {
     const char *target = (const char *)l->target.p;
     size_t n = strlen(l->method);
-    return is_token(l->method, n) && target == l->method + n + 1 &&
+    return head_is_token(VIEW(l->method, n)) && target == l->method + n + 1 &&
            l->version == target + l->target.n + 1 &&
            (strcmp(l->version, "HTTP/1.1") == 0 || strcmp(l->version, "HTTP/1.0") == 0);
 }
@@ -128,7 +160,7 @@ err_t head_read(struct MHD_Connection *http, const struct head_line *line, struc
         MHD_get_connection_info(http, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (!size || w.at + 2 * CRLF != line->method + size->header_size)
         return fail(why, ERR_INVALID, "the header is not acceptable: line structure");
-    *out = w.head;
+    *out = w.fields.head;
     return ERR_OK;
 }
 

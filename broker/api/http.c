@@ -9,13 +9,11 @@
  * answer() ends both. libmicrohttpd's own timeouts are off: they restart with each byte. The
  * deadlines are api/conn.h's.
  */
-#include "api/http.h"
-#include "api/enroll.h"
-#include "api/head.h"
+#include "api/exchange.h"
+#include "api/front.h"
 #include "api/link.h"
 #include "api/listen.h"
 #include "api/reply.h"
-#include "api/request.h"
 #include "base/auto.h"
 
 #include <broker/secret.h>
@@ -58,7 +56,7 @@ static enum MHD_Result send_reply(struct http *h, struct conn *c, bool made, con
 static enum MHD_Result refuse(struct http *h, struct conn *c, err_t e, const struct why *why)
 {
     struct reply r = {0};
-    bool made = reply_error(e, why, c->rq.match.allow, &r);
+    bool made = reply_error(e, why, c->rq.x.match.allow, &r);
     return send_reply(h, c, made, &r);
 }
 
@@ -71,23 +69,26 @@ static void answer(struct http *h, struct conn *c, bool made, const struct reply
     h->ready = true;
 }
 
-void http_answer(struct http *h, struct conn *c, const struct msg *reply)
+static void http_answer(void *front, struct conn *c, const struct msg *reply)
 {
+    struct http *h = front;
     struct reply r = {0};
-    bool made = reply_from_message(c->rq.match.route, reply, &r);
+    bool made = reply_from_message(c->rq.x.match.route, reply, &r);
     answer(h, c, made, &r);
 }
 
-void http_answer_error(struct http *h, struct conn *c, err_t e, const char *sentence)
+static void http_answer_error(void *front, struct conn *c, err_t e, const char *sentence)
 {
+    struct http *h = front;
     struct why why = {0};
     struct reply r = {0};
     bool made = reply_error(fail(&why, e, "%s", sentence), &why, NULL, &r);
     answer(h, c, made, &r);
 }
 
-void http_kill(struct http *h, struct conn *c)
+static void http_kill(void *front, struct conn *c)
 {
+    struct http *h = front;
     (void)shutdown(c->fd, SHUT_RDWR);
     if (c->waiting_for)
         http_answer_error(h, c, ERR_UNAVAILABLE, "the broker closes this connection");
@@ -96,57 +97,40 @@ void http_kill(struct http *h, struct conn *c)
 
 /* ---- a request's steps */
 
-static MUST err_t build(struct http *h, struct conn *c, struct values *v, uint64_t id,
-                        struct why *why)
-{
-    const struct route *r = c->rq.match.route;
-    AUTO(buf_free) struct buf credential = {0};
-    TRY(body_read(r, c->rq.body.p, c->rq.body.len, v, why));
-    TRY(request_params(&c->rq.match, c->rq.query, v, why));
-    TRY(request_check(r, v, why));
-    if (r->flags & ROUTE_ENROLLS)
-        TRY(enroll_canonical(r, v, &credential, why));
-    v->credential = buf_view(&credential);
-    const struct request_ids ids = {id, conn_id(c)};
-    err_t e = request_message(r, v, ids, &h->packet, why);
-    v->credential = (struct view){0};
-    return e;
-}
-
-/* The bearer token's bytes lie in libmicrohttpd's buffer, which it does not wipe: taken from there,
- * wiped there. */
-static MUST err_t take_bearer(struct conn *c, struct values *v, struct view *token, struct why *why)
+/* The bearer token's bytes lie in libmicrohttpd's buffer, which it does not wipe: whoever asks for
+ * them wipes them there. */
+static struct view authorization_of(const struct conn *c)
 {
     const char *p = NULL;
     size_t n = 0;
     (void)MHD_lookup_connection_value_n(c->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION,
                                         strlen(MHD_HTTP_HEADER_AUTHORIZATION), &p, &n);
-    *token = VIEW(p, p ? n : 0);
-    while (token->n && (p[token->n - 1] == ' ' || p[token->n - 1] == '\t'))
-        token->n--;
-    return request_bearer(c->rq.match.route, *token, v, why);
+    struct view v = VIEW(p, p ? n : 0);
+    while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+        v.n--;
+    return v;
 }
 
 /* The request has been read to its end: to the vault with it. */
 static enum MHD_Result finish(struct http *h, struct conn *c)
 {
     struct why why = {0};
-    struct values v = {0};
-    struct view token = {0};
     if (c->phase == CONN_WRITING)
         return MHD_NO; /* answered before, but there was no memory for the reply */
     if (c->rq.refused != ERR_OK)
         return refuse(h, c, c->rq.refused, &c->rq.why);
     uint64_t id = conn_wait(h->w->conns, c, loop_now(h->w->loop));
-    err_t e = take_bearer(c, &v, &token, &why);
-    if (e == ERR_OK)
-        e = build(h, c, &v, id, &why);
+    struct exchange *x = &c->rq.x;
+    x->authorization = authorization_of(c);
+    x->body = c->rq.body.p;
+    x->body_n = c->rq.body.len;
+    err_t e = exchange_message(x, (struct request_ids){id, conn_id(c)}, &h->packet, &why);
     if (e == ERR_OK)
         e = link_request(h->w->link, id, buf_view(&h->packet), &why);
     buf_reset(&h->packet);
     buf_free(&c->rq.body);
-    if (token.n)
-        wipe((void *)(uintptr_t)token.p, token.n);
+    if (x->authorization.n)
+        wipe((void *)(uintptr_t)x->authorization.p, x->authorization.n);
     if (e != ERR_OK)
         return refuse(h, c, e, &why);
     MHD_suspend_connection(c->http);
@@ -157,17 +141,9 @@ static MUST err_t find_row(struct http *h, struct conn *c, const char *method,
                            const struct head *head)
 {
     struct request *rq = &c->rq;
-    struct view path;
     if (rq->raw_n > ROUTE_MAX_PATH)
         return fail(&rq->why, ERR_INVALID, "the request target has over %d bytes", ROUTE_MAX_PATH);
-    TRY(request_target(view_str(rq->target), &path, &rq->query, &rq->why));
-    TRY(route_find(h->w->role, method, path, &rq->match, &rq->why));
-    const struct route *r = rq->match.route;
-    if (head->length > 0 && r->body_max == 0)
-        return fail(&rq->why, ERR_INVALID, "%s %s takes no body", r->method, r->path);
-    if (head->length > r->body_max)
-        return fail(&rq->why, ERR_TOO_LARGE, "the body may have at most %u bytes", r->body_max);
-    return head->length > 0 ? head_check_type(head, &rq->why) : ERR_OK;
+    return exchange_row(h->w->role, method, view_str(rq->target), head, &rq->x, &rq->why);
 }
 
 static enum MHD_Result begin(struct http *h, struct conn *c, const char *method,
@@ -264,7 +240,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     struct conn *c = *socket_ctx;
     if (c->shown) {
         (void)shutdown(c->fd, SHUT_RDWR); /* the vault has a copy: close() alone would not end it */
-        link_closed(h->w->link, conn_id(c));
+        link_closed(h->w->link, c);
     }
     listener_release(c->from);
     conn_free(h->w->conns, c);
@@ -281,8 +257,9 @@ static void on_epoll(void *ctx, int fd, uint32_t events)
     h->ready = true;
 }
 
-bool http_run(struct http *h)
+static bool http_run(void *front)
 {
+    struct http *h = front;
     MHD_UNSIGNED_LONG_LONG wait = 0;
     for (int i = 0; h->ready && i < ROUNDS; i++) {
         (void)MHD_run(h->mhd);
@@ -291,8 +268,9 @@ bool http_run(struct http *h)
     return h->ready;
 }
 
-void http_adopt(struct http *h, int fd, struct listener *from)
+static void http_adopt(void *front, int fd, struct listener *from)
 {
+    struct http *h = front;
     static const struct sockaddr addr = {.sa_family = AF_UNIX};
     struct conn *c = conn_new(h->w->conns, fd, from, loop_now(h->w->loop));
     if (!c) {
@@ -321,7 +299,19 @@ static MUST err_t watch(struct http *h, struct why *why)
                       &h->watch, why);
 }
 
-err_t http_new(struct worker *w, struct http **out, struct why *why)
+static void http_free(void *front)
+{
+    struct http *h = front;
+    if (!h)
+        return;
+    loop_unwatch(h->watch);
+    if (h->mhd)
+        MHD_stop_daemon(h->mhd);
+    buf_free(&h->packet);
+    free(h);
+}
+
+static err_t http_open(struct worker *w, void **out, struct why *why)
 {
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET |
                            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
@@ -345,13 +335,12 @@ err_t http_new(struct worker *w, struct http **out, struct why *why)
     return ERR_OK;
 }
 
-void http_free(struct http *h)
-{
-    if (!h)
-        return;
-    loop_unwatch(h->watch);
-    if (h->mhd)
-        MHD_stop_daemon(h->mhd);
-    buf_free(&h->packet);
-    free(h);
-}
+const struct front front_http = {
+    .open = http_open,
+    .free = http_free,
+    .adopt = http_adopt,
+    .answer = http_answer,
+    .answer_error = http_answer_error,
+    .kill = http_kill,
+    .run = http_run,
+};

@@ -2,11 +2,14 @@
  * The line to the vault. Requests are queued as whole packets and sent at the end of the turn, in
  * order. A packet is held against the connection table at the moment it is sent: when its request
  * has been given up meanwhile (deadline, client gone), it is dropped, so a descriptor number that
- * was reused can never be shown in another's name. The vault's death ends the worker: without it
- * there is nothing to serve.
+ * was reused can never be shown in another's name. That a connection has ended wakes the vault for
+ * nothing: mostly the next one in its slot is shown soon, which tells it (the vault drops what was
+ * there); what is left over is told every LAZY_MS. Should the vault refuse the one that was shown,
+ * it dropped nothing, so the end of the other is then told in words. The vault's death ends the
+ * worker: without it there is nothing to serve.
  */
 #include "api/link.h"
-#include "api/http.h"
+#include "api/front.h"
 #include "api/listen.h"
 #include "base/auto.h"
 #include "base/ipc.h"
@@ -15,7 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { PER_TURN = 256, LAZY_MS = 50, LAZY_BYTES = 16384 };
+enum { PER_TURN = 256, LAZY_MS = 50 };
 
 struct entry {        /* before each packet in the queue */
     uint64_t request; /* 0: none waits for it */
@@ -26,10 +29,11 @@ struct link {
     int fd;
     struct loop_fd *watch;
     struct buf queue;
-    bool urgent; /* somebody waits for what is queued; else it is only news of closed connections */
-    int64_t lazy_until; /* when such news is sent at the latest */
-    size_t sent;        /* bytes of the queue that are done */
+    size_t sent; /* bytes of the queue that are done */
     struct buf in;
+    uint64_t *ended; /* by slot: the connection whose end is still to be told; 0: none */
+    uint32_t n_ended, ended_high;
+    int64_t tell_at; /* when that is due; INT64_MAX: nothing is to be told */
 };
 
 static void lost(struct link *l, const struct why *why)
@@ -60,7 +64,6 @@ err_t link_request(struct link *l, uint64_t id, struct view packet, struct why *
 {
     if (l->queue.len + packet.n > LINK_QUEUE_MAX || !queue_add(l, id, packet))
         return fail(why, ERR_UNAVAILABLE, "the broker is busy; try again");
-    l->urgent = true;
     return ERR_OK;
 }
 
@@ -76,66 +79,121 @@ static void queue_message(struct link *l, enum msg_type type, uint64_t conn, con
     }
 }
 
-void link_closed(struct link *l, uint64_t conn)
+void link_closed(struct link *l, const struct conn *c)
 {
-    if (l->queue.len == 0)
-        l->lazy_until = loop_now(l->w->loop) + LAZY_MS;
-    queue_message(l, MSG_CLOSED, conn, NULL);
+    if (c->replaces)
+        queue_message(l, MSG_CLOSED, c->replaces, NULL);
+    if (l->n_ended++ == 0)
+        l->tell_at = loop_now(l->w->loop) + LAZY_MS;
+    l->ended[c->slot] = conn_id(c);
+    if (c->slot >= l->ended_high)
+        l->ended_high = c->slot + 1;
+}
+
+/* The connection that was last in this slot is told by showing the next. */
+static uint64_t take_ended(struct link *l, uint32_t slot)
+{
+    uint64_t id = l->ended[slot];
+    l->ended[slot] = 0;
+    if (id && --l->n_ended == 0)
+        l->tell_at = INT64_MAX;
+    return id;
+}
+
+static void tell_ended(struct link *l)
+{
+    for (uint32_t i = 0; i < l->ended_high && l->n_ended; i++) {
+        uint64_t id = take_ended(l, i);
+        if (id)
+            queue_message(l, MSG_CLOSED, id, NULL);
+    }
+    l->ended_high = 0;
 }
 
 void link_ready(struct link *l, const char *sandbox)
 {
     queue_message(l, MSG_READY, 0, sandbox);
-    l->urgent = true;
-}
-
-static MUST err_t send_entry(struct link *l, const struct entry *e, struct view packet,
-                             struct why *why)
-{
-    if (e->request == 0)
-        return ipc_send(l->fd, packet, -1, why);
-    struct conn *c = conn_find_waiting(l->w->conns, e->request);
-    if (!c)
-        return ERR_OK;
-    TRY(ipc_send(l->fd, packet, c->shown ? -1 : c->fd, why));
-    c->shown = true;
-    return ERR_OK;
-}
-
-/* A closed connection wakes the vault for nothing: the news goes with the next request, or after a moment. */
-static bool may_wait(const struct link *l)
-{
-    return !l->urgent && l->queue.len < LAZY_BYTES && loop_now(l->w->loop) < l->lazy_until;
 }
 
 int64_t link_due(const struct link *l)
 {
-    return l->queue.len > 0 && may_wait(l) ? l->lazy_until : INT64_MAX;
+    return l->tell_at;
 }
 
-void link_flush(struct link *l)
+/* What goes in one call. */
+struct batch {
+    struct ipc_packet packet[IPC_BATCH];
+    struct conn *conn[IPC_BATCH]; /* that is shown by it; NULL: none */
+    size_t end[IPC_BATCH];        /* in the queue */
+    unsigned n;
+};
+
+/* Gathers packets from *at on, leaving out those whose request was given up. */
+static void gather(const struct link *l, size_t *at, struct batch *b)
+{
+    struct entry e;
+    for (b->n = 0; *at < l->queue.len && b->n < IPC_BATCH;) {
+        memcpy(&e, l->queue.p + *at, sizeof(e));
+        struct view bytes = VIEW(l->queue.p + *at + sizeof(e), e.n);
+        struct conn *c = e.request ? conn_find_waiting(l->w->conns, e.request) : NULL;
+        *at += sizeof(e) + e.n;
+        if (e.request && !c)
+            continue;
+        bool shows = c && !c->shown;
+        b->packet[b->n] = (struct ipc_packet){.bytes = bytes, .fd = shows ? c->fd : -1};
+        b->conn[b->n] = shows ? c : NULL;
+        b->end[b->n++] = *at;
+    }
+}
+
+static MUST err_t send_batch(struct link *l, const struct batch *b, struct why *why)
+{
+    for (unsigned from = 0, sent = 0; from < b->n; from += sent) {
+        TRY(ipc_send_many(l->fd, b->packet + from, b->n - from, &sent, why));
+        for (unsigned i = from; i < from + sent; i++) {
+            struct conn *c = b->conn[i];
+            if (!c)
+                continue;
+            c->shown = true;
+            c->replaces = take_ended(l, c->slot);
+        }
+        l->sent = b->end[from + sent - 1];
+    }
+    return ERR_OK;
+}
+
+/* False: the vault does not take more now, or is gone. */
+static bool send_queue(struct link *l)
 {
     struct why why = {0};
-    struct entry e;
-    if (may_wait(l))
-        return;
-    while (l->sent < l->queue.len) {
-        memcpy(&e, l->queue.p + l->sent, sizeof(e));
-        err_t r = send_entry(l, &e, VIEW(l->queue.p + l->sent + sizeof(e), e.n), &why);
-        if (r == ERR_UNAVAILABLE) {
+    struct batch b;
+    for (size_t at = l->sent; at < l->queue.len; l->sent = at) {
+        gather(l, &at, &b);
+        err_t e = send_batch(l, &b, &why);
+        if (e == ERR_UNAVAILABLE) {
             watch_for(l, EPOLLIN | EPOLLOUT);
-            return;
+            return false;
         }
-        if (r != ERR_OK) {
+        if (e != ERR_OK) {
             lost(l, &why);
-            return;
+            return false;
         }
-        l->sent += sizeof(e) + e.n;
     }
     if (l->sent > 0)
         buf_reset(&l->queue);
     l->sent = 0;
-    l->urgent = false;
+    return true;
+}
+
+void link_flush(struct link *l)
+{
+    if (!send_queue(l))
+        return;
+    if (l->tell_at <= loop_now(l->w->loop)) { /* what the queue did not tell */
+        tell_ended(l);
+        if (!send_queue(l))
+            return;
+    }
     watch_for(l, EPOLLIN);
 }
 
@@ -146,8 +204,12 @@ static MUST err_t on_reply(struct link *l, const struct msg *m, int fd, struct w
     struct conn *c = conn_find_waiting(l->w->conns, m->id);
     (void)fd;
     (void)why;
-    if (c) /* else given up meanwhile */
-        http_answer(l->w->http, c, m);
+    if (!c) /* given up meanwhile */
+        return ERR_OK;
+    if (c->replaces && msg_u64(m, F_STATUS, ERR_INTERNAL) != ERR_OK)
+        queue_message(l, MSG_CLOSED, c->replaces, NULL);
+    c->replaces = 0;
+    l->w->front->answer(l->w->clients, c, m);
     return ERR_OK;
 }
 
@@ -157,7 +219,7 @@ static MUST err_t on_close(struct link *l, const struct msg *m, int fd, struct w
     (void)fd;
     (void)why;
     if (c)
-        http_kill(l->w->http, c);
+        l->w->front->kill(l->w->clients, c);
     return ERR_OK;
 }
 
@@ -225,10 +287,17 @@ err_t link_new(struct worker *w, int vault_fd, struct link **out, struct why *wh
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *l = (struct link){.w = w, .fd = vault_fd, .queue.max = 2 * LINK_QUEUE_MAX, .in.max = MSG_MAX};
-    err_t e =
-        loop_watch(w->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
+    *l = (struct link){.w = w,
+                       .fd = vault_fd,
+                       .queue.max = 2 * LINK_QUEUE_MAX,
+                       .in.max = MSG_MAX,
+                       .ended = calloc(CONN_MAX, sizeof(*l->ended)),
+                       .tell_at = INT64_MAX};
+    err_t e = l->ended ? loop_watch(w->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l},
+                                    &l->watch, why)
+                       : fail(why, ERR_INTERNAL, "out of memory");
     if (e != ERR_OK) {
+        free(l->ended);
         free(l);
         return e;
     }
@@ -244,5 +313,6 @@ void link_free(struct link *l)
     auto_close(&l->fd);
     buf_free(&l->queue);
     buf_free(&l->in);
+    free(l->ended);
     free(l);
 }

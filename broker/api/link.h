@@ -13,8 +13,9 @@ void link_free(struct link *l); /* takes NULL; closes vault_fd */
 /* Queues the packet of the request `id`; the connection's descriptor goes with it when the vault
  * has not seen it yet. ERR_UNAVAILABLE when the vault does not keep up. */
 MUST err_t link_request(struct link *l, uint64_t id, struct view packet, struct why *why);
-/* Queues CLOSED for a connection the vault knows. */
-void link_closed(struct link *l, uint64_t conn);
+/* A connection the vault knows has ended: it is told in a moment, unless the next connection in the
+ * same slot says it. */
+void link_closed(struct link *l, const struct conn *c);
 /* Queues READY; `sandbox` travels as its reason, may be NULL. */
 void link_ready(struct link *l, const char *sandbox);
 /* Sends what is queued, as far as the vault takes it; the rest when it does again. */

@@ -5,8 +5,8 @@
  * connection's pointer to it never dangles.
  */
 #include "api/listen.h"
-#include "api/http.h"
-#include "api/reply.h"
+#include "api/answer.h"
+#include "api/front.h"
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/name.h"
@@ -63,7 +63,8 @@ void listener_release(struct listener *from)
 static void turn_away(struct listener *l, int fd)
 {
     AUTO(buf_free) struct buf out = {0};
-    reply_raw(ERR_UNAVAILABLE, "too many connections at once; close some or wait", &out);
+    answer_error(ERR_UNAVAILABLE, "too many connections at once; close some or wait",
+                 &(struct answer_head){.retry_s = 1, .closes = true}, &out);
     if (!out.bad)
         (void)!send(fd, out.p, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
@@ -90,7 +91,9 @@ static void on_accept(void *ctx, int fd, uint32_t events)
 {
     struct listener *l = ctx;
     (void)events;
-    for (int i = 0; i < PER_TURN; i++) {
+    /* where few come, few wait: one more accept4() would mostly be told that there is nobody */
+    const uint32_t most = l->open < PER_TURN ? l->open + 1 : PER_TURN;
+    for (uint32_t i = 0; i < most; i++) {
         int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
@@ -104,7 +107,7 @@ static void on_accept(void *ctx, int fd, uint32_t events)
             continue;
         }
         l->open++;
-        http_adopt(l->all->w->http, peer, l);
+        l->all->w->front->adopt(l->all->w->clients, peer, l);
     }
 }
 
@@ -174,14 +177,17 @@ err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t q
 void listen_remove(struct listeners *all, struct view consumer)
 {
     struct listener *l = find(all, consumer);
+    struct conn *c;
     if (!l)
         return;
     listener_close(l);
-    for (struct conn *c = conn_next(all->w->conns, 0); c; c = conn_next(all->w->conns, c->slot + 1))
+    l->open++; /* so that its last connection does not take it along */
+    for (uint32_t at = 0; (c = conn_next(all->w->conns, at)) != NULL;) {
+        at = c->slot + 1;
         if (c->from == l)
-            http_kill(all->w->http, c);
-    if (l->open == 0)
-        listener_drop(l);
+            all->w->front->kill(all->w->clients, c); /* may free c */
+    }
+    listener_release(l);
 }
 
 err_t listeners_new(struct worker *w, struct listeners **out, struct why *why)

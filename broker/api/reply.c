@@ -4,8 +4,8 @@
  * writes from that block and keeps no copy.
  */
 #include "api/reply.h"
+#include "api/answer.h"
 #include "base/auto.h"
-#include "base/jsonw.h"
 
 #include <broker/secret.h>
 #include <inttypes.h>
@@ -59,20 +59,10 @@ static bool finish(struct view body, const char *type, struct reply *out)
     return true;
 }
 
-static void error_json(err_t e, const char *sentence, struct buf *out)
-{
-    struct jsonw w = jsonw_to(out);
-    jsonw_open(&w, NULL, '{');
-    jsonw_str(&w, "error", err_wire(e));
-    jsonw_str(&w, "message", sentence && sentence[0] ? sentence : err_text(e));
-    jsonw_close(&w, '}');
-    buf_add_str(out, "\n");
-}
-
 bool reply_error(err_t e, const struct why *why, const char *allow, struct reply *out)
 {
     AUTO(buf_free) struct buf body = {0};
-    error_json(e, why ? why->text : NULL, &body);
+    answer_error_json(e, why ? why->text : NULL, &body);
     out->status = (unsigned)err_http(e);
     if (body.bad || !finish(buf_view(&body), "application/json", out))
         return false;
@@ -110,15 +100,4 @@ bool reply_from_message(const struct route *r, const struct msg *m, struct reply
         return false;
     add_retry(out, m);
     return true;
-}
-
-void reply_raw(err_t e, const char *sentence, struct buf *out)
-{
-    AUTO(buf_free) struct buf body = {0};
-    error_json(e, sentence, &body);
-    buf_add_fmt(out,
-                "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-                "Cache-Control: no-store\r\nRetry-After: 1\r\nConnection: close\r\n\r\n",
-                err_http(e), MHD_get_reason_phrase_for((unsigned)err_http(e)), body.len);
-    buf_add_view(out, buf_view(&body));
 }

@@ -16,7 +16,5 @@ struct reply {
 bool reply_error(err_t e, const struct why *why, const char *allow, struct reply *out);
 /* From a REPLY to a request of row `r`. */
 bool reply_from_message(const struct route *r, const struct msg *m, struct reply *out);
-/* The whole response as bytes, for a connection that libmicrohttpd never gets to see. */
-void reply_raw(err_t e, const char *sentence, struct buf *out);
 
 #endif

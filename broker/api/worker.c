@@ -4,7 +4,7 @@
  * limited.
  */
 #include "api/worker.h"
-#include "api/http.h"
+#include "api/front.h"
 #include "api/link.h"
 #include "api/listen.h"
 #include "base/auto.h"
@@ -17,11 +17,11 @@ static void expire(void *ctx, struct conn *c)
 {
     struct worker *w = ctx;
     if (c->waiting_for)
-        http_answer_error(
-            w->http, c, ERR_TIMEOUT,
+        w->front->answer_error(
+            w->clients, c, ERR_TIMEOUT,
             "the broker did not answer in time; the request may still have its effect");
     else
-        http_kill(w->http, c);
+        w->front->kill(w->clients, c);
 }
 
 static void on_timer(void *ctx)
@@ -45,7 +45,7 @@ static void arm(struct worker *w, int64_t at)
 static void turn(void *ctx)
 {
     struct worker *w = ctx;
-    if (http_run(w->http))
+    if (w->front->run(w->clients))
         arm(w, loop_now(w->loop)); /* more is ready: come back after the other descriptors */
     link_flush(w->link);
     arm(w, conns_next_deadline(w->conns));
@@ -62,7 +62,7 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     TRY(loop_new(&w->loop, why));
     TRY(conns_new(CONN_MAX, limits ? limits : &conn_limits_default, &w->conns, why));
     TRY(listeners_new(w, &w->listeners, why));
-    TRY(http_new(w, &w->http, why));
+    TRY(w->front->open(w, &w->clients, why));
     if (loop_timer_new(w->loop, on_timer, w, &w->timer) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
     TRY(link_new(w, owned, &w->link, why));
@@ -70,9 +70,10 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     return ERR_OK;
 }
 
-err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits, struct worker **out,
+err_t worker_new(uint32_t role, int vault_fd, const struct worker_options *opt, struct worker **out,
                  struct why *why)
 {
+    static const struct worker_options none;
     struct worker *w = calloc(1, sizeof(*w));
     if (!w) {
         close(vault_fd);
@@ -80,7 +81,9 @@ err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits, 
     }
     w->role = role;
     w->timer_at = INT64_MAX;
-    err_t e = make_parts(w, vault_fd, limits, why);
+    opt = opt ? opt : &none;
+    w->front = opt->front ? opt->front : role == FROM_ADMIN ? &front_http : &front_wire;
+    err_t e = make_parts(w, vault_fd, opt->limits, why);
     if (e != ERR_OK) {
         worker_free(w);
         return e;
@@ -101,9 +104,12 @@ int worker_run(struct worker *w, const char *sandbox)
  */
 static void drain(struct worker *w)
 {
-    for (struct conn *c = conn_next(w->conns, 0); c; c = conn_next(w->conns, c->slot + 1))
-        http_kill(w->http, c);
-    while (http_run(w->http))
+    struct conn *c;
+    for (uint32_t at = 0; (c = conn_next(w->conns, at)) != NULL;) {
+        at = c->slot + 1;
+        w->front->kill(w->clients, c); /* may free c */
+    }
+    while (w->front->run(w->clients))
         ;
 }
 
@@ -111,9 +117,9 @@ void worker_free(struct worker *w)
 {
     if (!w)
         return;
-    if (w->http)
+    if (w->clients)
         drain(w);
-    http_free(w->http);
+    w->front->free(w->clients);
     listeners_free(w->listeners);
     conns_free(w->conns);
     link_free(w->link);

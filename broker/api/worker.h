@@ -10,7 +10,7 @@
 #include "api/conn.h"
 #include "base/loop.h"
 
-struct http;      /* api/http.h */
+struct front;     /* api/front.h */
 struct link;      /* api/link.h */
 struct listeners; /* api/listen.h */
 
@@ -18,15 +18,20 @@ struct worker {
     uint32_t role; /* FROM_API or FROM_ADMIN */
     struct loop *loop;
     struct conns *conns;
-    struct http *http;
+    const struct front *front;
+    void *clients; /* the front's own */
     struct link *link;
     struct listeners *listeners;
     struct loop_timer *timer;
     int64_t timer_at;
 };
 
-/* Takes over `vault_fd`. `limits` NULL: the defaults. */
-MUST err_t worker_new(uint32_t role, int vault_fd, const struct conn_limits *limits,
+struct worker_options {
+    const struct conn_limits *limits; /* NULL: the defaults */
+    const struct front *front;        /* NULL: the role's own */
+};
+/* Takes over `vault_fd`. `opt` may be NULL. */
+MUST err_t worker_new(uint32_t role, int vault_fd, const struct worker_options *opt,
                       struct worker **out, struct why *why);
 /* Tells the vault READY (`sandbox`: what is active, may be NULL) and serves until the vault is
  * gone: 0. */

@@ -134,3 +134,98 @@ TEST(garbage_from_the_vault_is_logged_and_harms_nothing)
     close(fd);
     CHECK_INT(rig_close(&r), 0);
 }
+
+/* ---- the end of connections */
+
+/* A connection that was answered and closed: its id. */
+static uint64_t one_that_ended(struct rig *r)
+{
+    struct msg m;
+    int fd = http_connect(r);
+    http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+    rig_expect(r, MSG_WHOAMI, &m);
+    CHECK(r->fd >= 0);
+    uint64_t conn = m.conn;
+    rig_reply(r, m.id, ERR_OK, "{}");
+    http_read(fd, &a);
+    close(fd);
+    return conn;
+}
+
+/* Shows the next connection in the same slot before the end of the one before is told in words (a
+ * moment: tried again when the machine was slower than that). Its descriptor; *m its message. */
+static int shown_in_its_place(struct rig *r, uint64_t *before, struct msg *m)
+{
+    for (int i = 0; i < 100; i++) {
+        *before = one_that_ended(r);
+        usleep(5000); /* it has seen the end: the slot is free */
+        int fd = http_connect(r);
+        http_request(fd, "GET", "/v1/whoami", NULL, NULL);
+        CHECK(rig_poll(r, m, RIG_WAIT_MS));
+        if (m->type == MSG_WHOAMI && (uint32_t)m->conn == (uint32_t)*before)
+            return fd;
+        while (m->type != MSG_WHOAMI)
+            CHECK(rig_poll(r, m, RIG_WAIT_MS));
+        rig_reply(r, m->id, ERR_OK, "{}");
+        http_read(fd, &a);
+        close(fd);
+        while (rig_poll(r, m, 200))
+            CHECK_INT(m->type, MSG_CLOSED);
+    }
+    CHECK(!"a slot taken again within a moment");
+    return -1;
+}
+
+TEST(the_next_in_a_slot_tells_the_end_of_the_one_before)
+{
+    struct rig r;
+    struct msg m;
+    uint64_t before;
+    rig_open(&r, FROM_API, NULL, 0);
+    int fd = shown_in_its_place(&r, &before, &m);
+    CHECK(r.fd >= 0 && m.conn != before);
+    uint64_t conn = m.conn;
+    rig_reply(&r, m.id, ERR_OK, "{}");
+    http_read(fd, &a);
+    CHECK(!rig_poll(&r, &m, 200)); /* nothing is told twice */
+    close(fd);
+    rig_expect(&r, MSG_CLOSED, &m);
+    CHECK(m.conn == conn);
+    CHECK_INT(rig_close(&r), 0);
+}
+
+TEST(when_the_next_is_refused_the_end_is_told_in_words)
+{
+    struct rig r;
+    struct msg m;
+    uint64_t before;
+    rig_open(&r, FROM_API, NULL, 0);
+    int fd = shown_in_its_place(&r, &before, &m);
+    rig_reply(&r, m.id, ERR_DENIED, "not you");
+    http_read(fd, &a);
+    CHECK_INT(a.status, 403);
+    rig_expect(&r, MSG_CLOSED, &m);
+    CHECK(m.conn == before);
+    close(fd);
+    CHECK_INT(rig_close(&r), 0);
+}
+
+TEST(when_the_next_is_never_answered_both_ends_are_told)
+{
+    static const struct conn_limits quick = {.ms = {30000, 30000, 300, 300}};
+    struct rig r;
+    struct msg m;
+    uint64_t before;
+    rig_open(&r, FROM_API, &quick, 0);
+    int fd = shown_in_its_place(&r, &before, &m);
+    uint64_t conn = m.conn, told[2];
+    http_read(fd, &a);
+    CHECK_INT(a.status, 504);
+    close(fd);
+    for (int i = 0; i < 2; i++) {
+        rig_expect(&r, MSG_CLOSED, &m);
+        told[i] = m.conn;
+    }
+    CHECK(told[0] == before && told[1] == conn);
+    CHECK_INT(rig_close(&r), 0);
+}

@@ -1,23 +1,9 @@
-/* The raw response for connections that are turned away, and that replies are made at all. */
+/* Replies of libmicrohttpd: their status, headers and types. */
 #include "api/reply.h"
 #include "base/auto.h"
 #include "check.h"
 
 #include <microhttpd.h>
-
-TEST(a_raw_response_is_whole)
-{
-    AUTO(buf_free) struct buf out = {0};
-    reply_raw(ERR_UNAVAILABLE, "say \"when\"", &out);
-    const char *text = buf_text(&out);
-    CHECK(text && strncmp(text, "HTTP/1.1 503 Service Unavailable\r\n", 34) == 0);
-    CHECK(strstr(text, "\r\nConnection: close\r\n") && strstr(text, "\r\nRetry-After: 1\r\n"));
-    const char *body = strstr(text, "\r\n\r\n") + 4;
-    CHECK_STR(body, "{\"error\":\"unavailable\",\"message\":\"say \\\"when\\\"\"}\n");
-    char length[64];
-    snprintf(length, sizeof(length), "Content-Length: %zu\r\n", strlen(body));
-    CHECK(strstr(text, length));
-}
 
 TEST(errors_have_their_status_and_headers)
 {

@@ -6,7 +6,7 @@
 #ifndef TESTS_API_RIG_H
 #define TESTS_API_RIG_H
 
-#include "api/worker.h"
+#include "api/front.h"
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/ipc.h"
@@ -20,6 +20,10 @@
 #include <sys/wait.h>
 
 enum { RIG_WAIT_MS = 5000 };
+
+#ifndef RIG_FRONT
+#define RIG_FRONT NULL /* the role's own */
+#endif
 
 struct rig {
     pid_t pid;
@@ -106,10 +110,11 @@ static inline void rig_open(struct rig *r, uint32_t role, const struct conn_limi
     CHECK(r->pid >= 0);
     if (r->pid == 0) {
         struct worker *w = NULL;
+        const struct worker_options opt = {.limits = limits, .front = RIG_FRONT};
         close(pair[0]);
         (void)signal(SIGPIPE, SIG_IGN);
         int code =
-            worker_new(role, pair[1], limits, &w, &why) == ERR_OK ? worker_run(w, "test") : 9;
+            worker_new(role, pair[1], &opt, &w, &why) == ERR_OK ? worker_run(w, "test") : 9;
         worker_free(w);
         exit(code); /* not _exit: the leak checker runs at exit */
     }

@@ -317,3 +317,29 @@ TEST(many_packets_go_in_one_call_until_the_queue_is_full)
     CHECK_INT(ipc_send_many(s[0], out, 2, &sent, &w), ERR_NO_BROKER);
     close(s[0]);
 }
+
+TEST(a_batch_arrives_in_order_with_its_descriptors)
+{
+    set_up();
+    AUTO(buf_free) struct buf got = {.max = MSG_MAX};
+    static const char text[] = "0123456789abcdefg";
+    struct ipc_packet p[IPC_BATCH + 1];
+    unsigned sent = 0;
+    int fd = -1;
+    for (unsigned i = 0; i < COUNT(p); i++)
+        p[i] = (struct ipc_packet){.bytes = VIEW(text, i + 1), .fd = i % 3 == 1 ? s[0] : -1};
+    CHECK_OK(ipc_send_many(s[0], p, IPC_BATCH, &sent, &w), w);
+    CHECK_INT(sent, IPC_BATCH);
+    for (unsigned i = 0; i < sent; i++) {
+        CHECK_OK(ipc_recv(s[1], &got, &fd, &w), w);
+        CHECK_INT(got.len, i + 1);
+        CHECK_INT(fd >= 0, p[i].fd >= 0);
+        auto_close(&fd);
+    }
+    CHECK_INT(ipc_send_many(s[0], p, IPC_BATCH + 1, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_send_many(s[0], p, 0, &sent, &w), ERR_INVALID);
+    p[1].bytes.n = 0;
+    CHECK_INT(ipc_send_many(s[0], p, 2, &sent, &w), ERR_INVALID);
+    CHECK_INT(ipc_recv(s[1], &got, &fd, &w), ERR_UNAVAILABLE); /* and none went */
+    tear_down();
+}
