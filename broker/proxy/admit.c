@@ -86,7 +86,7 @@ bool admit_is_credential_header(struct view name)
                                         "x-amz-security-token",
                                         "chatgpt-account-id",
                                         NULL};
-    return is_one_of(name, names);
+    return reads_as_one_of(name, names);
 }
 
 bool admit_is_key_parameter(struct view name)

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { PER_TURN = 256, QUEUE_MAX = 8 << 20, LAZY_BYTES = 16384, LAZY_MS = 50 };
+enum { PER_TURN = 16, QUEUE_MAX = 8 << 20, LAZY_BYTES = 16384, LAZY_MS = 50 };
 
 struct entry {       /* before each packet in the queue */
     uint64_t client; /* 0: none waits for it */
@@ -30,7 +30,7 @@ struct link {
     size_t sent; /* bytes of the queue that are done */
     bool urgent; /* somebody waits for what is queued; else it is only news */
     int64_t lazy_until;
-    struct buf in;
+    struct ipc_batch in;
 };
 
 static void lost(struct link *l, const char *why)
@@ -85,16 +85,38 @@ void link_ready(struct link *l, const char *sandbox)
     link_tell(l, packet.bad ? VIEW(NULL, 0) : buf_view(&packet), true);
 }
 
-static MUST err_t send_entry(struct link *l, const struct entry *e, struct view packet,
-                             struct why *why)
+/* The next packets of the queue, in order; a request whose client is gone is passed over. Returns the bytes of the queue they stand for. */
+static size_t collect(struct link *l, struct ipc_packet *p, struct client **shown, unsigned *n)
 {
-    if (e->client == 0)
-        return ipc_send(l->fd, packet, -1, why);
-    struct client *c = client_find(l->p->clients, e->client);
-    if (!c || !c->stream)
-        return ERR_OK;
-    TRY(ipc_send(l->fd, packet, c->shown ? -1 : c->fd, why));
-    c->shown = true;
+    size_t at = l->sent;
+    struct entry e;
+    for (*n = 0; *n < IPC_BATCH && at < l->queue.len; at += sizeof(e) + e.n) {
+        memcpy(&e, l->queue.p + at, sizeof(e));
+        struct client *c = e.client ? client_find(l->p->clients, e.client) : NULL;
+        if (e.client && (!c || !c->stream))
+            continue;
+        p[*n] = (struct ipc_packet){VIEW(l->queue.p + at + sizeof(e), e.n), -1};
+        shown[*n] = c && !c->shown ? c : NULL;
+        if (shown[*n])
+            p[*n].fd = c->fd;
+        ++*n;
+    }
+    return at;
+}
+
+/* As many as go in one call. */
+static MUST err_t send_some(struct link *l, struct why *why)
+{
+    struct ipc_packet p[IPC_BATCH];
+    struct client *shown[IPC_BATCH];
+    unsigned n, sent = 0;
+    size_t end = collect(l, p, shown, &n);
+    if (n > 0)
+        TRY(ipc_send_many(l->fd, p, n, &sent, why));
+    for (unsigned i = 0; i < sent; i++)
+        if (shown[i])
+            shown[i]->shown = true;
+    l->sent = sent == n ? end : (size_t)(p[sent].bytes.p - l->queue.p) - sizeof(struct entry);
     return ERR_OK;
 }
 
@@ -106,21 +128,18 @@ static bool may_wait(const struct link *l)
 void link_flush(struct link *l)
 {
     struct why why = {0};
-    struct entry e;
     if (l->queue.len == 0 || may_wait(l))
         return;
     while (l->sent < l->queue.len) {
-        memcpy(&e, l->queue.p + l->sent, sizeof(e));
-        err_t r = send_entry(l, &e, VIEW(l->queue.p + l->sent + sizeof(e), e.n), &why);
-        if (r == ERR_UNAVAILABLE) {
+        err_t e = send_some(l, &why);
+        if (e == ERR_UNAVAILABLE) {
             watch_for(l, EPOLLIN | EPOLLOUT);
             return;
         }
-        if (r != ERR_OK) {
+        if (e != ERR_OK) {
             lost(l, why.text);
             return;
         }
-        l->sent += sizeof(e) + e.n;
     }
     buf_reset(&l->queue);
     l->sent = 0;
@@ -211,15 +230,32 @@ static const struct {
     {MSG_CLOSE, false, on_close},
 };
 
-static MUST err_t dispatch(struct link *l, int fd, struct why *why)
+static MUST err_t dispatch(struct link *l, struct view packet, int *fd, struct why *why)
 {
-    AUTO(auto_close) int owned = fd;
+    AUTO(auto_close) int owned = TAKE_FD(*fd);
     struct msg m;
-    TRY(msg_parse(buf_view(&l->in), FROM_VAULT, &m, why));
+    TRY(msg_parse(packet, FROM_VAULT, &m, why));
     for (size_t i = 0; i < COUNT(handlers); i++)
         if (handlers[i].type == m.type)
             return handlers[i].fn(l, &m, handlers[i].takes_fd ? TAKE_FD(owned) : -1, why);
     return fail(why, ERR_INVALID, "%s is not for this role", msg_rule(m.type)->name);
+}
+
+/* False: the vault is gone, or broke the rules. */
+static bool take_batch(struct link *l)
+{
+    for (unsigned i = 0; i < l->in.n; i++) {
+        struct ipc_arrival *a = &l->in.packet[i];
+        struct why why = {0};
+        if (a->status != ERR_OK) {
+            lost(l, a->why.text);
+            return false;
+        }
+        if (dispatch(l, buf_view(&a->bytes), &a->fd, &why) != ERR_OK)
+            log_event(LOG_LVL_ERROR, "vault.message", "reason", why.text, NULL);
+        buf_reset(&a->bytes);
+    }
+    return true;
 }
 
 static void on_vault(void *ctx, int fd, uint32_t events)
@@ -228,17 +264,15 @@ static void on_vault(void *ctx, int fd, uint32_t events)
     struct why why = {0};
     (void)events;
     for (int i = 0; i < PER_TURN; i++) {
-        int passed = -1;
-        err_t e = ipc_recv(fd, &l->in, &passed, &why);
+        err_t e = ipc_recv_many(fd, &l->in, &why);
         if (e == ERR_UNAVAILABLE)
             return;
         if (e != ERR_OK) {
             lost(l, why.text);
             return;
         }
-        if (dispatch(l, passed, &why) != ERR_OK)
-            log_event(LOG_LVL_ERROR, "vault.message", "reason", why.text, NULL);
-        buf_reset(&l->in);
+        if (!take_batch(l) || l->in.n < IPC_BATCH)
+            return;
     }
 }
 
@@ -247,7 +281,7 @@ err_t link_new(struct proxy *p, int vault_fd, struct link **out, struct why *why
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *l = (struct link){.p = p, .fd = vault_fd, .queue.max = 2 * QUEUE_MAX, .in.max = MSG_MAX};
+    *l = (struct link){.p = p, .fd = vault_fd, .queue.max = 2 * QUEUE_MAX};
     err_t e =
         loop_watch(p->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
     if (e != ERR_OK) {
@@ -265,6 +299,6 @@ void link_free(struct link *l)
     loop_unwatch(l->watch);
     auto_close(&l->fd);
     buf_free(&l->queue);
-    buf_free(&l->in);
+    ipc_batch_free(&l->in);
     free(l);
 }
