@@ -63,6 +63,7 @@ static struct program program(bool ends_leases, int64_t life_ms, void (*then)(vo
     struct program g = {.pid = fork(), .out = p[0]};
     if (g.pid == 0) {
         struct why why = {0};
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing */
         close(p[0]);
         for (int i = 0; i < 3; i++)
             dup2(p[1], i); /* all three, as an agent's client has them */
@@ -374,6 +375,7 @@ static struct program inheriting(bool first_of_namespace)
     CHECK(pipe(p) == 0);
     pid_t between = fork();
     if (between == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (first_of_namespace && unshare(CLONE_NEWPID) < 0)
             _exit(77);
         pid_t pid = first_of_namespace ? fork() : 0;
@@ -384,6 +386,7 @@ static struct program inheriting(bool first_of_namespace)
         }
         if (!first_of_namespace)
             prctl(PR_SET_CHILD_SUBREAPER, 1);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         struct why why = {0};
         dup2(p[1], 1);
         if (start(false, 600000, &why) != ERR_OK || write(1, &port, sizeof(port)) != 2)
