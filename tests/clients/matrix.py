@@ -187,7 +187,8 @@ class Cell:
 
     def check_provider(self):
         check(any(line["status"] == 200 and line.get("stream") for line in self.fake.lines("end")), "no streamed answer was asked for")
-        check(not self.fake.lines("broken"), "the provider read something that is no request")
+        broken = self.fake.lines("broken")
+        check(not broken, f"the provider read something that is no request: {broken}")
 
     def check_hosts(self):
         known = self.row.tries if self.way == "direct" else self.row.broker_tries

@@ -357,7 +357,9 @@ class Provider:
                     self.record("end", line)
                 if not keep or "close" in request.value("connection").lower():
                     return
-        except (Refused, ValueError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as e:
+        except ConnectionError as e:  # between two requests: how some clients end
+            self.record("reset", {"reason": str(e)})
+        except (Refused, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as e:
             self.record("broken", {"reason": str(e)})
         finally:
             writer.close()
