@@ -78,6 +78,7 @@ static void on_socket(void *ctx, int fd, uint32_t events)
     (void)fd;
     c->readable = c->readable || events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     c->writable = c->writable || events & EPOLLOUT;
+    c->ended = c->ended || events & EPOLLRDHUP;
     if (events & (EPOLLHUP | EPOLLERR)) { /* both directions: nobody is there to be answered */
         client_close(c);
         return;
@@ -139,14 +140,16 @@ void client_close(struct client *c)
 
 size_t client_read(struct client *c)
 {
-    if (!c->readable || c->eof)
+    c->readable = c->readable && !c->eof; /* events tell of an end again and again */
+    if (!c->readable)
         return 0;
     ssize_t n;
     do
         n = recv(c->fd, c->proxy->scratch, PROXY_READ, 0);
     while (n < 0 && errno == EINTR);
-    c->readable = n == PROXY_READ; /* a short read has emptied it: the kernel will tell of more */
     c->eof = n == 0 || (n < 0 && errno != EAGAIN);
+    /* a short read has emptied it: the kernel will tell of more, but of the end only once */
+    c->readable = n == PROXY_READ || (n > 0 && c->ended);
     return n > 0 ? (size_t)n : 0;
 }
 

@@ -22,7 +22,8 @@ struct client {
     size_t out_done; /* bytes of it that are */
     int64_t deadline_ms;
     bool readable, writable; /* as far as is known */
-    bool eof;                /* it will send no more */
+    bool ended;              /* the kernel has told of its end, which may stand behind bytes */
+    bool eof;                /* that end was read: it will send no more */
     bool shown;              /* the vault has seen its descriptor */
     bool closing;            /* close when `out` is written */
 };
