@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum { OUT_MAX = 2 * PROXY_READ + GATE_HEAD_MAX, IOV = 8 };
@@ -25,7 +26,16 @@ struct clients {
     uint32_t generation[PROXY_CONNS];
     uint32_t free_slot[PROXY_CONNS];
     uint32_t n_free;
+    uint32_t max; /* under PROXY_CONNS where descriptors are few */
 };
+
+/* A quarter of the descriptors is for upstreams and the rest: a client that finds none is refused, instead of waiting for one. */
+static uint32_t conns_of_descriptors(void)
+{
+    struct rlimit r;
+    bool many = getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 * 3 >= PROXY_CONNS;
+    return many ? PROXY_CONNS : (uint32_t)(r.rlim_cur / 4 * 3);
+}
 
 err_t clients_new(struct proxy *p, struct clients **out, struct why *why)
 {
@@ -33,6 +43,7 @@ err_t clients_new(struct proxy *p, struct clients **out, struct why *why)
     if (!cs)
         return fail(why, ERR_INTERNAL, "out of memory");
     cs->p = p;
+    cs->max = conns_of_descriptors();
     for (uint32_t i = 0; i < PROXY_CONNS; i++)
         cs->free_slot[cs->n_free++] = PROXY_CONNS - 1 - i;
     *out = cs;
@@ -49,9 +60,9 @@ void clients_free(struct clients *cs)
     free(cs);
 }
 
-unsigned clients_open(const struct clients *cs)
+bool clients_full(const struct clients *cs)
 {
-    return PROXY_CONNS - cs->n_free;
+    return PROXY_CONNS - cs->n_free >= cs->max;
 }
 
 struct client *client_of_slot(struct clients *cs, uint32_t slot)

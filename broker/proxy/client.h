@@ -30,7 +30,7 @@ struct client {
 
 MUST err_t clients_new(struct proxy *p, struct clients **out, struct why *why);
 void clients_free(struct clients *cs); /* takes NULL; closes all */
-unsigned clients_open(const struct clients *cs);
+bool clients_full(const struct clients *cs); /* no room for another one */
 /* Takes `fd`. False: no room (the descriptor is closed). */
 bool client_adopt(struct clients *cs, int fd, struct listener *from);
 struct client *client_find(struct clients *cs, uint64_t id);
