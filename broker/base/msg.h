@@ -15,6 +15,8 @@
 
 #include "base/buf.h"
 
+/* Connections of clients that one proxy worker serves at most; as many slots are in the vault's table, which its slot numbers index. */
+enum { PROXY_CONNS = 16384 };
 enum { MSG_MAX = 128 * 1024, MSG_HEADER = 20 };
 
 /* who may send it */

@@ -74,18 +74,10 @@ bool admit_request(const struct gate_request *rq, struct gate_refusal *no)
 
 bool admit_is_credential_header(struct view name)
 {
-    static const char *const names[] = {"authorization",
-                                        "x-api-key",
-                                        "x-goog-api-key",
-                                        "api-key",
-                                        "cookie",
-                                        "proxy-authorization",
-                                        "x-auth-token",
-                                        "x-access-token",
-                                        "cookie2",
-                                        "x-amz-security-token",
-                                        "chatgpt-account-id",
-                                        NULL};
+    static const char *const names[] = {
+        "authorization",       "x-api-key",    "x-goog-api-key",  "api-key", "cookie",
+        "proxy-authorization", "x-auth-token", "x-access-token",  "cookie2", "x-amz-security-token",
+        "chatgpt-account-id",  "apikey",       "x-authorization", NULL};
     return reads_as_one_of(name, names);
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum { OUT_MAX = 2 * PROXY_READ + GATE_HEAD_MAX, IOV = 8 };
@@ -25,7 +26,16 @@ struct clients {
     uint32_t generation[PROXY_CONNS];
     uint32_t free_slot[PROXY_CONNS];
     uint32_t n_free;
+    uint32_t max; /* under PROXY_CONNS where descriptors are few */
 };
+
+/* A quarter of the descriptors is for upstreams and the rest: a client that finds none is refused, instead of waiting for one. */
+static uint32_t conns_of_descriptors(void)
+{
+    struct rlimit r;
+    bool many = getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 * 3 >= PROXY_CONNS;
+    return many ? PROXY_CONNS : (uint32_t)(r.rlim_cur / 4 * 3);
+}
 
 err_t clients_new(struct proxy *p, struct clients **out, struct why *why)
 {
@@ -33,6 +43,7 @@ err_t clients_new(struct proxy *p, struct clients **out, struct why *why)
     if (!cs)
         return fail(why, ERR_INTERNAL, "out of memory");
     cs->p = p;
+    cs->max = conns_of_descriptors();
     for (uint32_t i = 0; i < PROXY_CONNS; i++)
         cs->free_slot[cs->n_free++] = PROXY_CONNS - 1 - i;
     *out = cs;
@@ -49,9 +60,9 @@ void clients_free(struct clients *cs)
     free(cs);
 }
 
-unsigned clients_open(const struct clients *cs)
+bool clients_full(const struct clients *cs)
 {
-    return PROXY_CONNS - cs->n_free;
+    return PROXY_CONNS - cs->n_free >= cs->max;
 }
 
 struct client *client_of_slot(struct clients *cs, uint32_t slot)
@@ -78,6 +89,7 @@ static void on_socket(void *ctx, int fd, uint32_t events)
     (void)fd;
     c->readable = c->readable || events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     c->writable = c->writable || events & EPOLLOUT;
+    c->ended = c->ended || events & EPOLLRDHUP;
     if (events & (EPOLLHUP | EPOLLERR)) { /* both directions: nobody is there to be answered */
         client_close(c);
         return;
@@ -139,14 +151,16 @@ void client_close(struct client *c)
 
 size_t client_read(struct client *c)
 {
-    if (!c->readable || c->eof)
+    c->readable = c->readable && !c->eof; /* events tell of an end again and again */
+    if (!c->readable)
         return 0;
     ssize_t n;
     do
         n = recv(c->fd, c->proxy->scratch, PROXY_READ, 0);
     while (n < 0 && errno == EINTR);
-    c->readable = n == PROXY_READ; /* a short read has emptied it: the kernel will tell of more */
     c->eof = n == 0 || (n < 0 && errno != EAGAIN);
+    /* a short read has emptied it: the kernel will tell of more, but of the end only once */
+    c->readable = n == PROXY_READ || (n > 0 && c->ended);
     return n > 0 ? (size_t)n : 0;
 }
 

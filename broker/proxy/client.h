@@ -22,14 +22,15 @@ struct client {
     size_t out_done; /* bytes of it that are */
     int64_t deadline_ms;
     bool readable, writable; /* as far as is known */
-    bool eof;                /* it will send no more */
+    bool ended;              /* the kernel has told of its end, which may stand behind bytes */
+    bool eof;                /* that end was read: it will send no more */
     bool shown;              /* the vault has seen its descriptor */
     bool closing;            /* close when `out` is written */
 };
 
 MUST err_t clients_new(struct proxy *p, struct clients **out, struct why *why);
 void clients_free(struct clients *cs); /* takes NULL; closes all */
-unsigned clients_open(const struct clients *cs);
+bool clients_full(const struct clients *cs); /* no room for another one */
 /* Takes `fd`. False: no room (the descriptor is closed). */
 bool client_adopt(struct clients *cs, int fd, struct listener *from);
 struct client *client_find(struct clients *cs, uint64_t id);

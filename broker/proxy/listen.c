@@ -103,7 +103,7 @@ static void on_accept(void *ctx, int fd, uint32_t events)
                 stall(l);
             return;
         }
-        if (l->open >= l->quota || clients_open(l->all->p->clients) >= PROXY_CONNS) {
+        if (l->open >= l->quota || clients_full(l->all->p->clients)) {
             turn_away(l, peer);
             continue;
         }

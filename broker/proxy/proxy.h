@@ -16,7 +16,6 @@
 #include "base/msg.h"
 
 enum {
-    PROXY_CONNS = 8192,     /* slots for connections of clients, as in the vault */
     PROXY_READ = 64 * 1024, /* bytes moved by one read */
     PROXY_SWEEP_MS = 500,   /* how often deadlines are looked at */
     PROXY_SECRETS = 4 << 20 /* room for routes */

@@ -92,12 +92,23 @@ static bool has_connection(const struct gate_header *h, unsigned n)
     return found > 0;
 }
 
+/* As a server does that takes `_` in a field's name for `-` (RFC 3875 section 4.1.18). */
+static bool reads_as(struct view a, struct view b)
+{
+    bool alike = a.n == b.n;
+    for (size_t i = 0; alike && i < a.n; i++) {
+        int x = a.p[i] == '_' ? '-' : tolower(a.p[i]), y = b.p[i] == '_' ? '-' : tolower(b.p[i]);
+        alike = x == y;
+    }
+    return alike;
+}
+
 static bool is_set_by(const struct route *r, struct view name)
 {
     for (unsigned i = 0; i < r->n_headers; i++)
-        if (same(r->header[i].name, name))
+        if (reads_as(r->header[i].name, name))
             return true;
-    return r->merge.name.n && same(r->merge.name, name);
+    return r->merge.name.n && reads_as(r->merge.name, name);
 }
 
 static bool holds_token(struct view value)
@@ -108,7 +119,7 @@ static bool holds_token(struct view value)
 static bool stays_behind(const struct gate_header *h, const struct route *r)
 {
     return is_hop(h->name) || is_own_of_request(h->name) || admit_is_credential_header(h->name) ||
-           is_set_by(r, h->name) || holds_token(h->value);
+           is_set_by(r, h->name) || holds_token(h->value) || holds_token(h->name);
 }
 
 /* ---- request line */
@@ -129,7 +140,7 @@ static void put_query(struct buf *out, struct view query, const struct route *r)
         const uint8_t *eq = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
         struct view name = VIEW(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
         bool out_of_place = admit_is_key_parameter(name) || holds_token(pair) ||
-                            (r->query.name.n && same(name, r->query.name));
+                            (r->query.name.n && reads_as(name, r->query.name));
         if (pair.n && !out_of_place) {
             buf_add(out, &mark, 1);
             buf_add_view(out, pair);

@@ -430,8 +430,8 @@ void stream_run(struct stream *s)
     if (c->stream == s && (s->state == STREAM_SENDS || s->state == STREAM_REPLIES))
         stream_down_run(s);
     if (c->stream == s && s->state == STREAM_DRAINS) {
-        stream_up_drain(s);
-        if (s->up.read_all || c->eof)
+        stream_up_drain(s); /* malformed chunks end it */
+        if (c->stream == s && (s->up.read_all || c->eof))
             leave(s, s->keep_alive && s->up.read_all);
     }
     if (c->stream == s && s->upstream && s->ready)

@@ -187,7 +187,8 @@ static void drop(struct stream *s, struct view data)
 
 void stream_up_drain(struct stream *s)
 {
-    while (!s->up.read_all && s->client->stream == s && live(s, drop))
+    struct client *c = s->client;
+    while (c->stream == s && !s->up.read_all && live(s, drop))
         ;
 }
 

@@ -43,7 +43,7 @@ enum {
     WORKER_PROXY,
     WORKER__COUNT = WORKER_PROXY + CONFIG_MAX_PROXIES
 };
-enum { CONN_MAX = 4096 };
+enum { CONN_MAX = PROXY_CONNS }; /* the api workers have fewer */
 struct vault_conn {
     uint64_t id; /* never 0 */
     struct peer peer;

@@ -19,11 +19,8 @@
 
 enum { OUT_MAX = 8 << 20, BACKOFF_MAX_MS = 2000, BACKOFF_STEP_MS = 100, SOON_MS = 10000 };
 enum { REPLY_KEEP = 16384 }; /* bytes; a reply's larger buffer is given back */
-enum {
-    ADMIN_CONNS = 32,
-    CONSUMER_CONNS = 256,
-    PROXY_CONNS = CONN_MAX
-}; /* connections at once, of one socket */
+/* connections at once, of one socket; no consumer gets all that a proxy worker can hold */
+enum { ADMIN_CONNS = 32, CONSUMER_CONNS = 256, CONSUMER_PROXY_CONNS = 2048 };
 
 struct out_packet {
     struct out_packet *next;
@@ -116,7 +113,7 @@ err_t worker_attach(struct vault *v, unsigned kind, int sock, int32_t pid, struc
 
 static uint64_t max_conns(const struct vault_worker *wk)
 {
-    return worker_is_proxy(wk->kind)  ? PROXY_CONNS
+    return worker_is_proxy(wk->kind)  ? CONSUMER_PROXY_CONNS
            : wk->kind == WORKER_ADMIN ? ADMIN_CONNS
                                       : CONSUMER_CONNS;
 }

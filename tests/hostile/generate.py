@@ -33,12 +33,16 @@ def expand(text):
     return b"".join(out)
 
 
-def rows():
+def named_rows():
+    """(name, verdicts, bytes) of each."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requests.txt")
     with open(path, encoding="ascii") as f:
-        lines = [line.rstrip("\n") for line in f]
-    raw = [expand(line.split(" ", 2)[2]) for line in lines if line and line[0] != "#"]
-    return [r for r in raw if len(r) <= LARGEST]
+        lines = [line.rstrip("\n").split(" ", 2) for line in f if line.strip() and line[0] != "#"]
+    return [(name, verdicts.split(","), expand(raw)) for name, verdicts, raw in lines]
+
+
+def rows():
+    return [raw for _, _, raw in named_rows() if len(raw) <= LARGEST]
 
 
 SPICE = [b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\r\n ", b"\r\n\r\n", b":", b",", b";", b"/", b"//", b"/../", b"%2e", b"%2f", b"%00", b"%0d%0a", b"%25", b"#", b"?",
@@ -137,4 +141,5 @@ def main():
         out.write(struct.pack(">I", len(raw)) + raw)
 
 
-main()
+if __name__ == "__main__":
+    main()

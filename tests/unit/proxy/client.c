@@ -85,3 +85,59 @@ TEST(a_head_without_end_is_refused)
     close(c);
     CHECK_INT(rig_end(&r), 0);
 }
+
+/* The kernel tells of an end again with every event: a worker that believes it once more reads nothing for ever. */
+TEST(a_half_closed_client_in_the_middle_of_a_second_head_costs_no_turns)
+{
+    struct rig r;
+    struct msg m;
+    char got[4096], seen[4096];
+    rig_begin(&r, NULL);
+    for (int i = 0; i < 20; i++) {
+        int c = rig_client(&r);
+        rig_say(c, RIG_HEAD("GET", "/v1/models") "\r\n" RIG_HEAD("GET", "/v1/models"));
+        rig_expect(&r, MSG_PROXY_BEGIN, &m);
+        CHECK(shutdown(c, SHUT_WR) == 0);
+        rig_deny(&r, &m, ERR_LIMIT, 0);
+        CHECK(rig_read(c, NULL, got, sizeof(got)) && strstr(got, "refused by the test"));
+        close(c);
+    }
+    int c = rig_client(&r); /* somebody else is served still */
+    close(rig_granted(&r, c, RIG_HEAD("GET", "/v1/models") "\r\n", seen, sizeof(seen)));
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
+
+/* Bytes and end in one event: the kernel does not tell of the end a second time. */
+TEST(a_client_that_ends_within_its_body_is_answered_at_once)
+{
+    struct rig r;
+    struct msg m;
+    char got[4096];
+    static const char *const bodies[] = {"Content-Length: 9\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"};
+    rig_begin(&r, NULL);
+    for (int i = 0; i < 40; i++) {
+        int c = rig_client(&r);
+        CHECK(kill(r.pid, SIGSTOP) == 0); /* so that it finds both at once */
+        rig_say(c, RIG_HEAD("POST", "/v1/messages"));
+        rig_say(c, bodies[i % 2]);
+        CHECK(shutdown(c, SHUT_WR) == 0);
+        CHECK(kill(r.pid, SIGCONT) == 0);
+        do
+            CHECK(rig_poll(&r, &m, RIG_WAIT_MS));
+        while (m.type == MSG_PROXY_END || m.type == MSG_CLOSED);
+        CHECK_INT(m.type, MSG_PROXY_BEGIN);
+        if (i & 2) {
+            rig_deny(&r, &m, ERR_LIMIT, 0);
+        } else {
+            if (i == 0)
+                rig_route_flags(&r, 1, 0, RIG_SECRET);
+            rig_grant(&r, &m, 7, 1);
+        }
+        int64_t from = clock_boot_ms();
+        CHECK(rig_read(c, NULL, got, sizeof(got)) && strstr(got, i & 2 ? " 429 " : " 400 "));
+        CHECK(clock_boot_ms() - from < 2000);
+        close(c);
+    }
+    CHECK_INT(rig_end(&r), 0);
+}

@@ -62,6 +62,17 @@ TEST(exactly_one_credential_goes_up_and_it_is_the_brokers)
     CHECK(strstr(t, "Accept: text/event-stream\r\n") && strstr(t, "Content-Length: 2\r\n"));
 }
 
+TEST(a_name_that_a_server_reads_as_the_credentials_stays_behind)
+{
+    struct route r = claude();
+    const char *t = rewritten("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nx_api_key: sk-mine\r\nX_Goog-Api_Key: sk-mine\r\napikey: sk-mine\r\n"
+                              "x-authorization: sk-mine\r\nanthropic_beta: sk-mine\r\nproxy-x: sk-mine\r\n" TOKEN ": a\r\n\r\n", &r);
+    CHECK(!strstr(t, "sk-mine") && !strstr(t, "cbrk1_"));
+    r.header[0].name = view_str("x-vendor-key");
+    t = rewritten("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX_Vendor_Key: sk-mine\r\n\r\n", &r);
+    CHECK(!strstr(t, "sk-mine") && count(t, "\r\nx-vendor-key:") == 1);
+}
+
 TEST(the_beta_is_added_when_missing_and_not_twice)
 {
     struct route r = claude();

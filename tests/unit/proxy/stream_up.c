@@ -222,3 +222,30 @@ TEST(a_gemini_model_is_read_from_the_path)
     close(c);
     CHECK_INT(rig_end(&r), 0);
 }
+
+TEST(malformed_chunks_of_a_refused_request_end_its_connection_alone)
+{
+    struct rig r;
+    struct msg m;
+    char got[4096];
+    rig_begin(&r, NULL);
+    for (int i = 0; i < 20; i++) { /* in one piece, and behind the refusal */
+        int c = rig_client(&r);
+        rig_say(c, RIG_HEAD("POST", "/v1/messages") "Transfer-Encoding: chunked\r\n\r\n");
+        if (i % 2)
+            rig_say(c, "0x4\r\ndefg\r\n0\r\n\r\n");
+        rig_expect(&r, MSG_PROXY_BEGIN, &m);
+        rig_deny(&r, &m, ERR_LIMIT, 0);
+        if (i % 2 == 0) {
+            CHECK(rig_read(c, "refused by the test", got, sizeof(got)));
+            rig_say(c, "0x4\r\ndefg\r\n0\r\n\r\n");
+        }
+        CHECK(rig_read(c, NULL, got, sizeof(got)));
+        close(c);
+    }
+    int c = rig_client(&r);
+    rig_say(c, RIG_HEAD("GET", "/v1/models") "\r\n");
+    rig_expect(&r, MSG_PROXY_BEGIN, &m);
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}
