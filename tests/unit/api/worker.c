@@ -181,18 +181,25 @@ static void one_round(struct rig *r)
     close(fd);
 }
 
+/* Until the worker has told all ends: by then it has closed all descriptors. */
+static void all_end(struct rig *r)
+{
+    for (struct msg m; n_living > 0; ended(m.conn))
+        rig_expect(r, MSG_CLOSED, &m);
+}
+
 TEST(ten_thousand_clients_one_after_another_leave_nothing_behind)
 {
     struct rig r;
     rig_open(&r, FROM_API, NULL, 0);
     for (int i = 0; i < 1000; i++)
         one_round(&r);
+    all_end(&r);
     int fds = count_fds(r.pid);
     long kb = resident_kb(r.pid);
     for (int i = 0; i < 9000; i++)
         one_round(&r);
-    for (struct msg m; n_living > 0; ended(m.conn))
-        rig_expect(&r, MSG_CLOSED, &m);
+    all_end(&r);
     CHECK_INT(count_fds(r.pid), fds);
 #ifndef __SANITIZE_ADDRESS__
     CHECK(resident_kb(r.pid) <= kb + 64);
