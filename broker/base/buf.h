@@ -30,7 +30,8 @@ bool view_copy(struct view v, char *out, size_t cap);
 struct buf {
     uint8_t *p;
     size_t len, cap, max;
-    bool bad; /* over `max`, or out of memory */
+    bool bad;      /* over `max`, or out of memory */
+    uint32_t mark; /* its owner's: base/msg.c keeps where the last field begins */
 };
 enum { BUF_DEFAULT_MAX = 1 << 20 };
 

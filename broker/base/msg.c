@@ -92,6 +92,7 @@ bool msg_fits(enum msg_field f, struct view v)
 void msg_begin(struct buf *out, enum msg_type type, uint64_t id, uint64_t conn)
 {
     buf_reset(out);
+    out->mark = 0;
     buf_put_u16(out, (uint16_t)type);
     buf_put_u16(out, 0);
     buf_put_u64(out, id);
@@ -103,13 +104,10 @@ void msg_begin(struct buf *out, enum msg_type type, uint64_t id, uint64_t conn)
 /* The last tag in the packet that is being built; -1: none yet. */
 static int last_tag(const struct buf *out)
 {
-    int tag = -1;
-    struct cursor c = cursor_of(VIEW(out->p + MSG_HEADER, out->len - MSG_HEADER));
-    while (cursor_left(&c) > 0) {
-        tag = get_u16(&c);
-        (void)get_str32(&c);
-    }
-    return tag;
+    if (out->mark < MSG_HEADER || out->mark + FIELD_HEADER > out->len)
+        return -1;
+    struct cursor c = cursor_of(VIEW(out->p + out->mark, FIELD_HEADER));
+    return get_u16(&c);
 }
 
 void msg_put(struct buf *out, enum msg_field f, struct view v)
@@ -126,10 +124,12 @@ void msg_put(struct buf *out, enum msg_field f, struct view v)
         out->bad = true;
         return;
     }
+    size_t at = out->len;
     buf_put_u16(out, (uint16_t)f);
     buf_put_str32(out, v);
     if (out->bad)
         return;
+    out->mark = (uint32_t)at;
     out->p[COUNT_AT] = (uint8_t)(count >> 8);
     out->p[COUNT_AT + 1] = (uint8_t)count;
 }

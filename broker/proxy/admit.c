@@ -4,6 +4,7 @@
 #include "proxy/admit.h"
 
 #include "base/auto.h"
+#include "proxy/names.h"
 
 #include <string.h>
 #include <strings.h>
@@ -21,16 +22,6 @@ static bool is_one_of(struct view v, const char *const *names)
         if (is_name(v, *names))
             return true;
     return false;
-}
-
-/* As some servers read it: `_` for `-` (RFC 3875 section 4.1.18 folds them), and `name[]` or `name[x]` for `name`. */
-static bool reads_as_one_of(struct view v, const char *const *names)
-{
-    uint8_t folded[32];
-    size_t n = 0;
-    for (; n < v.n && n < sizeof(folded) && v.p[n] != '['; n++)
-        folded[n] = v.p[n] == '_' ? '-' : v.p[n];
-    return n < sizeof(folded) && is_one_of(VIEW(folded, n), names);
 }
 
 static bool has_marker(struct view v)
@@ -68,25 +59,6 @@ bool admit_request(const struct gate_request *rq, struct gate_refusal *no)
         return false;
     }
     return true;
-}
-
-/* ---- credentials of the client */
-
-bool admit_is_credential_header(struct view name)
-{
-    static const char *const names[] = {
-        "authorization",       "x-api-key",    "x-goog-api-key",  "api-key", "cookie",
-        "proxy-authorization", "x-auth-token", "x-access-token",  "cookie2", "x-amz-security-token",
-        "chatgpt-account-id",  "apikey",       "x-authorization", NULL};
-    return reads_as_one_of(name, names);
-}
-
-bool admit_is_key_parameter(struct view name)
-{
-    static const char *const names[] = {
-        "key",       "api-key",        "apikey",      "token",    "access-token",  "auth",
-        "x-api-key", "x-goog-api-key", "oauth-token", "id-token", "authorization", NULL};
-    return reads_as_one_of(name, names);
 }
 
 /* ---- our token */
@@ -157,7 +129,7 @@ static void offer_query(struct search *s, struct view query)
         const uint8_t *amp = memchr(query.p, '&', query.n);
         struct view pair = VIEW(query.p, amp ? (size_t)(amp - query.p) : query.n);
         const uint8_t *eq = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
-        if (eq && admit_is_key_parameter(VIEW(pair.p, (size_t)(eq - pair.p))))
+        if (eq && name_class(VIEW(pair.p, (size_t)(eq - pair.p))) & NAME_PARAMETER)
             offer(s, VIEW(eq + 1, (size_t)(pair.p + pair.n - eq - 1)));
         query = amp ? VIEW(amp + 1, query.n - pair.n - 1) : VIEW(NULL, 0);
     }
@@ -167,7 +139,7 @@ struct view admit_token(const struct gate_request *rq, uint8_t *room)
 {
     struct search s = {.room = room};
     for (unsigned i = 0; i < rq->n_headers; i++)
-        if (admit_is_credential_header(rq->header[i].name))
+        if (name_class(rq->header[i].name) & NAME_CREDENTIAL)
             offer_value(&s, rq->header[i].value);
     offer_query(&s, rq->query);
     return s.twice ? VIEW(NULL, 0) : s.found;

@@ -17,9 +17,5 @@ enum { ADMIT_TOKEN_MAX = 4096 };
 struct view admit_token(const struct gate_request *rq, uint8_t *room);
 /* Which form of errors will this client understand, judged from its request alone? */
 enum route_dialect admit_dialect(const struct gate_request *rq);
-/* Is it a parameter that names a key ("key", "api_key", "access_token" …)? */
-bool admit_is_key_parameter(struct view name);
-/* Headers that carry somebody's credential: never passed on. */
-bool admit_is_credential_header(struct view name);
 
 #endif

@@ -5,10 +5,9 @@
 #include "proxy/rewrite.h"
 
 #include "base/auto.h"
-#include "proxy/admit.h"
+#include "proxy/names.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,20 +19,6 @@ static bool same(struct view a, struct view b)
 static bool is(struct view v, const char *name)
 {
     return same(v, view_str(name));
-}
-
-static bool is_one_of(struct view v, const char *const *names)
-{
-    for (; *names; names++)
-        if (is(v, *names))
-            return true;
-    return false;
-}
-
-static bool begins(struct view v, const char *s)
-{
-    size_t n = strlen(s);
-    return v.n >= n && strncasecmp((const char *)v.p, s, n) == 0;
 }
 
 static void line(struct buf *out, struct view name, struct view value)
@@ -54,23 +39,19 @@ static void line(struct buf *out, struct view name, struct view value)
     out->len += name.n + value.n + 4;
 }
 
+static void put_number(struct buf *out, const char *before, uint64_t v, const char *after)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_add_str(out, before);
+    buf_add(out, digits + at, sizeof(digits) - at);
+    buf_add_str(out, after);
+}
+
 /* ---- what stays behind */
-
-/* Between one hop and the next (RFC 9110 section 7.6.1), or rewritten by us. */
-static bool is_hop(struct view name)
-{
-    static const char *const names[] = {"connection",     "keep-alive", "te",
-                                        "trailer",        "upgrade",    "transfer-encoding",
-                                        "content-length", NULL};
-    return is_one_of(name, names) || begins(name, "proxy-");
-}
-
-static bool is_own_of_request(struct view name)
-{
-    static const char *const names[] = {
-        "host", "expect", "accept-encoding", "origin", "forwarded", "x-real-ip", "via", NULL};
-    return is_one_of(name, names) || begins(name, "x-forwarded-");
-}
 
 static bool is_nominated(const struct gate_header *h, unsigned n, struct view name)
 {
@@ -118,8 +99,8 @@ static bool holds_token(struct view value)
 
 static bool stays_behind(const struct gate_header *h, const struct route *r)
 {
-    return is_hop(h->name) || is_own_of_request(h->name) || admit_is_credential_header(h->name) ||
-           is_set_by(r, h->name) || holds_token(h->value) || holds_token(h->name);
+    return name_class(h->name) & (NAME_HOP | NAME_OURS | NAME_CREDENTIAL) ||
+           is_set_by(r, h->name) || holds_token(h->value);
 }
 
 /* ---- request line */
@@ -139,7 +120,7 @@ static void put_query(struct buf *out, struct view query, const struct route *r)
         struct view pair = VIEW(query.p, amp ? (size_t)(amp - query.p) : query.n);
         const uint8_t *eq = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
         struct view name = VIEW(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
-        bool out_of_place = admit_is_key_parameter(name) || holds_token(pair) ||
+        bool out_of_place = name_class(name) & NAME_PARAMETER || holds_token(pair) ||
                             (r->query.name.n && reads_as(name, r->query.name));
         if (pair.n && !out_of_place) {
             buf_add(out, &mark, 1);
@@ -169,7 +150,7 @@ static void put_request_line(const struct gate_request *rq, const struct route *
     buf_add_str(out, " HTTP/1.1\r\nHost: ");
     buf_add_view(out, r->host);
     if (r->port != (r->flags & ROUTE_TLS ? 443 : 80))
-        buf_add_fmt(out, ":%u", r->port);
+        put_number(out, ":", r->port, "");
     buf_add_str(out, "\r\n");
 }
 
@@ -206,7 +187,7 @@ static void put_framing(enum gate_body body, uint64_t length, struct buf *out)
     if (body == GATE_BODY_CHUNKED)
         buf_add_str(out, "Transfer-Encoding: chunked\r\n");
     else if (body == GATE_BODY_LENGTH)
-        buf_add_fmt(out, "Content-Length: %" PRIu64 "\r\n", length);
+        put_number(out, "Content-Length: ", length, "\r\n");
 }
 
 err_t rewrite_request(const struct gate_request *rq, const struct route *r, struct buf *out,
@@ -230,22 +211,13 @@ err_t rewrite_request(const struct gate_request *rq, const struct route *r, stru
 
 /* ---- reply */
 
-/* What is between the upstream and the broker: sessions of ours, promises about its connection, protocols to change to. */
-static bool stays_upstream(struct view name)
-{
-    static const char *const names[] = {"set-cookie",       "set-cookie2",
-                                        "alt-svc",          "strict-transport-security",
-                                        "www-authenticate", NULL};
-    return is_hop(name) || is_one_of(name, names);
-}
-
 static void put_reply_framing(const struct rewrite_reply *how, struct buf *out)
 {
     const struct gate_response *rp = how->reply;
     if (how->chunked)
         buf_add_str(out, "Transfer-Encoding: chunked\r\n");
     else if (rp->body == GATE_BODY_LENGTH)
-        buf_add_fmt(out, "Content-Length: %" PRIu64 "\r\n", rp->length);
+        put_number(out, "Content-Length: ", rp->length, "\r\n");
     if (how->close)
         buf_add_str(out, "Connection: close\r\n");
     else if (how->http10)
@@ -256,11 +228,11 @@ err_t rewrite_response(const struct rewrite_reply *how, struct buf *out, struct 
 {
     const struct gate_response *rp = how->reply;
     bool nominated = has_connection(rp->header, rp->n_headers);
-    buf_add_fmt(out, "HTTP/1.1 %u %s\r\n", rp->status, rp->status < 400 ? "OK" : "Error");
+    put_number(out, "HTTP/1.1 ", rp->status, rp->status < 400 ? " OK\r\n" : " Error\r\n");
     put_reply_framing(how, out);
     for (unsigned i = 0; i < rp->n_headers; i++) {
         const struct gate_header *h = &rp->header[i];
-        if (!stays_upstream(h->name) &&
+        if (!(name_class(h->name) & (NAME_HOP | NAME_SESSION)) &&
             !(nominated && is_nominated(rp->header, rp->n_headers, h->name)))
             line(out, h->name, h->value);
     }

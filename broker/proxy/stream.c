@@ -151,15 +151,24 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
     uint8_t room[ADMIT_TOKEN_MAX];
     struct buf *out = &s->proxy->packet;
     struct why why = {0};
+    struct view token = admit_token(rq, room);
+    if (token.n == 0) {
+        refuse_with(s, ERR_AUTH,
+                    "no token of the broker came with the request: start the program through "
+                    "broker-exec",
+                    0);
+        return;
+    }
     msg_begin(out, MSG_PROXY_BEGIN, 0, s->client->id);
-    msg_put(out, F_TOKEN, admit_token(rq, room));
+    msg_put(out, F_TOKEN, token);
     msg_put(out, F_OP, rq->method);
     msg_put(out, F_URI_PATH, rq->path);
     msg_put_str(out, F_MODEL, model);
     err_t e = out->bad ? fail(&why, ERR_INVALID, "the path or the model's name cannot be told on")
                        : link_request(s->proxy->link, s->client, buf_view(out), &why);
     buf_reset(out);
-    wipe(room, sizeof(room));
+    if (token.p >= room && token.p < room + sizeof(room)) /* it was decoded there */
+        wipe(room, sizeof(room));
     s->state = STREAM_ASKS;
     if (e != ERR_OK)
         refuse_with(s, e, why.text, 1000);
@@ -206,23 +215,14 @@ static struct stream *stream_new(struct client *c, const struct gate_request *rq
 
 void stream_begin(struct client *c, const struct gate_request *rq, struct view head)
 {
-    uint8_t room[ADMIT_TOKEN_MAX];
     struct stream *s = stream_new(c, rq);
-    bool token = admit_token(rq, room).n > 0;
-    wipe(room, sizeof(room));
     if (!s) {
         client_done(c, false);
         return;
     }
     c->stream = s;
     buf_add_view(&s->request, head);
-    if (token)
-        ask(s, rq, NULL);
-    else
-        refuse_with(s, ERR_AUTH,
-                    "no token of the broker came with the request: start the program "
-                    "through broker-exec",
-                    0);
+    ask(s, rq, NULL);
 }
 
 /* ---- hearing */

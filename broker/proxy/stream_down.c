@@ -31,6 +31,13 @@ struct parcel {
     size_t bytes;
 };
 
+static void parcel_empty(struct parcel *p)
+{
+    p->head = VIEW(NULL, 0);
+    p->n = 0;
+    p->bytes = 0;
+}
+
 static void add_part(struct parcel *p, struct view v)
 {
     if (v.n == 0)
@@ -59,7 +66,7 @@ static bool send_parcel(struct stream *s, struct parcel *p)
         iov[n++] = (struct iovec){(void *)last, sizeof(last) - 1};
     s->down.bytes += p->bytes;
     s->down.begun = s->down.begun || n > 0;
-    *p = (struct parcel){.n = 0};
+    parcel_empty(p);
     return n == 0 || client_write(s->client, iov, n);
 }
 
@@ -211,8 +218,9 @@ static bool can_go_again(const struct stream *s, unsigned status)
 static void on_head(struct stream *s, const struct gate_response *rp, struct view head,
                     struct view rest)
 {
-    struct parcel p = {.n = 0};
+    struct parcel p;
     struct why why = {0};
+    parcel_empty(&p);
     if (can_go_again(s, rp->status)) {
         stream_ask_again(s);
         return;
@@ -275,7 +283,8 @@ static void on_bytes(struct stream *s, size_t n)
     struct client *c = s->client;
     struct view bytes = VIEW(s->proxy->scratch, n);
     if (s->state == STREAM_REPLIES) {
-        struct parcel p = {.n = 0};
+        struct parcel p;
+        parcel_empty(&p);
         take(s, bytes, &p);
         return;
     }
@@ -296,7 +305,8 @@ static void on_bytes(struct stream *s, size_t n)
 /* `clean`: it said that it was the end. */
 static void on_end(struct stream *s, bool clean)
 {
-    struct parcel p = {.n = 0};
+    struct parcel p;
+    parcel_empty(&p);
     if (s->state == STREAM_REPLIES && s->down.body == GATE_BODY_UNTIL_CLOSE && clean) {
         s->down.clean = false;
         end_reply(s, VIEW(NULL, 0), &p);

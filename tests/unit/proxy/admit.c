@@ -95,12 +95,3 @@ TEST(the_form_of_errors_follows_the_request)
     CHECK(parse("POST /v1beta/models/x:generateContent HTTP/1.1\r\nHost: localhost\r\n\r\n", &rq));
     CHECK_INT(admit_dialect(&rq), ROUTE_GEMINI);
 }
-
-TEST(names_of_credentials)
-{
-    CHECK(admit_is_credential_header(view_str("AUTHORIZATION")) && admit_is_credential_header(view_str("Cookie")));
-    CHECK(admit_is_credential_header(view_str("chatgpt-account-id")) && !admit_is_credential_header(view_str("accept")));
-    CHECK(admit_is_key_parameter(view_str("key")) && admit_is_key_parameter(view_str("access_token")) && !admit_is_key_parameter(view_str("beta")));
-    CHECK(admit_is_credential_header(view_str("x_api_key")) && admit_is_key_parameter(view_str("Api_Key")) && admit_is_key_parameter(view_str("key[]")));
-    CHECK(admit_is_key_parameter(view_str("token[a]")) && !admit_is_key_parameter(view_str("keys")) && !admit_is_credential_header(view_str("")));
-}
