@@ -99,8 +99,9 @@ static bool holds_token(struct view value)
 
 static bool stays_behind(const struct gate_header *h, const struct route *r)
 {
-    return name_class(h->name) & (NAME_HOP | NAME_OURS | NAME_CREDENTIAL) ||
-           is_set_by(r, h->name) || holds_token(h->value);
+    unsigned class = name_class(h->name);
+    return class & (NAME_HOP | NAME_OURS | NAME_CREDENTIAL) || is_set_by(r, h->name) ||
+           holds_token(h->value) || holds_token(h->name);
 }
 
 /* ---- request line */
