@@ -181,3 +181,12 @@ TEST(silence_everywhere_waits_and_cancelling_closes_all)
     CHECK_INT(run(50), 1);
     tear_down();
 }
+
+TEST(last_one_refused_leaves_the_silent_one_its_chance)
+{
+    static const char *const list[] = {"127.0.0.2", "127.0.0.9"};
+    set_up();
+    CHECK_INT(start(list, 2, 600), 1);
+    CHECK_INT(f.calls, 0);
+    tear_down();
+}
