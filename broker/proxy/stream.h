@@ -55,6 +55,7 @@ struct stream_down {
     bool ended;
     bool clean; /* its connection can carry another request */
     unsigned status;
+    unsigned interims; /* 1xx replies before it: each would move the deadline */
     uint64_t bytes;
     int64_t first_ms; /* when its head came */
     struct guard_state guard;
