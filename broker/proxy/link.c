@@ -149,13 +149,29 @@ void link_flush(struct link *l)
 
 /* ---- receiving */
 
+/* Granted, but nobody waits any more: the vault's books would have it running for ever. */
+static void end_unwanted(struct link *l, const struct msg *m)
+{
+    AUTO(buf_free) struct buf packet = {0};
+    uint64_t serial = msg_u64(m, F_SERIAL, 0);
+    if (msg_u64(m, F_STATUS, ERR_INTERNAL) != ERR_OK || serial == 0)
+        return;
+    msg_begin(&packet, MSG_PROXY_END, 0, 0);
+    msg_put_u64(&packet, F_STATUS, ERR_UNAVAILABLE);
+    msg_put_u64(&packet, F_SERIAL, serial);
+    link_tell(l, buf_view(&packet), false);
+}
+
+/* A connection may have given up one question and asked another one: the number tells which is answered. */
 static MUST err_t on_reply(struct link *l, const struct msg *m, int fd, struct why *why)
 {
     struct client *c = client_find(l->p->clients, m->conn);
     (void)fd;
     (void)why;
-    if (c && c->stream)
+    if (c && c->stream && c->stream->asked == m->id && m->id != 0)
         stream_on_reply(c->stream, m);
+    else
+        end_unwanted(l, m);
     return ERR_OK;
 }
 

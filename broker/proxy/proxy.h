@@ -48,7 +48,8 @@ struct proxy {
     struct upstreams *upstreams;
     struct loop_timer *sweep;
     struct proxy_times times;
-    struct buf packet; /* a message to the vault that is being written; wiped after */
+    uint64_t questions; /* asked of the vault so far: the number of the last one */
+    struct buf packet;  /* a message to the vault that is being written; wiped after */
     struct buf head;  /* the head that is being written: holds a credential, wiped after each use */
     struct why why;   /* of what failed inside a call that is still running */
     uint8_t *scratch; /* PROXY_READ bytes: what was read and not yet passed on */

@@ -102,6 +102,7 @@ static void refuse(struct stream *s, const struct refusal *r)
 {
     struct client *c = s->client;
     AUTO(buf_free) struct buf out = {0};
+    s->asked = 0;
     refusal_write(r, &out);
     struct iovec iov = {.iov_base = out.p, .iov_len = out.len};
     bool sent = !out.bad && client_write(c, &iov, 1);
@@ -151,6 +152,7 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
     uint8_t room[ADMIT_TOKEN_MAX];
     struct buf *out = &s->proxy->packet;
     struct why why = {0};
+<<<<<<< HEAD
     struct view token = admit_token(rq, room);
     if (token.n == 0) {
         refuse_with(s, ERR_AUTH,
@@ -161,6 +163,11 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
     }
     msg_begin(out, MSG_PROXY_BEGIN, 0, s->client->id);
     msg_put(out, F_TOKEN, token);
+=======
+    s->asked = ++s->proxy->questions;
+    msg_begin(out, MSG_PROXY_BEGIN, s->asked, s->client->id);
+    msg_put(out, F_TOKEN, admit_token(rq, room));
+>>>>>>> p-hostile
     msg_put(out, F_OP, rq->method);
     msg_put(out, F_URI_PATH, rq->path);
     msg_put_str(out, F_MODEL, model);
@@ -333,10 +340,9 @@ void stream_on_reply(struct stream *s, const struct msg *m)
     err_t e = status < ERR__COUNT ? (err_t)status : ERR_INTERNAL;
     char reason[256];
     (void)view_copy(msg_view(m, F_REASON), reason, sizeof(reason));
+    s->asked = 0;
     if (s->state == STREAM_AGAIN)
         again(s, m, e);
-    else if (s->state != STREAM_ASKS)
-        return; /* given up meanwhile */
     else if (e != ERR_OK)
         refuse_with(s, e, reason, (int64_t)msg_u64(m, F_RETRY_MS, 0));
     else if (msg_u64(m, F_FLAGS, 0) & PROXY_NEEDS_MODEL && s->model == NULL)
@@ -356,7 +362,8 @@ void stream_ask_again(struct stream *s)
     s->up.broken = false;
     s->retried = true;
     s->state = STREAM_AGAIN;
-    msg_begin(out, MSG_PROXY_AGAIN, 0, s->client->id);
+    s->asked = ++s->proxy->questions;
+    msg_begin(out, MSG_PROXY_AGAIN, s->asked, s->client->id);
     msg_put_u64(out, F_SERIAL, s->serial);
     msg_put_u64(out, F_ROUTE, s->route->id);
     err_t e = link_request(s->proxy->link, s->client, buf_view(out), &why);

@@ -55,6 +55,7 @@ struct stream_down {
     bool ended;
     bool clean; /* its connection can carry another request */
     unsigned status;
+    unsigned interims; /* 1xx replies before it: each would move the deadline */
     uint64_t bytes;
     int64_t first_ms; /* when its head came */
     struct guard_state guard;
@@ -69,6 +70,7 @@ struct stream {
     enum route_dialect dialect;
     struct buf request; /* the request's head as it came, while it may be wanted again */
     uint64_t serial;    /* the vault's; 0: nothing is begun in its books */
+    uint64_t asked;     /* number of the question that waits for the vault's answer; 0: none */
     uint8_t lease[16];
     struct proxy_route *route;
     struct upstream *upstream;
@@ -88,7 +90,7 @@ struct stream {
 void stream_begin(struct client *c, const struct gate_request *rq, struct view head);
 /* Moves whatever can be moved. Called by client_run() alone: everything that happens to a stream (bytes, room, an answer, an upstream) leads there. */
 void stream_run(struct stream *s);
-/* The vault's answer to what was asked. */
+/* The vault's answer to the question s->asked. */
 void stream_on_reply(struct stream *s, const struct msg *m);
 /* The vault ends it: nothing more goes down. */
 void stream_cut(struct stream *s, err_t e, const char *reason);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PARTS = 60, USAGE_EVERY_MS = 250 };
+enum { PARTS = 60, USAGE_EVERY_MS = 250, INTERIMS_MAX = 32 };
 
 void stream_down_clear(struct stream_down *d)
 {
@@ -273,6 +273,10 @@ static void take_head(struct stream *s, struct view bytes, bool kept)
         }
         if (rp.status >= 200)
             break;
+        if (++s->down.interims > INTERIMS_MAX) {
+            stream_fail(s, ERR_UNAVAILABLE, "the upstream sends interim replies without end");
+            return;
+        }
         bytes = VIEW(bytes.p + used, bytes.n - used);
     }
     on_head(s, &rp, VIEW(bytes.p, used), VIEW(bytes.p + used, bytes.n - used));

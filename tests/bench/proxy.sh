@@ -99,7 +99,6 @@ start_ours() {
 }
 servers() { local pid; for pid in ${SERVERS[$1]}; do echo "-p $pid"; done; }
 declare -A PORT TOKEN
-read -r ONE ALL < <(python3 -c 'import os; c = sorted(os.sched_getaffinity(0)); print(c[-1], ",".join(map(str, c)))')
 
 small() { # PEER KIND
     local c args=(-s "${SOCK[$1.$2]}" -m POST -u /v1/messages -H "X-Api-Key: ${TOKEN[$2]:-none}" -H "anthropic-version: 2023-06-01"

@@ -35,6 +35,7 @@ asyncio.run(main())
 PY
 PIDS+=($!)
 eventually 10 test -s "$T/port"
+# shellcheck disable=SC2034 # upstream_config takes it
 PORT=$(<"$T/port")
 upstream_config </dev/null
 init_broker

@@ -63,3 +63,47 @@ TEST(an_answer_for_a_client_that_is_gone_reaches_nobody)
     close(c);
     CHECK_INT(rig_end(&r), 0);
 }
+
+TEST(a_grant_that_nobody_waits_for_is_ended)
+{
+    struct rig r;
+    struct msg m;
+    rig_begin(&r, NULL);
+    int c = rig_client(&r);
+    rig_say(c, RIG_HEAD("GET", "/v1/models") "\r\n");
+    rig_expect(&r, MSG_PROXY_BEGIN, &m);
+    struct msg asked = m;
+    close(c); /* the client is gone when the answer comes */
+    (void)poll(NULL, 0, 50);
+    rig_route_flags(&r, 1, 0, RIG_SECRET);
+    rig_grant(&r, &asked, 99, 1);
+    rig_expect(&r, MSG_PROXY_END, &m);
+    CHECK_INT(msg_u64(&m, F_SERIAL, 0), 99);
+    CHECK_INT(msg_u64(&m, F_STATUS, 0), ERR_UNAVAILABLE);
+    CHECK(rig_untouched(&r, 20));
+    CHECK_INT(rig_end(&r), 0);
+}
+
+TEST(a_late_answer_is_not_taken_for_the_next_questions)
+{
+    static const struct proxy_times hasty = {.head = 5000, .idle = 5000, .body = 5000, .vault = 300, .first_byte = 5000, .silence = 5000, .reader = 5000};
+    struct rig r;
+    struct msg m;
+    char got[4096];
+    rig_begin(&r, &hasty);
+    int c = rig_client(&r);
+    rig_say(c, RIG_HEAD("GET", "/v1/models") "\r\n");
+    rig_expect(&r, MSG_PROXY_BEGIN, &m);
+    struct msg first = m;
+    CHECK(rig_read(c, "HTTP/1.1 504 ", got, sizeof(got)));
+    rig_say(c, RIG_HEAD("GET", "/v1/models/other") "\r\n");
+    rig_expect(&r, MSG_PROXY_BEGIN, &m);
+    CHECK(m.conn == first.conn && m.id != first.id);
+    rig_route_flags(&r, 1, 0, RIG_SECRET);
+    rig_grant(&r, &first, 98, 1);
+    rig_expect(&r, MSG_PROXY_END, &m);
+    CHECK_INT(msg_u64(&m, F_SERIAL, 0), 98);
+    CHECK(rig_untouched(&r, 20)); /* the second one is not granted by it */
+    close(c);
+    CHECK_INT(rig_end(&r), 0);
+}

@@ -91,7 +91,7 @@ static inline void rig_route_flags(struct rig *r, uint64_t id, unsigned flags, c
 static inline void rig_grant(struct rig *r, const struct msg *asked, uint64_t serial, uint64_t route)
 {
     uint64_t conn = asked->conn;
-    msg_begin(&r->packet, MSG_REPLY, 0, conn);
+    msg_begin(&r->packet, MSG_REPLY, asked->id, conn);
     msg_put_u64(&r->packet, F_STATUS, ERR_OK);
     msg_put_str(&r->packet, F_LEASE, RIG_LEASE);
     msg_put_u64(&r->packet, F_SERIAL, serial);
@@ -102,7 +102,7 @@ static inline void rig_grant(struct rig *r, const struct msg *asked, uint64_t se
 static inline void rig_deny(struct rig *r, const struct msg *asked, err_t e, uint64_t retry_ms)
 {
     uint64_t conn = asked->conn;
-    msg_begin(&r->packet, MSG_REPLY, 0, conn);
+    msg_begin(&r->packet, MSG_REPLY, asked->id, conn);
     msg_put_u64(&r->packet, F_STATUS, e);
     msg_put_str(&r->packet, F_REASON, "refused by the test");
     if (retry_ms)

@@ -211,7 +211,7 @@ TEST(a_401_is_handed_to_the_vault_once_and_the_request_sent_again)
     CHECK(msg_u64(&m, F_SERIAL, 0) == 7 && msg_u64(&m, F_ROUTE, 0) == 1);
     uint64_t conn = m.conn;
     rig_route_flags(&r, 2, ROUTE_RENEWS, "sk-ant-oat01-renewed-00000000000000000000");
-    msg_begin(&r.packet, MSG_REPLY, 0, conn);
+    msg_begin(&r.packet, MSG_REPLY, m.id, conn);
     msg_put_u64(&r.packet, F_STATUS, ERR_OK);
     msg_put_u64(&r.packet, F_ROUTE, 2);
     rig_send(&r, -1);

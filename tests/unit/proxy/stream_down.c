@@ -239,3 +239,16 @@ TEST(a_client_of_http_1_0_gets_no_chunks)
     CHECK(rig_read(c, NULL, got, sizeof(got)) && strstr(got, "\r\n\r\nhello") && !strstr(got, "chunked"));
     end(&r, c, up);
 }
+
+TEST(interim_replies_without_end_are_a_502)
+{
+    struct rig r;
+    char got[4096];
+    int c, up = begin(&r, &c, RIG_HEAD("POST", "/v1/messages") "Content-Length: 0\r\n\r\n");
+    for (int i = 0; i < 40; i++) {
+        (void)!send(up, "HTTP/1.1 103 Early Hints\r\n\r\n", 28, MSG_NOSIGNAL);
+        (void)poll(NULL, 0, 2);
+    }
+    CHECK(rig_read(c, "interim", got, sizeof(got)) && strncmp(got, "HTTP/1.1 502 ", 13) == 0);
+    end(&r, c, up);
+}

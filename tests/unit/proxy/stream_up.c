@@ -137,7 +137,7 @@ TEST(an_idle_connection_that_died_is_replaced_when_nothing_was_sent_on_it)
 static uint64_t needs_model(struct rig *r, const struct msg *m)
 {
     uint64_t conn = m->conn;
-    msg_begin(&r->packet, MSG_REPLY, 0, conn);
+    msg_begin(&r->packet, MSG_REPLY, m->id, conn);
     msg_put_u64(&r->packet, F_STATUS, ERR_OK);
     msg_put_u64(&r->packet, F_FLAGS, PROXY_NEEDS_MODEL);
     rig_send(r, -1);
