@@ -152,7 +152,6 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
     uint8_t room[ADMIT_TOKEN_MAX];
     struct buf *out = &s->proxy->packet;
     struct why why = {0};
-<<<<<<< HEAD
     struct view token = admit_token(rq, room);
     if (token.n == 0) {
         refuse_with(s, ERR_AUTH,
@@ -161,13 +160,9 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
                     0);
         return;
     }
-    msg_begin(out, MSG_PROXY_BEGIN, 0, s->client->id);
-    msg_put(out, F_TOKEN, token);
-=======
     s->asked = ++s->proxy->questions;
     msg_begin(out, MSG_PROXY_BEGIN, s->asked, s->client->id);
-    msg_put(out, F_TOKEN, admit_token(rq, room));
->>>>>>> p-hostile
+    msg_put(out, F_TOKEN, token);
     msg_put(out, F_OP, rq->method);
     msg_put(out, F_URI_PATH, rq->path);
     msg_put_str(out, F_MODEL, model);

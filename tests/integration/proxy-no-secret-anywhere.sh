@@ -25,6 +25,7 @@ put("key", plant("key", "sk-ant-api03-", 93, "AA"))
 put("openai", plant("openai", "sk-proj-", 100))
 put("needles", "".join(f"{k} {v}\n" for k, v in needles.items()))
 PY
+# shellcheck disable=SC2034 # proxy.bash takes KEY
 IN=$T/in KEY=$(<"$T/in/key")
 cp "$IN/needles" "$IN/all"
 scan() { "$SCAN" "$@" <"$IN/all" >"$T/found" 2>&1; }
