@@ -135,6 +135,7 @@ static enum gate_result request_head(struct scan *s, struct gate_request *out)
 {
     typedef enum gate_result step_fn(struct scan *, struct gate_request *);
     static step_fn *const line[] = {request_method, request_target, request_version};
+    // cppcheck-suppress ctuuninitvar ; the address of an array
     struct fields f = {.header = out->header};
     enum gate_result r = GATE_OK;
     for (size_t i = 0; i < COUNT(line) && r == GATE_OK; i++)

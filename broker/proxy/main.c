@@ -9,6 +9,7 @@
 #include "proxy/proxy.h"
 #include <broker/secret.h>
 
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +18,7 @@ enum { FD_MAX = 1024, FDS_BESIDES = 256, ROLE_MAX = 16 };
 
 struct options {
     const char *role;
+    const char *config; /* path of broker.yaml: CA files may lie beside it; NULL: none do */
     int fd;
 };
 
@@ -36,12 +38,16 @@ static MUST err_t read_options(int argc, char **argv, struct options *o, struct 
     for (int i = 1; good && i < argc; i++) {
         if (strncmp(argv[i], "--role=proxy", 12) == 0 && strlen(argv[i]) < ROLE_MAX)
             o->role = argv[i] + 7;
+        else if (strncmp(argv[i], "--config=/", 10) == 0)
+            o->config = argv[i] + 9;
         else
             good = strncmp(argv[i], "--fd=", 5) == 0 && read_fd(argv[i] + 5, o);
     }
     if (!good || !o->role || o->fd < 0)
-        return fail(why, ERR_USAGE,
-                    "usage: brokerd-proxy --role=proxy --fd=N (started by brokerd, not by hand)");
+        return fail(
+            why, ERR_USAGE,
+            "usage: brokerd-proxy --role=proxy --fd=N [--config=PATH] (started by brokerd, not "
+            "by hand)");
     return ERR_OK;
 }
 
@@ -56,6 +62,29 @@ static void raise_descriptors(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+/* What resolving and verifying read while it works (proxy/upstream.h): no store, no log, no socket directory is among it. */
+static MUST err_t confine(const struct options *o, char report[64], struct why *why)
+{
+    char beside[PATH_MAX] = "";
+    const char *slash = o->config ? strrchr(o->config, '/') : NULL;
+    const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
+    if (slash && slash > o->config)
+        (void)view_copy(VIEW(o->config, (size_t)(slash - o->config)), beside, sizeof(beside));
+    const struct sandbox_path paths[] = {{"/etc", false},
+                                         {"/usr/lib/ssl", false},
+                                         {"/usr/share/ca-certificates", false},
+                                         {"/usr/local/share/ca-certificates", false},
+                                         {"/run/systemd/resolve", false},
+                                         {"/run/resolvconf", false},
+                                         {"/run/NetworkManager", false},
+                                         {"/dev/urandom", false},
+                                         {beside[0] ? beside : "/etc", false},
+                                         {file && file[0] == '/' ? file : "/etc", false},
+                                         {dir && dir[0] == '/' ? dir : "/etc", false},
+                                         {NULL, false}};
+    return sandbox_enter(SANDBOX_PROXY, paths, report, why);
+}
+
 static MUST err_t serve(const struct options *o, struct why *why)
 {
     char report[64] = "";
@@ -65,7 +94,7 @@ static MUST err_t serve(const struct options *o, struct why *why)
     raise_descriptors();
     TRY(secret_pool_open(PROXY_SECRETS, why));
     TRY(proxy_new(o->fd, NULL, &p, why));
-    err_t e = sandbox_enter(SANDBOX_PROXY, NULL, report, why);
+    err_t e = confine(o, report, why);
     if (e == ERR_OK && proxy_run(p, report) != 0)
         e = fail(why, ERR_INTERNAL, "the worker gave up");
     proxy_free(p);

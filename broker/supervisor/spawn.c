@@ -28,17 +28,17 @@ static const char *const keyring_keeps[] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUN
 static const char *const proxy_keeps[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", NULL};
 
 const struct spawn_role spawn_roles[] = {
-    {"vault", NULL, true, vault_keeps},
-    {"audit", NULL, true, NULL},
-    {"kdf", NULL, false, NULL},
-    {"api", "brokerd-api", false, api_keeps},
-    {"admin", "brokerd-api", false, api_keeps},
-    {"proxy", "brokerd-proxy", false, proxy_keeps},
-    {"proxy2", "brokerd-proxy", false, proxy_keeps},
-    {"proxy3", "brokerd-proxy", false, proxy_keeps},
-    {"proxy4", "brokerd-proxy", false, proxy_keeps},
-    {"keyring", "brokerd-keyring", false, keyring_keeps},
-    {NULL, NULL, false, NULL},
+    {"vault", NULL, SPAWN_DIRS, vault_keeps},
+    {"audit", NULL, SPAWN_DIRS, NULL},
+    {"kdf", NULL, 0, NULL},
+    {"api", "brokerd-api", 0, api_keeps},
+    {"admin", "brokerd-api", 0, api_keeps},
+    {"proxy", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
+    {"proxy2", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
+    {"proxy3", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
+    {"proxy4", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
+    {"keyring", "brokerd-keyring", 0, keyring_keeps},
+    {NULL, NULL, 0, NULL},
 };
 
 static const char *const all_keep[] = {
@@ -169,8 +169,10 @@ static void prepare(const struct spawner *s, int role, struct call *c)
     add_arg(c, "%s", row->program ? row->program : "brokerd");
     add_arg(c, "--role=%s", row->name);
     add_arg(c, "--fd=%d", SPAWN_FD);
-    if (row->dirs)
+    if (row->told == SPAWN_DIRS)
         add_dirs(c, s->o);
+    else if (row->told == SPAWN_CONFIG)
+        add_arg(c, "--config=%s", s->o->config);
     add_env(c, all_keep);
     add_env(c, row->keeps);
 }

@@ -8,11 +8,14 @@
 
 enum { SPAWN_ROLES = 12, SPAWN_FD = 3 };
 
+/* SPAWN_DIRS: --state, --run, --config, --system and --log-level; SPAWN_CONFIG: --config alone */
+enum { SPAWN_DIRS = 1, SPAWN_CONFIG = 2 };
+
 struct spawn_role {
     const char *name;
     const char *program;      /* file name, found beside brokerd or in ../libexec/credential-broker;
                                  NULL: brokerd itself;      with a slash: taken as it is */
-    bool dirs;                /* is told --state, --run, --config, --system and --log-level */
+    unsigned told;            /* 0, or one of the two: */
     const char *const *keeps; /* names of further variables it keeps; "NAME=value" is set;
                                  NULL-terminated, may be NULL */
 };

@@ -18,11 +18,11 @@ sample() { # KEY LINE
 REAL=sk-ant-api03-planted-0123456789abcdef0123456789abcdef
 
 certificates() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/ca.key" -out "$T/ca.pem" -subj /CN=bench-ca -days 2 2>/dev/null
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/ca.key" -out "$T/c/ca.pem" -subj /CN=bench-ca -days 2 2>/dev/null
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/up.key" -out "$T/up.csr" -subj /CN=localhost 2>/dev/null
-    openssl x509 -req -in "$T/up.csr" -CA "$T/ca.pem" -CAkey "$T/ca.key" -CAcreateserial -out "$T/up.pem" -days 2 \
+    openssl x509 -req -in "$T/up.csr" -CA "$T/c/ca.pem" -CAkey "$T/ca.key" -CAcreateserial -out "$T/up.pem" -days 2 \
         -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') 2>/dev/null
-    chmod 644 "$T"/*.pem
+    chmod 644 "$T"/*.pem "$T"/c/ca.pem
 }
 start_upstream() { # plain | tls
     local args=() port="$T/port.$1"
@@ -44,7 +44,7 @@ start_nginx() {
             echo "upstream up_$kind { server 127.0.0.1:${PORT[$kind]}; keepalive 4096; keepalive_requests 100000000; }"
             echo "server { listen unix:$T/nginx/$kind.sock; location / { proxy_pass $scheme://up_$kind; proxy_http_version 1.1; proxy_set_header Connection \"\";"
             echo "proxy_set_header Host localhost; proxy_set_header X-Api-Key $REAL; proxy_buffering off; proxy_request_buffering off;"
-            echo "proxy_ssl_session_reuse on; proxy_ssl_verify on; proxy_ssl_trusted_certificate $T/ca.pem; proxy_ssl_name localhost; proxy_ssl_server_name on; } }"
+            echo "proxy_ssl_session_reuse on; proxy_ssl_verify on; proxy_ssl_trusted_certificate $T/c/ca.pem; proxy_ssl_name localhost; proxy_ssl_server_name on; } }"
         done
         echo "}"
     } >"$T/nginx/conf"
@@ -61,7 +61,7 @@ start_haproxy() {
         echo "defaults"; echo "  mode http"; echo "  timeout connect 5s"; echo "  timeout client 600s"; echo "  timeout server 600s"; echo "  http-reuse always"
         local kind ssl
         for kind in plain tls; do
-            ssl=; [[ $kind == plain ]] || ssl="ssl verify required ca-file $T/ca.pem sni str(localhost) verifyhost localhost"
+            ssl=; [[ $kind == plain ]] || ssl="ssl verify required ca-file $T/c/ca.pem sni str(localhost) verifyhost localhost"
             echo "frontend f_$kind"; echo "  bind unix@$T/haproxy/$kind.sock mode 666"; echo "  http-request set-header X-Api-Key $REAL"
             echo "  http-request set-header Host localhost"; echo "  default_backend b_$kind"
             echo "backend b_$kind"; echo "  server s 127.0.0.1:${PORT[$kind]} pool-max-conn 4096 $ssl"
@@ -78,7 +78,7 @@ start_ours() {
     {
         printf 'audit: { sync: release, max_bytes: 1G }\nproxy: { workers: 1 }\nupstreams:\n'
         printf '  - { provider: anthropic, origin: "http://127.0.0.1:%s", private: true }\n' "${PORT[plain]}"
-        printf '  - { provider: gemini, origin: "https://localhost:%s", ca: %s, private: true }\n' "${PORT[tls]}" "$T/ca.pem"
+        printf '  - { provider: gemini, origin: "https://localhost:%s", ca: %s, private: true }\n' "${PORT[tls]}" "$T/c/ca.pem"
         printf 'consumers:\n'
         for kind in plain tls; do
             local credential=a; [[ $kind == plain ]] || credential=g

@@ -6,7 +6,7 @@
 # FAULT_MB (256): size of the large reply.
 . "$(dirname "$0")/proxy.bash" || exit 1
 MB=${FAULT_MB:-256}
-F=$T/f
+F=$T/c/f # beside broker.yaml: a proxy worker may read there
 mkdir -m 755 "$F"
 certificate() { # NAME SUBJECT-ALT-NAME CA [openssl x509 arguments]
     local name=$1 san=$2 ca=$3
