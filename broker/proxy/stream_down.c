@@ -10,6 +10,7 @@
 #include "proxy/link.h"
 #include "proxy/rewrite.h"
 
+#include <broker/secret.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -88,6 +89,7 @@ static void reflected(struct stream *s)
     char provider[64];
     (void)view_copy(s->route->route.provider, provider, sizeof(provider));
     log_event(LOG_LVL_ERROR, "upstream.reflected", "provider", provider, NULL);
+    wipe(s->proxy->scratch, PROXY_READ);
     stream_fail(s, ERR_CORRUPT, "the upstream sent the credential back: the reply was cut");
 }
 

@@ -94,7 +94,7 @@ everything() {
     ask gw "$gw" | grep -q '^200 ' || die "not served: $(ask gw "$gw")"
     ask sub "$sub" -H "Authorization: Bearer $sub" -H 'x-api-key:' | grep -q '^200 ' || die "the login is not served"
     [[ $(openai) == "200 " ]] || die "OpenAI is not served: $(cat "$T/body")"
-    for fault in echo=raw echo=json echo=base64+1 echo-header=raw status=529 status=401 cut=120 write=5; do
+    for fault in echo=raw echo=json echo=base64+1 echo-header=raw status=529 cut=120 write=5; do
         stop_provider
         providers "$@" --fault "$fault"
         traffic >"$T/out" 2>&1
@@ -130,6 +130,11 @@ inside "plain, live leases, between requests"
 stop_provider
 providers tls
 everything tls
+stop_provider
+providers tls --fault status=401 # the vault is asked for a newer login, and has none
+traffic >"$T/out" 2>&1
+stop_provider
+providers tls --fault chunk-delay=0.2 --fault repeat=300
 eventually 10 idle || die "streams that do not end: $(unended)"
 outside "TLS, live leases"
 inside "TLS, live leases, between requests"
