@@ -29,7 +29,7 @@ struct client {
 };
 
 MUST err_t clients_new(struct proxy *p, struct clients **out, struct why *why);
-void clients_free(struct clients *cs); /* takes NULL; closes all */
+void clients_free(struct clients *cs);       /* takes NULL; closes all */
 bool clients_full(const struct clients *cs); /* no room for another one */
 /* Takes `fd`. False: no room (the descriptor is closed). */
 bool client_adopt(struct clients *cs, int fd, struct listener *from);

@@ -25,7 +25,9 @@ put("key", plant("key", "sk-ant-api03-", 93, "AA"))
 put("openai", plant("openai", "sk-proj-", 100))
 put("needles", "".join(f"{k} {v}\n" for k, v in needles.items()))
 PY
-IN=$T/in KEY=$(<"$T/in/key")
+IN=$T/in
+KEY=$(<"$IN/key") # what start_provider expects
+export KEY
 cp "$IN/needles" "$IN/all"
 scan() { "$SCAN" "$@" <"$IN/all" >"$T/found" 2>&1; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/tls.key" -out "$T/c/ca.pem" -days 2 -subj "/CN=localhost" \

@@ -19,7 +19,7 @@ exec {TO}>&"${LOAD[1]}" {FROM}<&"${LOAD[0]}"
 LOADER=$LOAD_PID
 new_lease() { local t; t=$(proxy_token "$1" k) && echo "$1 $t" >&"$TO"; }
 for c in one two three; do new_lease "$c"; done
-until_=$((SECONDS + SOAK - 1)) turn=0 base_vault=0
+until_=$((SECONDS + SOAK - 1)) turn=0
 while ((SECONDS < until_)) && kill -0 "$LOADER" 2>/dev/null; do
     sleep 0.5
     turn=$((turn + 1))
