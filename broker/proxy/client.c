@@ -12,6 +12,7 @@
 #include "proxy/listen.h"
 #include "proxy/stream.h"
 
+#include <broker/secret.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -277,6 +278,7 @@ static void on_bytes(struct client *c, struct view bytes, bool kept)
 /* Between two requests: a head is read, and only one. */
 static void next_request(struct client *c)
 {
+    struct proxy *p = c->proxy;
     size_t n = client_read(c);
     if (n > 0 && c->in.len == 0) {
         on_bytes(c, VIEW(c->proxy->scratch, n), false);
@@ -284,6 +286,7 @@ static void next_request(struct client *c)
         buf_add(&c->in, c->proxy->scratch, n);
         on_bytes(c, buf_view(&c->in), true);
     }
+    wipe(p->scratch, n); /* a token is in it */
 }
 
 static bool over(struct client *c)

@@ -11,6 +11,7 @@
 #include "proxy/admit.h"
 #include "proxy/link.h"
 
+#include <broker/secret.h>
 #include <string.h>
 
 /* ---- the vault's books */
@@ -64,6 +65,7 @@ static void stream_free(struct stream *s)
     buf_free(&s->request);
     stream_up_clear(&s->up);
     stream_down_clear(&s->down);
+    wipe(s, sizeof(*s)); /* what the guard held back may be a credential's beginning */
     free(s);
 }
 

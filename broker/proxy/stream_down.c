@@ -10,6 +10,7 @@
 #include "proxy/link.h"
 #include "proxy/rewrite.h"
 
+#include <broker/secret.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -95,6 +96,7 @@ static void reflected(struct stream *s)
     char provider[64];
     (void)view_copy(s->route->route.provider, provider, sizeof(provider));
     log_event(LOG_LVL_ERROR, "upstream.reflected", "provider", provider, NULL);
+    wipe(s->proxy->scratch, PROXY_READ);
     stream_fail(s, ERR_CORRUPT, "the upstream sent the credential back: the reply was cut");
 }
 
@@ -249,6 +251,18 @@ static void on_head(struct stream *s, const struct gate_response *rp, struct vie
     buf_reset(out);
 }
 
+/* A part of a head waits for the rest of it, in front of the buffer. */
+static void keep_head(struct stream *s, struct view bytes, bool kept)
+{
+    struct buf *head = &s->down.head;
+    if (!kept) {
+        buf_add_view(head, bytes);
+    } else if (bytes.p != head->p) { /* behind an interim reply */
+        memmove(head->p, bytes.p, bytes.n);
+        head->len = bytes.n;
+    }
+}
+
 /* `bytes` begin with the reply's head, or a part of it. */
 static void take_head(struct stream *s, struct view bytes, bool kept)
 {
@@ -258,12 +272,7 @@ static void take_head(struct stream *s, struct view bytes, bool kept)
     for (;;) {
         switch (gate_response(bytes, s->to_head, &rp, &used, &no)) {
         case GATE_MORE:
-            if (kept && bytes.p != s->down.head.p) { /* behind an interim reply */
-                memmove(s->down.head.p, bytes.p, bytes.n);
-                s->down.head.len = bytes.n;
-            } else if (!kept) {
-                buf_add_view(&s->down.head, bytes);
-            }
+            keep_head(s, bytes, kept);
             return;
         case GATE_REFUSED:
             stream_fail(s, ERR_UNAVAILABLE, "the upstream's reply is malformed");

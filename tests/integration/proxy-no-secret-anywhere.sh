@@ -25,8 +25,9 @@ put("key", plant("key", "sk-ant-api03-", 93, "AA"))
 put("openai", plant("openai", "sk-proj-", 100))
 put("needles", "".join(f"{k} {v}\n" for k, v in needles.items()))
 PY
-# shellcheck disable=SC2034 # proxy.bash takes KEY
-IN=$T/in KEY=$(<"$T/in/key")
+IN=$T/in
+KEY=$(<"$IN/key") # what start_provider expects
+export KEY
 cp "$IN/needles" "$IN/all"
 scan() { "$SCAN" "$@" <"$IN/all" >"$T/found" 2>&1; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/tls.key" -out "$T/c/ca.pem" -days 2 -subj "/CN=localhost" \
@@ -95,7 +96,7 @@ everything() {
     ask gw "$gw" | grep -q '^200 ' || die "not served: $(ask gw "$gw")"
     ask sub "$sub" -H "Authorization: Bearer $sub" -H 'x-api-key:' | grep -q '^200 ' || die "the login is not served"
     [[ $(openai) == "200 " ]] || die "OpenAI is not served: $(cat "$T/body")"
-    for fault in echo=raw echo=json echo=base64+1 echo-header=raw status=529 status=401 cut=120 write=5; do
+    for fault in echo=raw echo=json echo=base64+1 echo-header=raw status=529 cut=120 write=5; do
         stop_provider
         providers "$@" --fault "$fault"
         traffic >"$T/out" 2>&1
@@ -131,6 +132,11 @@ inside "plain, live leases, between requests"
 stop_provider
 providers tls
 everything tls
+stop_provider
+providers tls --fault status=401 # the vault is asked for a newer login, and has none
+traffic >"$T/out" 2>&1
+stop_provider
+providers tls --fault chunk-delay=0.2 --fault repeat=300
 eventually 10 idle || die "streams that do not end: $(unended)"
 outside "TLS, live leases"
 inside "TLS, live leases, between requests"

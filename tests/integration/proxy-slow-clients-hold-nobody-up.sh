@@ -35,9 +35,7 @@ asyncio.run(main())
 PY
 PIDS+=($!)
 eventually 10 test -s "$T/port"
-# shellcheck disable=SC2034 # upstream_config takes it
-PORT=$(<"$T/port")
-upstream_config </dev/null
+upstream_config "http://127.0.0.1:$(<"$T/port")" </dev/null
 init_broker
 "$CLI" enroll k --provider anthropic <<<"$KEY" >/dev/null 2>&1
 for c in good drip full $(seq -f 'idle%g' $(((IDLE + 1999) / 2000))); do grant_proxy "$c" k --ttl 1h; done

@@ -56,11 +56,12 @@ __attribute__((constructor)) static void maybe_role(int argc, char **argv)
 
 static const char *const keeps[] = {"SPAWN_TEST_KEPT", "SPAWN_TEST_UNSET", "SPAWN_TEST_SET=1", NULL};
 static const struct spawn_role roles[] = {
-    {"vault", NULL, true, NULL},
-    {"plain", NULL, false, keeps},
-    {"missing", "no-such-program", false, NULL},
-    {"elsewhere", "/proc/self/exe", false, NULL},
-    {NULL, NULL, false, NULL},
+    {"vault", NULL, SPAWN_DIRS, NULL},
+    {"plain", NULL, 0, keeps},
+    {"aside", NULL, SPAWN_CONFIG, NULL},
+    {"missing", "no-such-program", 0, NULL},
+    {"elsewhere", "/proc/self/exe", 0, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 static void set_up(void)
@@ -134,6 +135,7 @@ TEST(role_is_told_its_name_its_socket_and_the_places_if_it_needs_them)
     CHECK(strstr(run("plain"), "arg:brokerd\narg:--role=plain\narg:--fd=3\nenv:"));
     const char *text = run("vault");
     CHECK(strstr(text, "arg:--role=vault\narg:--fd=3\narg:--state=/s\narg:--run=/r\narg:--config=/c/broker.yaml\narg:--log-level=warn\nenv:"));
+    CHECK(strstr(run("aside"), "arg:--role=aside\narg:--fd=3\narg:--config=/c/broker.yaml\nenv:"));
     o.system = true;
     CHECK(strstr(run("vault"), "arg:--system\n"));
     tear_down();
@@ -168,7 +170,7 @@ TEST(missing_program_is_told_when_it_is_started)
 
 TEST(the_program_is_the_one_that_was_there_at_the_start)
 {
-    static struct spawn_role moved[] = {{"vault", NULL, false, NULL}, {NULL, NULL, false, NULL}};
+    static struct spawn_role moved[] = {{"vault", NULL, false, NULL}, {NULL, NULL, 0, NULL}};
     static char path[64], link[64];
     struct spawned child;
     int status, fd = -1;
