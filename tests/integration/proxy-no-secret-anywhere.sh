@@ -26,8 +26,8 @@ put("openai", plant("openai", "sk-proj-", 100))
 put("needles", "".join(f"{k} {v}\n" for k, v in needles.items()))
 PY
 IN=$T/in
-KEY=$(<"$IN/key") # what start_provider expects
-export KEY
+# shellcheck disable=SC2034 # what start_provider expects; exported, the broker would inherit it
+KEY=$(<"$IN/key")
 cp "$IN/needles" "$IN/all"
 scan() { "$SCAN" "$@" <"$IN/all" >"$T/found" 2>&1; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/tls.key" -out "$T/c/ca.pem" -days 2 -subj "/CN=localhost" \
