@@ -98,7 +98,7 @@ static size_t collect(struct link *l, struct ipc_packet *p, struct client **show
         p[*n] = (struct ipc_packet){VIEW(l->queue.p + at + sizeof(e), e.n), -1};
         shown[*n] = c && !c->shown ? c : NULL;
         if (shown[*n])
-            p[*n].fd = c->fd;
+            p[*n].fd = shown[*n]->fd;
         ++*n;
     }
     return at;

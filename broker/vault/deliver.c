@@ -259,6 +259,8 @@ static err_t write_released(struct vault *v, struct lease *l, const struct crede
     const struct cred *cred = NULL;
     char env[129];
     bool file = l->delivery == DELIVER_FILE, proxy = l->delivery == DELIVER_PROXY;
+    if (!c)
+        return fail(why, ERR_NOT_FOUND, "the credential was removed");
     TRY(credential_view(v->credentials, c, &cred, why));
     if (file)
         TRY(project(v, l, c, cred, why));
@@ -291,8 +293,6 @@ err_t deliver_lease(struct vault *v, struct lease *l, bool released, struct json
                     struct why *why)
 {
     const struct credential *c = credential_find(v->credentials, view_str(l->credential));
-    if (released && !c)
-        return fail(why, ERR_NOT_FOUND, "the credential was removed");
     jsonw_open(w, NULL, '{');
     if (released)
         TRY(write_released(v, l, c, w, why));
