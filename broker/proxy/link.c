@@ -108,7 +108,7 @@ static size_t collect(struct link *l, struct ipc_packet *p, struct client **show
 static MUST err_t send_some(struct link *l, struct why *why)
 {
     struct ipc_packet p[IPC_BATCH];
-    struct client *shown[IPC_BATCH];
+    struct client *shown[IPC_BATCH] = {0};
     unsigned n, sent = 0;
     size_t end = collect(l, p, shown, &n);
     if (n > 0)

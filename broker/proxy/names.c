@@ -74,7 +74,7 @@ static size_t fold(struct view name, char out[NAME_ROOM])
 
 unsigned name_class(struct view name)
 {
-    char folded[NAME_ROOM];
+    char folded[NAME_ROOM] = {0};
     unsigned class = 0;
     size_t n = fold(name, folded);
     for (size_t i = 0; i < COUNT(rows) && n < NAME_ROOM; i++)
