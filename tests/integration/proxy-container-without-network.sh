@@ -8,7 +8,8 @@ start_provider
 upstream_config </dev/null
 init_broker
 "$CLI" enroll k --provider anthropic <<<"$KEY" >/dev/null 2>&1
-grant_proxy gw k --uid 0,1000 2>/dev/null || { "$CLI" consumer add gw --uid 0,1000 >/dev/null; grant_proxy gw k; }
+"$CLI" consumer add gw --uid 0,1000 >/dev/null
+grant_proxy gw k
 R=$T/rootfs
 mkdir -p "$R"/{bin,tmp,proc,sys,dev,etc,run/broker,usr/local/bin,lib,lib64}
 chmod 1777 "$R/tmp"
@@ -30,7 +31,7 @@ BODY='{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":9,\"messages\":[]}'
 REQUEST="curl -sS --max-time 20 -H \"x-api-key: \$ANTHROPIC_API_KEY\" -H 'anthropic-version: 2023-06-01' -d \"$BODY\""
 for uid in 0 1000; do
     out=$(in_container "$uid" "$REQUEST \$ANTHROPIC_BASE_URL/v1/messages; echo; curl -sS --max-time 3 http://127.0.0.1:$PORT/ 2>&1 || echo no other way
-        cat /proc/self/environ /proc/1/environ 2>/dev/null; find /run /tmp -type f -exec cat {} + 2>/dev/null") || die "the program did not run as uid $uid: $out"
+        cat /proc/self/environ /proc/1/environ 2>/dev/null; find /run /tmp -type f -exec cat {} + 2>/dev/null; true") || die "the program did not run as uid $uid: $out"
     grep -aq 'Forty-two' <<<"$out" || die "no answer by the relay, uid $uid: $out"
     grep -aq 'no other way' <<<"$out" || die "the container reaches more than its model: $out"
     grep -aq 'cbrk1_' <<<"$out" || die "the program has no token: $out"
