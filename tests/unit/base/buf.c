@@ -176,7 +176,7 @@ TEST(base64url_of_every_length_and_every_six_bits)
             for (size_t k = 0; k + 1 < b.len; k++) {
                 unsigned bits = 0;
                 for (unsigned i = 0; i < 6; i++) /* bit by bit; zeros behind the end */
-                    bits = bits << 1 | ((6 * k + i) / 8 < n ? in[(6 * k + i) / 8] >> (7 - (6 * k + i) % 8) & 1u : 0);
+                    bits = bits << 1 | ((6 * k + i) / 8 < n ? (unsigned)in[(6 * k + i) / 8] >> (7 - (6 * k + i) % 8) & 1u : 0);
                 CHECK_INT(b.p[k + 1], (uint8_t)alphabet[bits]);
             }
         }
