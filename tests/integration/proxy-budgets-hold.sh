@@ -39,7 +39,7 @@ stream tokens "$tokens" "$T/s1"
 running=$STREAM
 begins "$(ask tokens "$tokens")" 200 || die "the first request for tokens"
 ask tokens "$tokens" >/dev/null
-timeout 5 tail --pid="$running" -f /dev/null || die "a stream goes on though the budget is spent"
+timeout 5 tail -s 0.02 --pid="$running" -f /dev/null || die "a stream goes on though the budget is spent"
 if grep -q message_stop "$T/s1"; then die "the stream was not cut"; fi
 begins "$(ask tokens "$tokens")" 429 || die "a spent budget of tokens lets through"
 eventually 5 audit_has 'request.end .*reason=limit' || die "the cut is not recorded"

@@ -145,7 +145,7 @@ inside "TLS, live leases, between requests"
 stream gw "$gw" "$T/stream"
 outside "TLS, while a stream runs"
 "$CLI" revoke --all --yes >/dev/null
-timeout 5 tail --pid="$STREAM" -f /dev/null || die "the stream outlived its lease"
+timeout 5 tail -s 0.02 --pid="$STREAM" -f /dev/null || die "the stream outlived its lease"
 eventually 10 idle || die "streams that do not end: $(unended)"
 outside "after revocation"
 inside "after revocation"

@@ -9,7 +9,7 @@ grant_proxy gw k --ttl 1h
 grant_proxy short k --ttl 2s
 ended_within() { # MS PID: waits for the stream's end
     local from=${EPOCHREALTIME/./} took
-    timeout 20 tail --pid="$2" -f /dev/null || die "the stream did not end"
+    timeout 20 tail -s 0.02 --pid="$2" -f /dev/null || die "the stream did not end"
     took=$(((${EPOCHREALTIME/./} - from) / 1000))
     ((took <= $1)) || die "the stream went on for $took ms"
 }
@@ -32,7 +32,7 @@ eventually 5 test "$(stat -c %s "$T/other")" -ge "$size"
 token=$(proxy_token short k)
 stream short "$token" "$T/s2"
 from=${EPOCHREALTIME/./}
-timeout 20 tail --pid="$STREAM" -f /dev/null || die "the stream outlived its lease"
+timeout 20 tail -s 0.02 --pid="$STREAM" -f /dev/null || die "the stream outlived its lease"
 took=$(((${EPOCHREALTIME/./} - from) / 1000))
 ((took <= 2600)) || die "the stream went on for $took ms of a lease of 2 s"
 
