@@ -216,6 +216,7 @@ crash: all $(TOOLS)
 bench: deps-bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@tests/bench/run.sh
+	@bash tests/bench/proxy.sh
 
 # ---- install
 .PHONY: install uninstall

@@ -4,9 +4,9 @@
 set -euo pipefail
 build="gcc make pkg-config libc6-dev libsodium-dev libmicrohttpd-dev libjansson-dev libsecret-1-dev libcyaml-dev libyaml-dev libseccomp-dev libssl-dev libc-ares-dev libzstd-dev musl-tools"
 check="strace gnome-keyring dbus dbus-daemon libglib2.0-bin acl util-linux procps python3 clang libclang-rt-14-dev e2fsprogs xfsprogs faketime python3-yaml \
-       nginx nodejs podman runc buildah debootstrap uidmap man-db groff-base mandoc fish zsh git universal-ctags shellcheck"
+       curl openssl nginx nodejs podman runc buildah debootstrap uidmap man-db groff-base mandoc fish zsh git universal-ctags shellcheck"
 lint="clang-tidy clang-format cppcheck shellcheck universal-ctags"
-bench="oidc-agent-cli munge libmunge-dev openssl python3 procps"
+bench="nginx haproxy oidc-agent-cli munge libmunge-dev openssl python3 procps"
 clients="python3 iproute2 util-linux mount libzstd1"
 command -v npm >/dev/null || clients+=" nodejs npm" # any npm will do: the clients run on a Node of their own
 case ${1:-build} in
