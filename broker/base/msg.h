@@ -53,7 +53,9 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(LEASES,         FROM_API,               M_CONN | M_FD,               1024)                 \
     X(INTROSPECT,     FROM_API,               M_CONN | M_FD | M_SECRET,    4096)                 \
     /* what a proxy worker asks and tells; BEGIN is answered by REPLY: SERIAL and ROUTE, or FLAGS with */ \
-    /* PROXY_NEEDS_MODEL and nothing begun, or a refusal with its PROVIDER where the token told it */   \
+    /* PROXY_NEEDS_MODEL and nothing begun, or a refusal with its PROVIDER where the token told it.  */   \
+    /* With USES and TTL_MS so many more requests of the same token, method and path may follow on  */   \
+    /* this connection, one after another, within that time: under the same SERIAL and unasked      */   \
     X(PROXY_BEGIN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 16384)       \
     X(PROXY_AGAIN,    FROM_PROXY,             M_CONN | M_AUDITED,          512)                  \
     X(PROXY_USAGE,    FROM_PROXY,             0,                           512)                  \
@@ -167,6 +169,8 @@ enum msg_type {
 
 /* F_FLAGS of a reply to PROXY_BEGIN: ask again with MODEL (empty: the request has none). */
 enum { PROXY_NEEDS_MODEL = 1 };
+/* F_FLAGS of PROXY_END. GOES_ON: others may follow under this serial. UNUSED: no request has ended, and none follows. */
+enum { PROXY_END_GOES_ON = 1, PROXY_END_UNUSED = 2 };
 
 enum msg_field {
 #define BROKER_FIELD_ENUM(n, kind, max) F_##n,

@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/log.h"
 #include "proxy/admit.h"
+#include "proxy/allowance.h"
 #include "proxy/link.h"
 #include "proxy/listen.h"
 #include "proxy/stream.h"
@@ -138,6 +139,7 @@ void client_close(struct client *c)
     cs->slot[slot] = NULL;
     if (c->stream)
         stream_abort(TAKE(c->stream), ERR_UNAVAILABLE);
+    allowance_end(c);
     tell_closed(c);
     cs->free_slot[cs->n_free++] = slot;
     loop_unwatch(c->watch);
@@ -338,6 +340,8 @@ void clients_expire(struct clients *cs, int64_t now_ms)
 {
     for (uint32_t i = 0; i < PROXY_CONNS; i++) {
         struct client *c = cs->slot[i];
+        if (c && !c->stream && allowance_is_over(c, now_ms))
+            allowance_end(c);
         if (!c || c->deadline_ms > now_ms)
             continue;
         if (c->stream && client_flushed(c))

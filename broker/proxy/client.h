@@ -9,6 +9,7 @@
 #include "proxy/proxy.h"
 #include <sys/uio.h>
 
+struct allowance;
 struct listener;
 struct client {
     struct proxy *proxy;
@@ -16,7 +17,8 @@ struct client {
     int fd;
     struct loop_fd *watch;
     struct listener *from;
-    struct stream *stream; /* the request that runs; NULL between two */
+    struct stream *stream;       /* the request that runs; NULL between two */
+    struct allowance *allowance; /* NULL: none (allowance.h) */
     struct buf in;   /* read, not used yet: the beginning of a head, or of a body that must wait */
     struct buf out;  /* not written yet */
     size_t out_done; /* bytes of it that are */

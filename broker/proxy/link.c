@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/ipc.h"
 #include "base/log.h"
+#include "proxy/allowance.h"
 #include "proxy/client.h"
 #include "proxy/listen.h"
 #include "proxy/routes.h"
@@ -227,6 +228,8 @@ static MUST err_t on_cut(struct link *l, const struct msg *m, int fd, struct why
     for (uint32_t slot = 0; slot < PROXY_CONNS; slot++) {
         struct client *c = client_of_slot(l->p->clients, slot);
         struct stream *s = c ? c->stream : NULL;
+        if (c && !s && allowance_is_of(c, by_lease ? lease : NULL, serial))
+            allowance_end(c);
         if (s && s->serial &&
             (by_lease ? memcmp(s->lease, lease, sizeof(lease)) == 0 : s->serial == serial))
             stream_cut(s, e, reason);

@@ -97,6 +97,16 @@ void stream_cut(struct stream *s, err_t e, const char *reason);
 /* The client is gone: the upstream is cancelled, the vault told, the stream freed. */
 void stream_abort(struct stream *s, err_t e);
 
+/* ---- among the parts. stream_ask.c: what is said to the vault */
+void stream_ask_first(struct stream *s, const struct gate_request *rq);
+/* The vault hears how it ended, once. */
+void stream_tell_end(struct stream *s, err_t e);
+/* stream.c. Answers with an error of the broker's own; the stream may be gone afterwards. */
+void stream_refuse(struct stream *s, err_t e, const char *reason, int64_t retry_ms);
+/* It is granted: takes an upstream. The stream may be gone afterwards. */
+void stream_take_upstream(struct stream *s);
+void stream_drop_upstream(struct stream *s, bool clean);
+
 /* ---- for the two directions */
 /* It ends with this answer if the reply has not begun, else the connection is cut. The stream may be gone afterwards. */
 void stream_fail(struct stream *s, err_t e, const char *reason);

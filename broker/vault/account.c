@@ -222,6 +222,47 @@ void account_end(struct account *a)
     a->running -= a->running > 0;
 }
 
+unsigned account_headroom(const struct account *a, const struct budget *limits, int64_t now_ms,
+                          unsigned most)
+{
+    if (a->presumed || (limits->concurrent && a->running >= limits->concurrent / 16))
+        return 0;
+    for (unsigned k = 0; k < BUDGET_KINDS; k++) {
+        const struct budget_limit *l = &limits->limit[k];
+        if (l->amount == 0)
+            continue;
+        uint64_t used = account_look(a, (enum budget_kind)k, l, now_ms).used;
+        uint64_t left = used < l->amount ? l->amount - used : 0;
+        if (k == BUDGET_REQUESTS)
+            most = left / 64 < most ? (unsigned)(left / 64) : most;
+        else if (left < l->amount / 16)
+            return 0;
+    }
+    return most;
+}
+
+int64_t account_reserve(struct accounts *as, struct account *a, const struct budget *limits,
+                        unsigned n, int64_t now_ms)
+{
+    const struct budget_limit *l = &limits->limit[BUDGET_REQUESTS];
+    struct account_window *w = &a->window[BUDGET_REQUESTS];
+    if (l->amount == 0 || n == 0)
+        return -1;
+    *w = account_look(a, BUDGET_REQUESTS, l, now_ms);
+    w->used = add(w->used, n);
+    mark(as, a);
+    return w->start_ms;
+}
+
+void account_give_back(struct accounts *as, struct account *a, unsigned n, int64_t reserved)
+{
+    struct account_window *w = &a->window[BUDGET_REQUESTS];
+    if (n == 0 || reserved < 0 || w->period_ms == 0 || w->start_ms != reserved)
+        return;
+    w->used -= w->used < n ? w->used : n;
+    mark(as, a);
+}
+
 /* What is read from a cache costs, but is no token of the budget: most of an agent's tokens are, again and again. */
 static uint64_t amount_of(const struct account_spent *s, enum budget_kind k)
 {

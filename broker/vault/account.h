@@ -56,6 +56,15 @@ MUST err_t account_check(struct accounts *as, struct account *a, const struct bu
 void account_begin(struct accounts *as, struct account *a, const struct budget *limits,
                    int64_t now_ms);
 void account_end(struct account *a);
+/* How many more requests, `most` at most, may follow one that may begin without each being checked: few enough that nobody is refused for what
+ * others hold unused (a 64th of the requests that are left), and none near the end of another budget or where more than a 16th of
+ * those that may run at once do. */
+unsigned account_headroom(const struct account *a, const struct budget *limits, int64_t now_ms,
+                          unsigned most);
+/* Counts n requests in advance; what account_give_back() is to have with those of them that never began. */
+int64_t account_reserve(struct accounts *as, struct account *a, const struct budget *limits,
+                        unsigned n, int64_t now_ms);
+void account_give_back(struct accounts *as, struct account *a, unsigned n, int64_t reserved);
 /* Charges what was spent since the last time. The kind whose budget this exhausted, BUDGET_KINDS: none was. */
 enum budget_kind account_charge(struct accounts *as, struct account *a, const struct budget *limits,
                                 const struct account_spent *more, int64_t now_ms);

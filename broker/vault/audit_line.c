@@ -33,7 +33,9 @@ const struct audit_field audit_fields[] = {
     {F("role"), AUDIT_K_WORD, R(role), "worker process"},
     {F("ttl_ms"), AUDIT_K_MS, R(ttl_ms), "life of the lease"},
     {F("uses"), AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},
-    {F("count"), AUDIT_K_COUNT, R(count), "how many leases, records or bytes it was about"},
+    {F("count"), AUDIT_K_COUNT, R(count),
+     "how many leases, records or bytes it was about; of request.begin: how many requests may run "
+     "under it, one after another"},
     {F("version"), AUDIT_K_COUNT, R(version), "version of the credential"},
     {F("serial"), AUDIT_K_COUNT, R(serial),
      "proxied request: its number; begin and end have the same"},

@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+enum { REQUEST_ALLOWANCE_MAX = 32, REQUEST_ALLOWANCE_MS = 400, REQUEST_BURST_MS = 500 };
+
 struct ask { /* what is found out on the way */
     struct request_ask rq;
     struct lease *l;
@@ -137,7 +139,25 @@ static err_t record_begin(struct request *rq, struct pending *p, const struct pr
 {
     struct audit_record r = request_record(q, AUDIT_REQUEST_BEGIN, ERR_OK);
     r.peer = &rq->conn->peer;
+    r.count = q->left ? q->left + 1 : 0;
     return server_record(rq->v, &r, p, rq->why);
+}
+
+/* In a burst on one connection: how many more like this one may follow without being asked about? None where each must be looked at, because
+ * uses are counted, or a model is read. */
+static unsigned allow_more(struct request *rq, const struct ask *a, int64_t *ms)
+{
+    int64_t now = clock_boot_ms(), before = rq->conn->begun_ms;
+    rq->conn->begun_ms = now;
+    *ms = REQUEST_ALLOWANCE_MS;
+    if (before == 0 || now - before > REQUEST_BURST_MS || a->rq.has_model || a->l->limited_uses)
+        return 0;
+    if (a->caveats.expires_ms) {
+        int64_t left = a->caveats.expires_ms - clock_wall_ms();
+        *ms = left < *ms ? left : *ms;
+    }
+    return *ms <= 0 ? 0
+                    : account_headroom(a->account, &a->g->limits, a->now_ms, REQUEST_ALLOWANCE_MAX);
 }
 
 static err_t begin(struct request *rq, struct pending *p, const struct ask *a)
@@ -148,6 +168,7 @@ static err_t begin(struct request *rq, struct pending *p, const struct ask *a)
         return fail(rq->why, ERR_LIMIT, "%d requests are running, the proxy's maximum",
                     PROXIED_PER_WORKER);
     fill(q, a);
+    q->left = allow_more(rq, a, &p->allowed_ms);
     err_t e = lease_use(v->leases, a->l, rq->why);
     if (e == ERR_OK)
         e = record_begin(rq, p, q);
@@ -157,6 +178,8 @@ static err_t begin(struct request *rq, struct pending *p, const struct ask *a)
     }
     proxied_link(q, a->l);
     account_begin(&v->accounts, a->account, &a->g->limits, a->now_ms);
+    q->reserved = account_reserve(&v->accounts, a->account, &a->g->limits, q->left, a->now_ms);
+    p->allowed = q->left;
     v->proxied.count.begun++;
     memcpy(p->lease, a->l->id, sizeof(p->lease));
     p->serial = q->serial;

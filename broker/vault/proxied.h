@@ -29,6 +29,9 @@ struct proxied {
     const char *provider;
     uint64_t version; /* of the credential it goes upstream with */
     bool priced, asked_again, cut;
+    bool follows;     /* others have ended under this serial: the present one was not asked about */
+    unsigned left;    /* requests that may still begin under it */
+    int64_t reserved; /* of account_reserve(), with `left` of them */
     struct config_price price; /* its `model` is not used */
     struct proxied_usage usage;
     uint64_t cost;

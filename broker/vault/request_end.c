@@ -32,7 +32,7 @@ struct audit_record request_record(const struct proxied *q, enum audit_event eve
                                  .model = q->model};
 }
 
-void request_end(struct vault *v, struct proxied *q, const struct request_ending *end)
+static void note_end(struct vault *v, const struct proxied *q, const struct request_ending *end)
 {
     struct audit_record r = request_record(q, AUDIT_REQUEST_END, end->outcome);
     r.http_status = end->http_status;
@@ -46,10 +46,35 @@ void request_end(struct vault *v, struct proxied *q, const struct request_ending
     r.cache_write = q->usage.cache_write;
     r.cost = q->cost;
     server_note(v, &r);
+    v->proxied.count.begun += q->follows;
     v->proxied.count.ok += end->outcome == ERR_OK;
     v->proxied.count.failed += end->outcome != ERR_OK;
+}
+
+static void give_up(struct vault *v, struct proxied *q)
+{
+    account_give_back(&v->accounts, q->account, q->left, q->reserved);
     account_end(q->account);
     proxied_free(&v->proxied, q);
+}
+
+void request_end(struct vault *v, struct proxied *q, const struct request_ending *end)
+{
+    note_end(v, q, end);
+    give_up(v, q);
+}
+
+/* It ended, and another may begin under its serial: the books are as they were when it began, but for one that is used up. */
+static void go_on(struct vault *v, struct proxied *q, const struct request_ending *end)
+{
+    note_end(v, q, end);
+    q->left--;
+    q->follows = true;
+    q->asked_again = q->priced = false;
+    q->usage = (struct proxied_usage){0};
+    q->cost = 0;
+    q->model[0] = '\0';
+    q->began_boot_ms = clock_boot_ms();
 }
 
 /* ---- cutting what runs */
@@ -195,6 +220,21 @@ static int64_t millis(const struct msg *m, enum msg_field f)
     return ms > INT64_MAX ? INT64_MAX : (int64_t)ms;
 }
 
+static void on_end(struct vault *v, struct proxied *q, const struct msg *m)
+{
+    uint64_t outcome = msg_u64(m, F_STATUS, ERR_INTERNAL), flags = msg_u64(m, F_FLAGS, 0);
+    struct request_ending end = {.outcome = outcome < ERR__COUNT ? (err_t)outcome : ERR_INTERNAL,
+                                 .http_status = msg_u64(m, F_HTTP_STATUS, 0) % 1000,
+                                 .duration_ms = millis(m, F_DURATION_MS),
+                                 .first_ms = millis(m, F_FIRST_MS)};
+    if (flags & PROXY_END_UNUSED && q->follows)
+        give_up(v, q);
+    else if (flags & PROXY_END_GOES_ON && q->left > 0)
+        go_on(v, q, &end);
+    else
+        request_end(v, q, &end);
+}
+
 void op_proxy_report(struct vault_worker *wk, const struct msg *m)
 {
     struct vault *v = wk->vault;
@@ -205,15 +245,8 @@ void op_proxy_report(struct vault_worker *wk, const struct msg *m)
         return;
     const struct account *a = q->account;
     charge(v, q, m, &exhausted);
-    if (m->type == MSG_PROXY_END) {
-        uint64_t outcome = msg_u64(m, F_STATUS, ERR_INTERNAL);
-        struct request_ending end = {.outcome =
-                                         outcome < ERR__COUNT ? (err_t)outcome : ERR_INTERNAL,
-                                     .http_status = msg_u64(m, F_HTTP_STATUS, 0) % 1000,
-                                     .duration_ms = millis(m, F_DURATION_MS),
-                                     .first_ms = millis(m, F_FIRST_MS)};
-        request_end(v, q, &end);
-    }
+    if (m->type == MSG_PROXY_END)
+        on_end(v, q, m);
     if (exhausted != BUDGET_KINDS)
         cut_exhausted(v, a, exhausted);
 }

@@ -35,6 +35,10 @@ static void put_proxied(struct buf *out, const struct pending *p, err_t e)
     char lease[2 * TOKEN_LEASE_ID + 1];
     hex_encode(p->lease, sizeof(p->lease), lease);
     msg_put_str(out, F_PROVIDER, e == ERR_OK ? NULL : p->provider);
+    if (p->allowed && p->serial) {
+        msg_put_u64(out, F_TTL_MS, (uint64_t)p->allowed_ms);
+        msg_put_u64(out, F_USES, p->allowed);
+    }
     msg_put_str(out, F_LEASE, p->serial ? lease : NULL);
     if (p->flags)
         msg_put_u64(out, F_FLAGS, p->flags);

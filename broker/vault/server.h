@@ -26,7 +26,8 @@ struct pending {
     /* of answers to a proxy worker; zero: left out */
     const char *provider;
     uint64_t serial, route;
-    unsigned flags;
+    unsigned flags, allowed; /* allowed: requests that may follow unasked … */
+    int64_t allowed_ms;      /* … within this time */
     int64_t retry_ms;
     struct pending *next;
 };

@@ -49,7 +49,8 @@ struct vault_conn {
     struct peer peer;
     uint64_t config_serial; /* of the configuration that the peer was judged by */
     uint64_t
-        lives_in; /* the last batch of packets after whose arrival its process was seen alive */
+        lives_in;     /* the last batch of packets after whose arrival its process was seen alive */
+    int64_t begun_ms; /* when a proxied request was last begun here (boot clock); 0: never */
     const struct config_consumer *consumer; /* of that configuration; NULL on the admin socket */
     char consumer_name[65];
 };
