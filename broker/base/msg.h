@@ -60,6 +60,8 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(PROXY_AGAIN,    FROM_PROXY,             M_CONN | M_AUDITED,          512)                  \
     X(PROXY_USAGE,    FROM_PROXY,             0,                           512)                  \
     X(PROXY_END,      FROM_PROXY,             M_AUDITED,                   1024)                 \
+    /* several PROXY_USAGE and PROXY_END in one packet: BODY is each as u32 length + packet */      \
+    X(PROXY_NEWS,     FROM_PROXY,             M_AUDITED,                   32768)                \
     X(ROUTE,          FROM_VAULT,             M_SECRET,                    MSG_MAX)              \
     X(ROUTE_END,      FROM_VAULT,             0,                           256)                  \
     X(CUT,            FROM_VAULT,             0,                           512)                  \

@@ -137,7 +137,7 @@ void allowance_end(struct client *c)
     msg_put_u64(out, F_STATUS, ERR_OK);
     msg_put_u64(out, F_FLAGS, PROXY_END_UNUSED);
     msg_put_u64(out, F_SERIAL, c->allowance->serial);
-    link_tell(c->proxy->link, buf_view(out), false);
+    link_news(c->proxy->link, buf_view(out), false);
     buf_reset(out);
     allowance_drop(c);
 }

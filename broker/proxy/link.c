@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { PER_TURN = 16, QUEUE_MAX = 8 << 20, LAZY_BYTES = 16384, LAZY_MS = 50 };
+enum { PER_TURN = 16, QUEUE_MAX = 8 << 20, NEWS_MAX = 16384, LAZY_MS = 50 };
 
 struct entry {       /* before each packet in the queue */
     uint64_t client; /* 0: none waits for it */
@@ -27,6 +27,9 @@ struct link {
     struct proxy *p;
     int fd;
     struct loop_fd *watch;
+    struct buf
+        news; /* PROXY_USAGE and PROXY_END that are not in the queue yet: they come behind it */
+    struct buf packet; /* of them, while it is built */
     struct buf queue;
     size_t sent; /* bytes of the queue that are done */
     bool urgent; /* somebody waits for what is queued; else it is only news */
@@ -48,16 +51,39 @@ static void watch_for(struct link *l, uint32_t events)
 
 /* ---- sending */
 
-static bool queue_add(struct link *l, uint64_t client, struct view packet)
+static void begin_wait(struct link *l)
+{
+    if (l->queue.len == 0 && l->news.len == 0)
+        l->lazy_until = loop_now(l->p->loop) + LAZY_MS;
+}
+
+static bool put_entry(struct link *l, uint64_t client, struct view packet)
 {
     struct entry e = {.client = client, .n = (uint32_t)packet.n};
-    if (l->queue.len == 0)
-        l->lazy_until = loop_now(l->p->loop) + LAZY_MS;
     if (!buf_reserve(&l->queue, sizeof(e) + packet.n))
         return false;
     buf_add(&l->queue, &e, sizeof(e));
     buf_add_view(&l->queue, packet);
     return true;
+}
+
+/* All news so far become one packet of the queue. */
+static bool queue_news(struct link *l)
+{
+    if (l->news.len == 0)
+        return true;
+    msg_begin(&l->packet, MSG_PROXY_NEWS, 0, 0);
+    msg_put(&l->packet, F_BODY, buf_view(&l->news));
+    bool good = !l->packet.bad && put_entry(l, 0, buf_view(&l->packet));
+    buf_reset(&l->packet);
+    buf_reset(&l->news);
+    return good;
+}
+
+static bool queue_add(struct link *l, uint64_t client, struct view packet)
+{
+    begin_wait(l);
+    return queue_news(l) && put_entry(l, client, packet);
 }
 
 err_t link_request(struct link *l, struct client *c, struct view packet, struct why *why)
@@ -68,14 +94,27 @@ err_t link_request(struct link *l, struct client *c, struct view packet, struct 
     return ERR_OK;
 }
 
-void link_tell(struct link *l, struct view packet, bool urgent)
+static void told(struct link *l, bool good, bool urgent)
 {
-    if (packet.n == 0 || !queue_add(l, 0, packet)) {
+    if (!good) {
         log_event(LOG_LVL_ERROR, "link.full",
                   NULL); /* the vault's books would be wrong: start anew */
         loop_stop(l->p->loop, 1);
     }
     l->urgent = l->urgent || urgent;
+}
+
+void link_tell(struct link *l, struct view packet, bool urgent)
+{
+    told(l, packet.n > 0 && queue_add(l, 0, packet), urgent);
+}
+
+void link_news(struct link *l, struct view packet, bool urgent)
+{
+    bool room = l->news.len + packet.n + 4 <= NEWS_MAX || queue_news(l);
+    begin_wait(l);
+    buf_put_str32(&l->news, packet);
+    told(l, packet.n > 0 && room && !l->news.bad, urgent);
 }
 
 void link_ready(struct link *l, const char *sandbox)
@@ -123,14 +162,15 @@ static MUST err_t send_some(struct link *l, struct why *why)
 
 static bool may_wait(const struct link *l)
 {
-    return !l->urgent && l->queue.len < LAZY_BYTES && loop_now(l->p->loop) < l->lazy_until;
+    return !l->urgent && l->queue.len == 0 && loop_now(l->p->loop) < l->lazy_until;
 }
 
 void link_flush(struct link *l)
 {
     struct why why = {0};
-    if (l->queue.len == 0 || may_wait(l))
+    if ((l->queue.len == 0 && l->news.len == 0) || may_wait(l))
         return;
+    told(l, queue_news(l), false);
     while (l->sent < l->queue.len) {
         err_t e = send_some(l, &why);
         if (e == ERR_UNAVAILABLE) {
@@ -160,7 +200,7 @@ static void end_unwanted(struct link *l, const struct msg *m)
     msg_begin(&packet, MSG_PROXY_END, 0, 0);
     msg_put_u64(&packet, F_STATUS, ERR_UNAVAILABLE);
     msg_put_u64(&packet, F_SERIAL, serial);
-    link_tell(l, buf_view(&packet), false);
+    link_news(l, buf_view(&packet), false);
 }
 
 /* A connection may have given up one question and asked another one: the number tells which is answered. */
@@ -300,7 +340,11 @@ err_t link_new(struct proxy *p, int vault_fd, struct link **out, struct why *why
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *l = (struct link){.p = p, .fd = vault_fd, .queue.max = 2 * QUEUE_MAX};
+    *l = (struct link){.p = p,
+                       .fd = vault_fd,
+                       .queue.max = 2 * QUEUE_MAX,
+                       .news.max = 2 * NEWS_MAX,
+                       .packet.max = MSG_MAX};
     err_t e =
         loop_watch(p->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
     if (e != ERR_OK) {
@@ -318,6 +362,8 @@ void link_free(struct link *l)
     loop_unwatch(l->watch);
     auto_close(&l->fd);
     buf_free(&l->queue);
+    buf_free(&l->news);
+    buf_free(&l->packet);
     ipc_batch_free(&l->in);
     free(l);
 }

@@ -17,6 +17,8 @@ void link_ready(struct link *l, const char *sandbox);
 MUST err_t link_request(struct link *l, struct client *c, struct view packet, struct why *why);
 /* Queues what nobody waits for; `urgent`: it does not wait for company. A line that is full ends the worker. */
 void link_tell(struct link *l, struct view packet, bool urgent);
+/* The same for PROXY_USAGE and PROXY_END, of which many go in one packet. */
+void link_news(struct link *l, struct view packet, bool urgent);
 /* Sends what is queued, as far as the vault takes it. */
 void link_flush(struct link *l);
 

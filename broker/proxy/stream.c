@@ -134,6 +134,7 @@ static struct stream *stream_new(struct client *c, const struct gate_request *rq
     s->up.read_all = rq->body == GATE_BODY_NONE || (rq->body == GATE_BODY_LENGTH && !rq->length);
     s->up.kept.max = s->up.out.max = STREAM_KEEP_MAX + 2 * PROXY_READ;
     s->down.head.max = GATE_HEAD_MAX;
+    s->down.told_ms = s->begun_ms;
     return s;
 }
 

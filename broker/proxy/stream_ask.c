@@ -47,7 +47,7 @@ void stream_tell_end(struct stream *s, err_t e)
     msg_put_u64(out, F_FIRST_MS, d->first_ms ? (uint64_t)(d->first_ms - s->begun_ms) : 0);
     if (d->usage.total.seen)
         put_usage(out, &d->usage.total);
-    link_tell(s->proxy->link, out->bad ? VIEW(NULL, 0) : buf_view(out), false);
+    link_news(s->proxy->link, out->bad ? VIEW(NULL, 0) : buf_view(out), false);
     buf_reset(out);
     s->serial = 0;
 }

@@ -87,7 +87,7 @@ static void tell_usage(struct stream *s)
     msg_put_u64(out, F_OUTPUT, u->output);
     msg_put_u64(out, F_CACHE_READ, u->cache_read);
     msg_put_u64(out, F_CACHE_WRITE, u->cache_write);
-    link_tell(s->proxy->link, buf_view(out), true);
+    link_news(s->proxy->link, buf_view(out), true);
     buf_reset(out);
 }
 

@@ -336,6 +336,23 @@ static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
     run(&rq, op);
 }
 
+/* Each is a packet of its own, and only two kinds may be. */
+static MUST err_t on_news(struct vault_worker *wk, struct view body, struct why *why)
+{
+    struct cursor c = cursor_of(body);
+    while (cursor_left(&c) > 0) {
+        struct msg m;
+        struct view packet = get_str32(&c);
+        if (c.bad)
+            return fail(why, ERR_INVALID, "PROXY_NEWS is cut short");
+        TRY(msg_parse(packet, worker_from(wk->kind), &m, why));
+        if (m.type != MSG_PROXY_USAGE && m.type != MSG_PROXY_END)
+            return fail(why, ERR_INVALID, "%s in PROXY_NEWS", msg_rule(m.type)->name);
+        op_proxy_report(wk, &m);
+    }
+    return ERR_OK;
+}
+
 /* An error: the worker broke the protocol. */
 static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, struct why *why)
 {
@@ -351,6 +368,8 @@ static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, stru
         conn_close(wk, m.conn);
     else if (m.type == MSG_PROXY_USAGE || m.type == MSG_PROXY_END)
         op_proxy_report(wk, &m);
+    else if (m.type == MSG_PROXY_NEWS)
+        return on_news(wk, msg_view(&m, F_BODY), why);
     else
         on_request(wk, &m, fd);
     return ERR_OK;
