@@ -342,6 +342,8 @@ void clients_expire(struct clients *cs, int64_t now_ms)
         struct client *c = cs->slot[i];
         if (c && !c->stream && allowance_is_over(c, now_ms))
             allowance_end(c);
+        if (c && c->stream)
+            stream_rest(c->stream, now_ms);
         if (!c || c->deadline_ms > now_ms)
             continue;
         if (c->stream && client_flushed(c))

@@ -115,6 +115,12 @@ void stream_cut(struct stream *s, err_t e, const char *reason)
     client_run(c);
 }
 
+void stream_rest(struct stream *s, int64_t now_ms)
+{
+    if (s->upstream && s->ready && now_ms - s->begun_ms > PROXY_SWEEP_MS)
+        upstream_rest(s->upstream);
+}
+
 static struct stream *stream_new(struct client *c, const struct gate_request *rq)
 {
     struct stream *s = calloc(1, sizeof(*s));

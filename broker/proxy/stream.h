@@ -94,6 +94,8 @@ void stream_run(struct stream *s);
 void stream_on_reply(struct stream *s, const struct msg *m);
 /* The vault ends it: nothing more goes down. */
 void stream_cut(struct stream *s, err_t e, const char *reason);
+/* From time to time: one that has been waiting for its reply holds no more than it must. */
+void stream_rest(struct stream *s, int64_t now_ms);
 /* The client is gone: the upstream is cancelled, the vault told, the stream freed. */
 void stream_abort(struct stream *s, err_t e);
 
@@ -121,6 +123,8 @@ void stream_lost_upstream(struct stream *s, err_t e, const char *reason);
 
 /* stream_up.c: each may end the stream; the client's pointer to it tells. */
 void stream_up_begin(struct stream *s);
+/* Writes the head that goes upstream into `out`, from the client's; stream_up_begin() does it otherwise. */
+MUST err_t stream_up_head(struct stream *s, const struct gate_request *rq, struct why *why);
 void stream_up_run(struct stream *s);
 /* Reads what the client sent of its body into `kept`, for the model; and drops it, of a request that is answered already. */
 void stream_up_look(struct stream *s);

@@ -91,8 +91,13 @@ static bool begin_allowed(struct stream *s, const struct gate_request *rq)
         allowance_end(s->client);
         return false;
     }
+    struct why why = {0};
+    err_t e = stream_up_head(s, rq, &why);
     s->up.keeps = s->route->route.flags & ROUTE_RENEWS;
-    stream_take_upstream(s);
+    if (e == ERR_OK)
+        stream_take_upstream(s);
+    else
+        stream_refuse(s, e, why.text, 0);
     return true;
 }
 

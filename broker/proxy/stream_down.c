@@ -346,5 +346,7 @@ void stream_down_run(struct stream *s)
         }
         n = (size_t)got;
         on_bytes(s, n);
+        if (c->stream == s && s->state == STREAM_REPLIES)
+            upstream_rest(s->upstream); /* it comes bit by bit */
     }
 }

@@ -85,27 +85,31 @@ static void give_payload(struct stream *s, struct view data)
     give(s, iov, 3);
 }
 
+err_t stream_up_head(struct stream *s, const struct gate_request *rq, struct why *why)
+{
+    TRY(rewrite_request(rq, &s->route->route, &s->up.out, why));
+    s->up.head_waits = true; /* goes with the first of its body */
+    if (!(s->route->route.flags & ROUTE_RENEWS))
+        buf_free(&s->request);
+    return ERR_OK;
+}
+
 void stream_up_begin(struct stream *s)
 {
     struct gate_request rq;
     struct gate_refusal no;
     struct why why = {0};
     size_t used;
-    if (waits(&s->up)) /* another connection was dead before it took anything of it */
+    if (waits(
+            &s->up)) /* written already; or another connection was dead before it took any of it */
         return;
     if (gate_request(buf_view(&s->request), &rq, &used, &no) != GATE_OK) {
         stream_fail(s, ERR_INTERNAL, NULL);
         return;
     }
-    err_t e = rewrite_request(&rq, &s->route->route, &s->up.out,
-                              &why); /* goes with the first of its body */
-    if (e != ERR_OK) {
+    err_t e = stream_up_head(s, &rq, &why);
+    if (e != ERR_OK)
         stream_fail(s, e, why.text);
-        return;
-    }
-    s->up.head_waits = true;
-    if (!(s->route->route.flags & ROUTE_RENEWS))
-        buf_free(&s->request);
 }
 
 /* ---- what the client sent */

@@ -329,6 +329,17 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t n)
     return -1;
 }
 
+void tls_lean(struct tls_conn *c, bool lean)
+{
+    if (!lean) {
+        SSL_clear_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+        return;
+    }
+    SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+    c->swollen = true;
+    shrink(c);
+}
+
 bool tls_holds(const struct tls_conn *c)
 {
     return c->end != 0 || (!c->bio.starved && SSL_has_pending(c->ssl));

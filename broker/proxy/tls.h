@@ -40,6 +40,9 @@ bool tls_resumed(const struct tls_conn *c);
 ssize_t tls_read(struct tls_conn *c, void *p, size_t n);
 /* Bytes taken, which is sent or kept for tls_flush; -1 with EAGAIN while something is kept. */
 ssize_t tls_writev(struct tls_conn *c, const struct iovec *iov, size_t n);
+/* `lean`: it will wait for long, and gives back what OpenSSL holds between two records (up to 34 KB); else it keeps that, which saves taking and
+ * wiping it for each. A new connection is lean. */
+void tls_lean(struct tls_conn *c, bool lean);
 /* True: tls_read gives something at once, without the wire. */
 bool tls_holds(const struct tls_conn *c);
 /* Neither ended nor in the middle of a record in either direction. */

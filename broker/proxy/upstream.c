@@ -27,7 +27,7 @@ struct upstream {
     struct loop_fd *watch;
     struct tls_conn *tls;
     struct upstream_user user;
-    bool want_read, want_write, reused;
+    bool want_read, want_write, reused, lean;
     struct loop_later later;
     struct resolve_query *query; /* while connecting, as the next two */
     struct dial *dial;
@@ -237,7 +237,7 @@ static err_t make(struct upstreams *us, struct origin *o, const struct upstream_
     struct upstream *u = calloc(1, sizeof(*u));
     if (!u)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *u = (struct upstream){.us = us, .user = *user, .wire = {.fd = -1}};
+    *u = (struct upstream){.us = us, .user = *user, .wire = {.fd = -1}, .lean = true};
     u->later = (struct loop_later){.fn = on_later, .ctx = u};
     pool_join(&u->slot, o, u);
     us->open++;
@@ -253,6 +253,14 @@ static err_t make(struct upstreams *us, struct origin *o, const struct upstream_
 
 /* ---- taking and giving back */
 
+/* A request and its reply go through at once, as far as is known. */
+static void stir(struct upstream *u)
+{
+    if (u->tls)
+        tls_lean(u->tls, false);
+    u->lean = false;
+}
+
 err_t upstream_take(struct upstreams *us, const struct route *r, bool fresh,
                     const struct upstream_user *user, struct upstream **out, struct why *why)
 {
@@ -264,6 +272,7 @@ err_t upstream_take(struct upstreams *us, const struct route *r, bool fresh,
     u->user = *user;
     u->reused = true;
     us->reused++;
+    stir(u);
     *out = u;
     user->on_ready(user->ctx, ERR_OK, &(struct why){0});
     return ERR_OK;
@@ -294,6 +303,13 @@ ssize_t upstream_read(struct upstream *u, void *p, size_t n)
 ssize_t upstream_writev(struct upstream *u, const struct iovec *iov, int n)
 {
     return u->tls ? tls_writev(u->tls, iov, (size_t)n) : wire_sendv(&u->wire, iov, (size_t)n);
+}
+
+void upstream_rest(struct upstream *u)
+{
+    if (u->tls && !u->lean)
+        tls_lean(u->tls, true);
+    u->lean = true;
 }
 
 bool upstream_reused(const struct upstream *u)

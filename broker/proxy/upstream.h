@@ -53,6 +53,8 @@ ssize_t upstream_writev(struct upstream *u, const struct iovec *iov, int n);
 /* Which of the two on_event is to be called for (level-triggered; a hidden need of TLS is looked after inside). Bytes that TLS holds
  * decrypted count as readable. */
 void upstream_want(struct upstream *u, bool read, bool write);
+/* It will wait for long: what it holds for speed alone is given back, until it is taken anew. */
+void upstream_rest(struct upstream *u);
 bool upstream_reused(const struct upstream *u); /* it carried a request before */
 /* Gives it back: `clean`: into the pool, else it is closed at once (which cancels what runs there). Takes NULL. */
 void upstream_give(struct upstream *u, bool clean);

@@ -55,7 +55,8 @@ ssize_t wire_sendv(struct wire *w, const struct iovec *iov, size_t n)
         return -1;
     }
     do
-        sent = sendmsg(w->fd, &m, MSG_NOSIGNAL);
+        sent = n == 1 ? send(w->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+                      : sendmsg(w->fd, &m, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 ? errno == EAGAIN : (size_t)sent < total(iov, n))
         w->writable = false;
