@@ -4,6 +4,7 @@
  * POST or GET anything: 200 with 330 bytes of JSON, when the whole body has come.
  * GET /sse?n=N&every=MS: N events of 200 bytes, one each MS, each with the time it was sent at (ns, monotonic).
  * GET /bulk?bytes=N: N bytes.
+ * GET /gone: {"at":NS}, when it saw the end of the last stream that its client gave up.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ static struct {
     struct conn *streams;
     char json[1024], block[65536];
     size_t json_n;
+    int64_t gone_ns;
 } g;
 
 static int64_t now_ns(void)
@@ -82,6 +84,8 @@ static ssize_t give(struct conn *c, const void *p, size_t n)
 
 static void drop(struct conn *c)
 {
+    if (c->streams && !c->gone)
+        g.gone_ns = now_ns();
     c->gone = true;
     if (c->streams)
         return; /* the next tick frees it */
@@ -135,6 +139,10 @@ static bool answer(struct conn *c)
         c->stream_next = g.streams;
         g.streams = c;
         return give(c, sse, sizeof(sse) - 1) > 0;
+    }
+    if (strstr(c->text, "/gone")) {
+        int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n{\"at\":%19lld}", (long long)g.gone_ns);
+        return give(c, head, (size_t)n) == n;
     }
     if (strstr(c->text, "/bulk?")) {
         c->bulk = query(c->text, "bytes=");

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The proxy beside nginx and haproxy: the same header swap, from a Unix socket to the same upstream, plain and TLS, in the same run and in turn
 # (A B C A B C …); ours with its token check, policy, budget and audit switched on, its CPU time that of all its processes.
-#   QUICK=1   short runs      ONLY=small|sse|post
+#   QUICK=1   short runs      ONLY="small|sse|post|edge"
 . "$(dirname "$0")/../integration/lib.bash"
 B=$BUILD/bench
 QUICK=${QUICK:-}
 if [[ $QUICK ]]; then ROUNDS=3 EACH=1 SSE_EACH=3; else ROUNDS=5 EACH=2 SSE_EACH=5; fi
-ONLY=${ONLY:-small sse post}
+ONLY=${ONLY:-small sse post edge}
 SAMPLES=$T/samples
 declare -A SOCK SERVERS
 ulimit -n "$(ulimit -Hn)"
@@ -98,7 +98,8 @@ start_ours() {
     SERVERS[ours]="$(pgrep -P "$BROKER" -x brokerd-vault) $(pgrep -P "$BROKER" -x brokerd-proxy) $(pgrep -P "$BROKER" -x brokerd-audit)"
 }
 servers() { local pid; for pid in ${SERVERS[$1]}; do echo "-p $pid"; done; }
-declare -A PORT TOKEN
+resident() { local pid sum=0; for pid in ${SERVERS[$1]}; do sum=$((sum + $(awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"))); done; echo $sum; }
+declare -A PORT TOKEN BEFORE
 
 small() { # PEER KIND
     local c args=(-s "${SOCK[$1.$2]}" -m POST -u /v1/messages -H "X-Api-Key: ${TOKEN[$2]:-none}" -H "anthropic-version: 2023-06-01"
@@ -121,6 +122,26 @@ sse() {
     done
 }
 
+edge() {
+    # shellcheck disable=SC2046
+    sample "gone.$2.$1" "$("$B/edge_bench" gone -s "${SOCK[$1.$2]}" -H "X-Api-Key: ${TOKEN[$2]:-none}" 2>>"$T/failures")" || say "gone.$2.$1 failed"
+    # shellcheck disable=SC2046
+    sample "stall.$2.$1" "$("$B/edge_bench" stall -s "${SOCK[$1.$2]}" -H "X-Api-Key: ${TOKEN[$2]:-none}" $(servers "$1") 2>>"$T/failures")" || say "stall.$2.$1 failed"
+}
+# 2,000 streams against servers that had none before; plain ones first: what they leave behind is less than TLS needs
+memory() {
+    local kind peer
+    for peer in "${PEERS[@]}"; do
+        BEFORE[$peer]=$(resident "$peer")
+        for kind in plain tls; do
+            # shellcheck disable=SC2046
+            sample "memory.$kind.$peer" "$("$B/sse_bench" -s "${SOCK[$peer.$kind]}" -m "${BEFORE[$peer]}" -H "X-Api-Key: ${TOKEN[$kind]:-none}" -c 2000 -e 1000 -t 1 $(servers "$peer") 2>>"$T/failures")" ||
+                say "memory.$kind.$peer failed: $(tail -c 300 "$T/failures")"
+            sleep 0.5
+        done
+    done
+}
+
 certificates
 for kind in plain tls; do start_upstream $kind; done
 PEERS=()
@@ -128,6 +149,7 @@ PEERS=()
 ! command -v haproxy >/dev/null || { start_haproxy; PEERS+=(haproxy); }
 [[ ${OURS-yes} != yes ]] || { start_ours; PEERS+=(ours); }
 : >"$SAMPLES"
+[[ $ONLY != *sse* ]] || memory
 for ((i = 1; i <= ROUNDS; i++)); do
     say "round $i of $ROUNDS"
     for what in $ONLY; do for kind in tls plain; do for peer in "${PEERS[@]}"; do $what "$peer" $kind; done; done; done
