@@ -119,6 +119,8 @@ void stream_rest(struct stream *s, int64_t now_ms)
 {
     if (s->upstream && s->ready && now_ms - s->begun_ms > PROXY_SWEEP_MS)
         upstream_rest(s->upstream);
+    if (s->state == STREAM_REPLIES)
+        stream_tell_usage(s);
 }
 
 static struct stream *stream_new(struct client *c, const struct gate_request *rq)
@@ -140,7 +142,6 @@ static struct stream *stream_new(struct client *c, const struct gate_request *rq
     s->up.read_all = rq->body == GATE_BODY_NONE || (rq->body == GATE_BODY_LENGTH && !rq->length);
     s->up.kept.max = s->up.out.max = STREAM_KEEP_MAX + 2 * PROXY_READ;
     s->down.head.max = GATE_HEAD_MAX;
-    s->down.told_ms = s->begun_ms;
     return s;
 }
 

@@ -60,6 +60,7 @@ struct stream_down {
     int64_t first_ms; /* when its head came */
     struct guard_state guard;
     struct usage_reader usage;
+    bool untold;     /* it has used more than the vault knows */
     int64_t told_ms; /* when the vault was told of its usage */
 };
 
@@ -101,6 +102,8 @@ void stream_abort(struct stream *s, err_t e);
 
 /* ---- among the parts. stream_ask.c: what is said to the vault */
 void stream_ask_first(struct stream *s, const struct gate_request *rq);
+/* The vault hears what it has used so far, if that is news; not too often. */
+void stream_tell_usage(struct stream *s);
 /* The vault hears how it ended, once. */
 void stream_tell_end(struct stream *s, err_t e);
 /* stream.c. Answers with an error of the broker's own; the stream may be gone afterwards. */

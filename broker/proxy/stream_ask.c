@@ -13,6 +13,8 @@
 #include <broker/secret.h>
 #include <string.h>
 
+enum { USAGE_EVERY_MS = 250 };
+
 /* ---- the vault's books */
 
 static void put_usage(struct buf *out, const struct usage *u)
@@ -21,6 +23,21 @@ static void put_usage(struct buf *out, const struct usage *u)
     msg_put_u64(out, F_OUTPUT, u->output);
     msg_put_u64(out, F_CACHE_READ, u->cache_read);
     msg_put_u64(out, F_CACHE_WRITE, u->cache_write);
+}
+
+void stream_tell_usage(struct stream *s)
+{
+    struct buf *out = &s->proxy->packet;
+    int64_t now = loop_now(s->proxy->loop);
+    if (!s->down.untold || s->serial == 0 || now - s->down.told_ms < USAGE_EVERY_MS)
+        return;
+    s->down.untold = false;
+    s->down.told_ms = now;
+    msg_begin(out, MSG_PROXY_USAGE, 0, 0);
+    msg_put_u64(out, F_SERIAL, s->serial);
+    put_usage(out, &s->down.usage.total);
+    link_news(s->proxy->link, buf_view(out), true);
+    buf_reset(out);
 }
 
 void stream_tell_end(struct stream *s, err_t e)

@@ -7,7 +7,6 @@
 
 #include "base/auto.h"
 #include "base/log.h"
-#include "proxy/link.h"
 #include "proxy/rewrite.h"
 
 #include <broker/secret.h>
@@ -15,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PARTS = 60, USAGE_EVERY_MS = 250, INTERIMS_MAX = 32 };
+enum { PARTS = 60, INTERIMS_MAX = 32 };
 
 void stream_down_clear(struct stream_down *d)
 {
@@ -73,24 +72,6 @@ static bool send_parcel(struct stream *s, struct parcel *p)
 
 /* ---- payload */
 
-static void tell_usage(struct stream *s)
-{
-    struct buf *out = &s->proxy->packet;
-    const struct usage *u = &s->down.usage.total;
-    int64_t now = loop_now(s->proxy->loop);
-    if (now - s->down.told_ms < USAGE_EVERY_MS)
-        return;
-    s->down.told_ms = now;
-    msg_begin(out, MSG_PROXY_USAGE, 0, 0);
-    msg_put_u64(out, F_SERIAL, s->serial);
-    msg_put_u64(out, F_INPUT, u->input);
-    msg_put_u64(out, F_OUTPUT, u->output);
-    msg_put_u64(out, F_CACHE_READ, u->cache_read);
-    msg_put_u64(out, F_CACHE_WRITE, u->cache_write);
-    link_news(s->proxy->link, buf_view(out), true);
-    buf_reset(out);
-}
-
 static void reflected(struct stream *s)
 {
     char provider[64];
@@ -106,8 +87,7 @@ static bool pass(struct stream *s, struct view data, struct parcel *p)
     struct view held, good;
     if (!guard_feed(s->route->guard, &s->down.guard, data, &held, &good))
         return false;
-    if (usage_feed(&s->down.usage, data) && !s->down.ended)
-        tell_usage(s);
+    s->down.untold |= usage_feed(&s->down.usage, data);
     add_part(p, held);
     add_part(p, good);
     return true;
@@ -346,7 +326,9 @@ void stream_down_run(struct stream *s)
         }
         n = (size_t)got;
         on_bytes(s, n);
-        if (c->stream == s && s->state == STREAM_REPLIES)
-            upstream_rest(s->upstream); /* it comes bit by bit */
+        if (c->stream == s && s->state == STREAM_REPLIES) { /* it comes bit by bit */
+            upstream_rest(s->upstream);
+            stream_tell_usage(s);
+        }
     }
 }

@@ -64,11 +64,10 @@ void request_end(struct vault *v, struct proxied *q, const struct request_ending
     give_up(v, q);
 }
 
-/* It ended, and another may begin under its serial: the books are as they were when it began, but for one that is used up. */
+/* It ended, and another may begin under its serial: the books are as they were when it began. */
 static void go_on(struct vault *v, struct proxied *q, const struct request_ending *end)
 {
     note_end(v, q, end);
-    q->left--;
     q->follows = true;
     q->asked_again = q->priced = false;
     q->usage = (struct proxied_usage){0};
@@ -227,7 +226,10 @@ static void on_end(struct vault *v, struct proxied *q, const struct msg *m)
                                  .http_status = msg_u64(m, F_HTTP_STATUS, 0) % 1000,
                                  .duration_ms = millis(m, F_DURATION_MS),
                                  .first_ms = millis(m, F_FIRST_MS)};
-    if (flags & PROXY_END_UNUSED && q->follows)
+    bool unused = flags & PROXY_END_UNUSED && q->follows;
+    if (q->follows && !unused && q->left > 0)
+        q->left--; /* it was one of those allowed in advance */
+    if (unused)
         give_up(v, q);
     else if (flags & PROXY_END_GOES_ON && q->left > 0)
         go_on(v, q, &end);

@@ -141,7 +141,7 @@ static bool answer(struct conn *c)
         return give(c, sse, sizeof(sse) - 1) > 0;
     }
     if (strstr(c->text, "/gone")) {
-        int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n{\"at\":%19lld}", (long long)g.gone_ns);
+        int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{\"at\":%19lld}", (long long)g.gone_ns);
         return give(c, head, (size_t)n) == n;
     }
     if (strstr(c->text, "/bulk?")) {

@@ -34,8 +34,9 @@ struct rig {
     socklen_t addr_n;
     int upstream; /* a listening TCP socket on loopback */
     uint16_t port;
-    struct buf packet;
-    bool showed; /* the last message came with a descriptor */
+    struct buf packet, news;
+    size_t news_at; /* in `news`, the rest of a PROXY_NEWS: its packets are handed out one by one */
+    bool showed;    /* the last message came with a descriptor */
 };
 
 /* ---- the vault */
@@ -47,9 +48,26 @@ static inline void rig_send(struct rig *r, int fd)
     CHECK_OK(ipc_send(r->vault, buf_view(&r->packet), fd, &why), why);
 }
 
+static inline bool rig_next_news(struct rig *r, struct msg *m)
+{
+    struct why why = {0};
+    struct cursor c = cursor_of(VIEW(r->news.p + r->news_at, r->news.len - r->news_at));
+    if (cursor_left(&c) == 0)
+        return false;
+    struct view one = get_str32(&c);
+    CHECK(!c.bad);
+    r->news_at += one.n + 4;
+    CHECK_OK(msg_parse(one, FROM_PROXY, m, &why), why);
+    CHECK(m->type == MSG_PROXY_END || m->type == MSG_PROXY_USAGE);
+    r->showed = false;
+    return true;
+}
+
 static inline bool rig_poll(struct rig *r, struct msg *m, int ms)
 {
     struct why why = {0};
+    if (rig_next_news(r, m))
+        return true;
     if (ipc_wait(r->vault, ms, &why) != ERR_OK)
         return false;
     AUTO(auto_close) int fd = -1; /* kept open here, the client would not see its connection's end */
@@ -57,7 +75,12 @@ static inline bool rig_poll(struct rig *r, struct msg *m, int ms)
         return false;
     r->showed = fd >= 0;
     CHECK_OK(msg_parse(buf_view(&r->packet), FROM_PROXY, m, &why), why);
-    return true;
+    if (m->type != MSG_PROXY_NEWS)
+        return true;
+    buf_reset(&r->news);
+    buf_add_view(&r->news, msg_view(m, F_BODY));
+    r->news_at = 0;
+    return rig_next_news(r, m);
 }
 
 /* The next message of this type; PROXY_USAGE and CLOSED are passed over unless they are meant. */
@@ -88,15 +111,28 @@ static inline void rig_route_flags(struct rig *r, uint64_t id, unsigned flags, c
     rig_send(r, -1);
 }
 
-static inline void rig_grant(struct rig *r, const struct msg *asked, uint64_t serial, uint64_t route)
+/* `uses`: more of the same may follow, for `ms`. */
+struct rig_allowed {
+    uint64_t uses, ms;
+};
+static inline void rig_grant_more(struct rig *r, const struct msg *asked, uint64_t serial, uint64_t route, struct rig_allowed more)
 {
     uint64_t conn = asked->conn;
     msg_begin(&r->packet, MSG_REPLY, asked->id, conn);
     msg_put_u64(&r->packet, F_STATUS, ERR_OK);
+    if (more.uses) {
+        msg_put_u64(&r->packet, F_TTL_MS, more.ms);
+        msg_put_u64(&r->packet, F_USES, more.uses);
+    }
     msg_put_str(&r->packet, F_LEASE, RIG_LEASE);
     msg_put_u64(&r->packet, F_SERIAL, serial);
     msg_put_u64(&r->packet, F_ROUTE, route);
     rig_send(r, -1);
+}
+
+static inline void rig_grant(struct rig *r, const struct msg *asked, uint64_t serial, uint64_t route)
+{
+    rig_grant_more(r, asked, serial, route, (struct rig_allowed){0});
 }
 
 static inline void rig_deny(struct rig *r, const struct msg *asked, err_t e, uint64_t retry_ms)
@@ -158,7 +194,7 @@ static inline void rig_begin(struct rig *r, const struct proxy_times *times)
     struct why why = {0};
     struct msg m;
     int pair[2];
-    *r = (struct rig){.packet.max = MSG_MAX};
+    *r = (struct rig){.packet.max = MSG_MAX, .news.max = MSG_MAX};
     (void)signal(SIGPIPE, SIG_IGN);
     CHECK_OK(ipc_pair(pair, &why), why);
     r->vault = pair[0];
@@ -184,6 +220,7 @@ static inline int rig_end(struct rig *r)
     close(r->listen);
     close(r->upstream);
     buf_free(&r->packet);
+    buf_free(&r->news);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

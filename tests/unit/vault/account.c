@@ -173,3 +173,51 @@ TEST(accounts_are_found_placed_and_swept)
     CHECK(far && account_find(&as, "x", "y") == far);
     accounts_clear(&as);
 }
+
+TEST(headroom_is_a_small_part_of_what_is_left)
+{
+    struct account *a = fresh();
+    static const struct {
+        const char *budget;
+        uint64_t requests, tokens;
+        unsigned running, want;
+    } rows[] = {
+        {"requests: 6400/h", 0, 0, 0, 32},  {"requests: 640/h", 0, 0, 0, 10},     {"requests: 640/h", 600, 0, 0, 0},
+        {"requests: 640/h", 700, 0, 0, 0},  {"tokens: 160/d", 0, 150, 0, 32},     {"tokens: 160/d", 0, 151, 0, 0},
+        {"tokens: 160/d", 0, 999, 0, 0},    {"concurrent: 15", 0, 0, 0, 0},       {"concurrent: 160", 0, 0, 9, 32},
+        {"concurrent: 160", 0, 0, 10, 0},   {"requests: 640/h, concurrent: 4", 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct budget b = budget_of(rows[i].budget);
+        a = fresh();
+        a->running = rows[i].running;
+        a->window[BUDGET_REQUESTS] = (struct account_window){t0, hour, rows[i].requests};
+        a->window[BUDGET_TOKENS] = (struct account_window){t0 - t0 % (24 * hour), 24 * hour, rows[i].tokens};
+        CHECK_INT(account_headroom(a, &b, t0 + 1, 32), rows[i].want);
+    }
+    struct budget none = {0};
+    CHECK_INT(account_headroom(fresh(), &none, t0, 32), 32);
+    a = fresh();
+    a->presumed = true;
+    CHECK_INT(account_headroom(a, &none, t0, 32), 0);
+}
+
+TEST(what_was_reserved_is_given_back_to_its_window_only)
+{
+    struct account *a = fresh();
+    struct budget b = budget_of("requests: 100/h"), none = {0};
+    int64_t in = account_reserve(&as, a, &b, 5, t0 + 1);
+    CHECK_INT(in, t0);
+    CHECK_INT(a->window[BUDGET_REQUESTS].used, 5);
+    account_give_back(&as, a, 2, in);
+    CHECK_INT(a->window[BUDGET_REQUESTS].used, 3);
+    account_give_back(&as, a, 9, in); /* never under nothing */
+    CHECK_INT(a->window[BUDGET_REQUESTS].used, 0);
+    in = account_reserve(&as, a, &b, 5, t0 + 1);
+    account_begin(&as, a, &b, t0 + hour);
+    account_give_back(&as, a, 5, in); /* that window is over */
+    CHECK_INT(a->window[BUDGET_REQUESTS].used, 1);
+    CHECK_INT(account_reserve(&as, a, &none, 5, t0), -1);
+    account_give_back(&as, a, 5, -1);
+    CHECK_INT(a->window[BUDGET_REQUESTS].used, 1);
+}

@@ -411,3 +411,177 @@ TEST(a_generic_secret_without_origin_is_not_leased_for_the_proxy)
     CHECK_WHY(r, "--origin");
     rig_end(r);
 }
+
+/* ---- what is allowed in advance */
+
+static uint64_t allowed(struct scene *s, struct proxied_request *out)
+{
+    CHECK_OK(messages(s, out), s->r.why);
+    return msg_u64(&s->r.msg, F_USES, 0);
+}
+
+static void ended(struct scene *s, uint64_t serial, uint64_t flags)
+{
+    struct rig *r = &s->r;
+    msg_begin(&r->out, MSG_PROXY_END, 0, 0);
+    msg_put_u64(&r->out, F_STATUS, ERR_OK);
+    if (flags)
+        msg_put_u64(&r->out, F_FLAGS, flags);
+    msg_put_u64(&r->out, F_SERIAL, serial);
+    msg_put_u64(&r->out, F_HTTP_STATUS, 200);
+    msg_put_u64(&r->out, F_INPUT, 10);
+    rig_send(r, PROXY, -1);
+    rig_turns(r, 3);
+}
+
+static uint64_t spent(struct scene *s, enum budget_kind k)
+{
+    const struct account *a = account_find(&s->r.v->accounts, "gw", "key");
+    return a ? a->window[k].used : 0;
+}
+
+TEST(a_burst_is_allowed_and_charged_in_advance)
+{
+    struct scene s;
+    struct proxied_request a, b;
+    scene(&s, GRANT("        budget: \"requests: 6400/h, tokens: 1M/d\"\n"));
+    struct rig *r = &s.r;
+    CHECK_INT(allowed(&s, &a), 0); /* no burst yet */
+    ended(&s, a.serial, 0);
+    CHECK_INT(allowed(&s, &b), 32);
+    CHECK(msg_u64(&r->msg, F_TTL_MS, 0) > 0 && msg_u64(&r->msg, F_TTL_MS, 0) <= 500);
+    CHECK_INT(spent(&s, BUDGET_REQUESTS), 2 + 32);
+    CHECK_INT(rig_logged(r, EVENT("request.begin"), "\"count\":33", NULL), 1);
+    for (int i = 0; i < 3; i++)
+        ended(&s, b.serial, PROXY_END_GOES_ON);
+    CHECK_INT(proxied_running(&r->v->proxied), 1);
+    CHECK_INT(spent(&s, BUDGET_TOKENS), 40); /* each anew, not the largest of them */
+    ended(&s, b.serial, PROXY_END_UNUSED);
+    CHECK_INT(proxied_running(&r->v->proxied), 0);
+    CHECK_INT(spent(&s, BUDGET_REQUESTS), 1 + 3);
+    CHECK_INT(rig_logged(r, EVENT("request.end"), "\"input\":10", OUTCOME("ok")), 4);
+    CHECK_INT(r->v->proxied.count.begun, 4);
+    CHECK_INT(r->v->proxied.count.ok, 4);
+    rig_end(r);
+}
+
+TEST(an_allowance_is_used_up)
+{
+    struct scene s;
+    struct proxied_request a;
+    scene(&s, GRANT("        budget: \"requests: 200/h\"\n"));
+    CHECK_INT(allowed(&s, NULL), 0);
+    CHECK_INT(allowed(&s, &a), 3); /* a 64th of the 199 that are left */
+    for (int i = 0; i < 3; i++)
+        ended(&s, a.serial, PROXY_END_GOES_ON);
+    CHECK_INT(proxied_running(&s.r.v->proxied), 2);
+    ended(&s, a.serial, PROXY_END_GOES_ON); /* once more than it had: that was the last */
+    CHECK_INT(proxied_running(&s.r.v->proxied), 1);
+    CHECK_INT(spent(&s, BUDGET_REQUESTS), 5);
+    rig_end(&s.r);
+}
+
+TEST(where_each_must_be_looked_at_nothing_is_allowed)
+{
+    static const char *const rows[] = {
+        GRANT("        budget: \"requests: 64/h\"\n"),
+        GRANT("        budget: \"concurrent: 15\"\n"),
+        GRANT("        uses: 9\n"),
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct scene s;
+        scene(&s, rows[i]);
+        CHECK_INT(allowed(&s, NULL), 0);
+        CHECK_INT(allowed(&s, NULL), 0);
+        rig_end(&s.r);
+    }
+}
+
+TEST(a_model_that_is_read_is_read_each_time)
+{
+    struct scene s;
+    scene(&s, GRANT("        models: [\"claude-*\"]\n"));
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(proxy_begin(&s.r, s.conn, s.token, "POST", "/v1/messages", "claude-3", NULL), s.r.why);
+        CHECK(!s.r.msg.has[F_USES]);
+    }
+    rig_end(&s.r);
+}
+
+TEST(near_the_end_of_a_budget_nothing_is_allowed)
+{
+    struct scene s;
+    struct proxied_request a;
+    scene(&s, GRANT("        budget: \"tokens: 100/d\"\n"));
+    CHECK_INT(allowed(&s, &a), 0);
+    CHECK_INT(allowed(&s, NULL), 32);
+    proxy_end(&s.r, PROXY, a.serial, ERR_OK, &(struct used){.input = 95});
+    CHECK_INT(allowed(&s, NULL), 0);
+    rig_end(&s.r);
+}
+
+TEST(a_lease_that_ends_cuts_what_was_allowed)
+{
+    struct scene s;
+    struct proxied_request a;
+    scene(&s, PROXY_CONFIG);
+    struct rig *r = &s.r;
+    CHECK_INT(allowed(&s, NULL), 0);
+    CHECK_INT(allowed(&s, &a), 32);
+    ended(&s, a.serial, PROXY_END_GOES_ON);
+    CHECK_OK(ASK(r, MSG_LEASE_END, s.api, S(F_LEASE, s.id)), r->why);
+    CHECK(next_from(r, MSG_CUT) && view_is(msg_view(&r->msg, F_LEASE), s.id));
+    ended(&s, a.serial, PROXY_END_UNUSED);
+    CHECK_INT(proxied_running(&r->v->proxied), 1);
+    CHECK_INT(messages(&s, NULL), ERR_EXPIRED);
+    rig_end(r);
+}
+
+/* A worker that says UNUSED of a request it was asked about hides nothing. */
+TEST(the_first_request_always_has_its_end)
+{
+    struct scene s;
+    struct proxied_request a;
+    scene(&s, PROXY_CONFIG);
+    CHECK_OK(messages(&s, &a), s.r.why);
+    ended(&s, a.serial, PROXY_END_UNUSED);
+    CHECK_INT(rig_logged(&s.r, EVENT("request.end"), NULL, NULL), 1);
+    CHECK_INT(proxied_running(&s.r.v->proxied), 0);
+    rig_end(&s.r);
+}
+
+static void news(struct rig *r, enum msg_type type, uint64_t serial, size_t cut)
+{
+    AUTO(buf_free) struct buf one = {0}, all = {0};
+    msg_begin(&one, type, 0, 0);
+    msg_put_u64(&one, F_STATUS, ERR_OK);
+    if (serial)
+        msg_put_u64(&one, F_SERIAL, serial);
+    CHECK(!one.bad);
+    buf_put_str32(&all, buf_view(&one));
+    buf_put_str32(&all, buf_view(&one));
+    msg_begin(&r->out, MSG_PROXY_NEWS, 0, 0);
+    msg_put(&r->out, F_BODY, VIEW(all.p, all.len - cut));
+    rig_send(r, PROXY, -1);
+    rig_turns(r, 5);
+}
+
+TEST(news_are_ends_and_usage_only)
+{
+    struct scene s;
+    struct proxied_request a;
+    scene(&s, PROXY_CONFIG);
+    CHECK_OK(messages(&s, &a), s.r.why);
+    news(&s.r, MSG_PROXY_END, a.serial, 0);
+    CHECK_INT(proxied_running(&s.r.v->proxied), 0);
+    CHECK_INT(rig_logged(&s.r, EVENT("request.end"), NULL, NULL), 1);
+    CHECK_OK(messages(&s, &a), s.r.why);
+    news(&s.r, MSG_READY, 0, 0);
+    CHECK(s.r.v->workers[PROXY].sock < 0); /* it broke the protocol */
+    rig_end(&s.r);
+    scene(&s, PROXY_CONFIG);
+    CHECK_OK(messages(&s, &a), s.r.why);
+    news(&s.r, MSG_PROXY_END, a.serial, 1);
+    CHECK(s.r.v->workers[PROXY].sock < 0);
+    rig_end(&s.r);
+}
