@@ -56,6 +56,8 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     /* PROXY_NEEDS_MODEL and nothing begun, or a refusal with its PROVIDER where the token told it */   \
     X(PROXY_BEGIN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 16384)       \
     X(PROXY_AGAIN,    FROM_PROXY,             M_CONN | M_AUDITED,          512)                  \
+    /* TOKEN proves a lease, OP names the client that asks (provider/phantom.h); BODY of the REPLY is its answer */ \
+    X(PROXY_TOKEN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 4096)        \
     X(PROXY_USAGE,    FROM_PROXY,             0,                           512)                  \
     X(PROXY_END,      FROM_PROXY,             M_AUDITED,                   1024)                 \
     X(ROUTE,          FROM_VAULT,             M_SECRET,                    MSG_MAX)              \
