@@ -39,7 +39,7 @@ static MUST err_t take_token(struct reading *r, struct view value, struct why *w
 {
     if (r->out->token_len)
         return fail(why, ERR_INVALID, "%s comes twice", r->member);
-    if (!visible(value) || value.n > sizeof(r->out->token))
+    if (!value.p || !visible(value) || value.n > sizeof(r->out->token))
         return fail(why, ERR_INVALID, "%s is no token of the broker", r->member);
     memcpy(r->out->token, value.p, value.n);
     r->out->token_len = value.n;
