@@ -2,8 +2,8 @@
  * A client renews at the broker what it believes to be its provider's token (provider/phantom.h). Its refresh token is the token of a lease,
  * and what it is given is the same token with an end: a renewal can narrow, never widen. The order: token and lease, grant and peer; the
  * lease is renewed and that recorded; only then is the new token made. Tokens given earlier stay good to their own end.
- * A lease that has used up its grant's max_ttl goes on only if it would be issued anew today: policy decides again, as for a first lease, so a
- * client lives as long as its grant and no longer. Revoked is revoked: the lease is gone, and with it all its tokens.
+ * Policy decides about each renewal as about a first lease, so max_ttl counts from the newest one: a client lives as long as its grant, and
+ * max_ttl is how long it may be silent. Revoked is revoked: the lease is gone, and with it all its tokens.
  */
 #include "vault/ops.h"
 
@@ -50,7 +50,7 @@ static err_t judge(struct request *rq, struct ask *a)
     return deliver_usable(a->c, DELIVER_PROXY, clock_wall_ms(), rq->why);
 }
 
-/* Renewals have used up its max_ttl: would it be issued today? */
+/* Would it be issued today? Then max_ttl counts from now. */
 static err_t extend(struct request *rq, const struct ask *a)
 {
     struct policy_ask ask = {.credential = view_str(a->l->credential),
@@ -92,7 +92,7 @@ err_t op_proxy_token(struct request *rq, struct pending *p, struct jsonw *w)
         !view_copy(msg_view(rq->msg, F_OP), p->name, sizeof(p->name)))
         return fail(rq->why, ERR_INVALID, "no client of that name renews here");
     TRY(judge(rq, &a));
-    if (!a.l->limited_uses && lease_room_ms(a.l) < a.g->ttl_ms)
+    if (!a.l->limited_uses)
         TRY(extend(rq, &a));
     TRY(lease_renew(rq->v->leases, a.l, a.g->ttl_ms, rq->why));
     TRY(keep_token(rq, p));

@@ -9,7 +9,7 @@ upstream_config </dev/null
 init_broker
 printf '{"claudeAiOauth":{"accessToken":"%s","refreshToken":"%s","expiresAt":4070908800000,"scopes":["user:inference"]}}' "$ACCESS" "$REFRESH" |
     "$CLI" enroll login --provider claude >/dev/null 2>&1
-grant_proxy gw login --ttl 4s --max-ttl 5s
+grant_proxy gw login --ttl 6s --max-ttl 8s
 
 # renew CONSUMER PATH BODY [curl arguments]: "STATUS BODY"; every answer is kept
 renew() {
@@ -31,20 +31,20 @@ d(h); print(d(c)["exp"])' "$1"; }
 phantom=$(proxy_token gw login)
 # each client, past three ends of its token, and past the lease's max_ttl
 given=()
-for round in 1 2 3 4 5; do
+for round in 1 2 3 4 5 6; do
     answer=$(claude gw "$phantom")
     begins "$answer" 200 || die "round $round: $answer"
     access=$(field access_token <<<"$answer")
     [[ $access == sk-ant-oat01-*cbrk1_* && $access != "$phantom" ]] || die "no token of ours: $answer"
-    [[ $(field expires_in <<<"$answer") -le 4 ]] || die "$answer"
+    [[ $(field expires_in <<<"$answer") -le 6 ]] || die "$answer"
     [[ $(message "$access") == 200 ]] || die "round $round: the renewed token does not serve"
     answer=$(codex gw "$phantom")
     begins "$answer" 200 || die "round $round: $answer"
     jwt=$(field access_token <<<"$answer")
-    (($(claims "$jwt") <= $(date +%s) + 4)) || die "the JWT tells another end: $answer"
+    (($(claims "$jwt") <= $(date +%s) + 6)) || die "the JWT tells another end: $answer"
     [[ $(field refresh_token <<<"$answer") == "$phantom" ]] || die "$answer"
     [[ $(message "$jwt") == 200 ]] || die "round $round: the JWT does not serve"
-    ((round < 3)) || [[ $(message "${given[round - 3]}") == 401 ]] || die "a token outlived its end"
+    ((round < 4)) || [[ $(message "${given[round - 4]}") == 401 ]] || die "a token outlived its end"
     # issuing revokes nothing that was issued before
     [[ $(message "$access") == 200 ]] || die "an earlier token was revoked"
     given+=("$access")

@@ -57,6 +57,8 @@ TEST(the_first_way_that_a_grant_fits)
         {"codehornets", GRANT("c", "claude", "setup_token", "proxy,secret"), "c proxy"},
         {"claude-tcp", GRANT("c", "claude", "login", "proxy,file"), "c proxy"},
         {"codex", GRANT("x", "codex", "login", "proxy,file"), "x proxy"},
+        {"codex-long", GRANT("x", "codex", "login", "proxy,file"), "x proxy"},
+        {"claude-long", GRANT("c", "claude", "setup_token", "proxy,secret"), "c proxy"},
         {"codex-acp", GRANT("x", "openai", "api_key", "proxy,secret"), "x proxy"},
         {"gemini", GRANT("g", "gemini", "api_key", "proxy,secret"), "g proxy"},
         {"opencode", GRANT("o", "anthropic", "api_key", "proxy,secret"), "o proxy"},

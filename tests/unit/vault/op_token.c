@@ -92,7 +92,7 @@ TEST(a_narrowed_token_renews_to_one_that_is_as_narrow)
     rig_end(&s.r);
 }
 
-TEST(a_lease_goes_on_past_its_max_ttl_for_as_long_as_it_would_be_issued_anew)
+TEST(max_ttl_counts_from_the_newest_renewal_of_a_lease_that_would_be_issued_anew)
 {
     struct scene s;
     scene(&s, short_lived);
