@@ -1,7 +1,7 @@
 # make            both programs and the client library, hardened, -Werror
 # make quickstart installs what is missing, builds, runs the main job          make check  installs, builds, runs every test
 # make check-clients   installs the real clients (claude, codex, gemini, …) from npm and runs them against a fake provider; RECORD=1: keeps the results
-# make lint | sanitize | fuzz T=60 | crash | bench | format | install DESTDIR= PREFIX=
+# make lint | sanitize | fuzz T=60 | fuzz-coverage | mutants | crash | bench | format | install DESTDIR= PREFIX=
 # Folders are listed by wildcard: a new file is built, linked and tested without a line here.
 
 PREFIX  ?= /usr/local
@@ -205,6 +205,10 @@ fuzz:
 	    CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-format-nonliteral" \
 	    $(addprefix $(FUZZ_B)/bin/,$(FUZZ))
 	@T=$(T) ASAN_OPTIONS=$$(CC=clang tests/leaks.sh) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
+# which lines of the parsers the committed corpora reach
+fuzz-coverage:
+	@tests/fuzz/coverage.sh
+.PHONY: fuzz-coverage
 define fuzz_rule
 $(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy oauth cli client base)
 	@mkdir -p $$(@D)
@@ -214,6 +218,10 @@ $(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider cryp
 endef
 $(foreach t,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)),$(eval $(call fuzz_rule,$(t))))
 
+# takes each protection of tests/mutants/mutants.txt away and sees which test notices; a quarter of an hour
+.PHONY: mutants
+mutants: deps-check
+	@tests/mutants/run.py
 crash: all $(TOOLS)
 	@tests/run.sh $(sort $(wildcard tests/crash/*.sh))
 bench: deps-bench

@@ -26,7 +26,7 @@ static bool segment_ok(struct view s, bool last)
 
 static bool escape_ok(const uint8_t *p, size_t left)
 {
-    static const char *const bad[] = {"%2f", "%5c", "%2e", "%00"};
+    static const char *const bad[] = {"%2f", "%5c", "%2e", "%00", "%25", "%3b", "%3f", "%23"};
     for (size_t i = 0; i < COUNT(bad); i++)
         if (left >= 3 && strncasecmp((const char *)p, bad[i], 3) == 0)
             return false;
