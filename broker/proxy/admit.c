@@ -58,6 +58,10 @@ bool admit_request(const struct gate_request *rq, struct gate_refusal *no)
         *no = (struct gate_refusal){426, "no other protocol is spoken here: use plain HTTP/1.1"};
         return false;
     }
+    if (has_marker(rq->path)) { /* it would go upstream, and into the log */
+        *no = (struct gate_refusal){400, "the path holds a token: send it in a header"};
+        return false;
+    }
     return true;
 }
 

@@ -36,7 +36,8 @@ static bool escape_ok(const uint8_t *p, size_t left)
 static bool path_ok(struct view path)
 {
     size_t from = 1;
-    if (path.n == 0 || path.p[0] != '/')
+    if (path.n == 0 || path.p[0] != '/' ||
+        memmem(path.p, path.n, TOKEN_MARKER, sizeof(TOKEN_MARKER) - 1))
         return false;
     for (size_t i = 1; i <= path.n; i++) {
         bool end = i == path.n;

@@ -42,6 +42,11 @@ TEST(pages_and_upgrades_do_not_get_in)
     CHECK_INT(refusal_of("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"), 426);
 }
 
+TEST(a_token_in_the_path_goes_nowhere)
+{
+    CHECK_INT(refusal_of("GET /v1/sk-ant-oat01-cbrk1_AXKBcjDrVMD2LhPhbeM3 HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400);
+}
+
 TEST(the_token_is_found_wherever_an_sdk_puts_it)
 {
     static const char *const heads[] = {
