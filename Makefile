@@ -251,7 +251,7 @@ install: all
 	@$(INSTALL) -m 0644 contrib/completion/broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-cli.fish
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/share/bash-completion/completions/broker-exec
 	@ln -sf broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-exec.fish
-	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/credential-broker contrib/openapi.yaml contrib/audit-schema.json contrib/python/credential_broker.py
+	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/credential-broker contrib/openapi.yaml contrib/audit-schema.json contrib/python/credential_broker.py contrib/deerflow/broker_codex.py
 	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/credential-broker README.md SECURITY.md LICENSE broker/crypto/FORMAT.md
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/credential-broker.service

@@ -204,7 +204,11 @@ static const struct profile_way deerflow_claude_ways[] = {
     {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
     {.delivery = NULL},
 };
+/* By proxy it is for the model class of contrib/deerflow/broker_codex.py. */
 static const struct profile_way deerflow_codex_ways[] = {
+    {"codex", "login", "proxy",
+     .set =
+         LIST("CREDENTIAL_BROKER_CODEX_TOKEN={token}", "CREDENTIAL_BROKER_CODEX_BASE_URL={base}")},
     {"codex", "login", "file", .set = LIST("CODEX_AUTH_PATH={file}")},
     {.delivery = NULL},
 };

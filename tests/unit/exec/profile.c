@@ -126,6 +126,9 @@ TEST(a_gateway_takes_one_of_each)
     struct profile_plan plan = {.n = 0};
     CHECK_OK(profile_choose(named("deerflow-gateway"), GRANTS(g), &plan, &why), why);
     CHECK_STR(shape(&plan), "c file, x file, o secret");
+    struct broker_grant proxied[] = {GRANT("x", "codex", "login", "proxy"), GRANT("c", "claude", "login", "proxy")};
+    CHECK_OK(profile_choose(named("deerflow-gateway"), GRANTS(proxied), &plan, &why), why);
+    CHECK_STR(shape(&plan), "c proxy, x proxy");
 }
 
 TEST(two_alike_are_named_and_none_is_taken)
