@@ -20,7 +20,7 @@ FROM ${BASE} AS broker
 ARG BROKER_UID=973
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        libsodium23 libmicrohttpd12 libjansson4 libseccomp2 libcyaml1 libyaml-0-2 libsecret-1-0 \
+        libsodium23 libmicrohttpd12 libjansson4 libseccomp2 libcyaml1 libyaml-0-2 libsecret-1-0 libssl3 libc-ares2 libzstd1 libcurl4 ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid "$BROKER_UID" credential-broker \
     && useradd --system --uid "$BROKER_UID" --gid "$BROKER_UID" --home-dir /nonexistent --no-create-home \

@@ -1,7 +1,7 @@
 # make            both programs and the client library, hardened, -Werror
 # make quickstart installs what is missing, builds, runs the main job          make check  installs, builds, runs every test
 # make check-clients   installs the real clients (claude, codex, gemini, …) from npm and runs them against a fake provider; RECORD=1: keeps the results
-# make lint | sanitize | fuzz T=60 | crash | bench | format | install DESTDIR= PREFIX=
+# make lint | sanitize | fuzz T=60 | fuzz-coverage | mutants | crash | bench | format | install DESTDIR= PREFIX=
 # Folders are listed by wildcard: a new file is built, linked and tested without a line here.
 
 PREFIX  ?= /usr/local
@@ -31,7 +31,7 @@ LIBS_DIRS := base crypto keysource store provider vault supervisor client exec
 # what a daemon-side program may be linked from, most dependent first (archives: only what is used is linked)
 ARCH     = $(foreach d,$(1),$(B)/lib$(d).a)
 
-PROGRAMS := $(B)/brokerd $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring $(B)/broker-cli $(B)/broker-exec
+PROGRAMS := $(B)/brokerd $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring $(B)/brokerd-oauth $(B)/broker-cli $(B)/broker-exec
 .PHONY: all
 all: $(PROGRAMS) $(B)/libbroker-client.a
 
@@ -48,7 +48,7 @@ $(B)/lib$(1).a: $$(call objs,$(1))
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
-$(foreach d,$(LIBS_DIRS) api proxy cli,$(eval $(call archive,$(d))))
+$(foreach d,$(LIBS_DIRS) api proxy oauth cli,$(eval $(call archive,$(d))))
 $(B)/libbroker-client.a: $(B)/libclient.a $(B)/obj/broker/base/err.o $(B)/obj/broker/base/utf8.o
 	@rm -f $@
 	$(Q)cp $(B)/libclient.a $@ && ar rs $@ $(filter %.o,$^)
@@ -70,6 +70,8 @@ $(B)/brokerd-proxy: $(call objs,proxy) $(call ARCH,base)
 	$(LD_) $(filter %.o,$^) $(filter %.a,$^) -lssl -lcrypto -lcares -lzstd -lsodium -lseccomp -o $@
 $(B)/brokerd-keyring: $(call objs,keyring) $(call ARCH,keysource crypto base)
 	$(LD_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(shell pkg-config --libs libsecret-1) -lsodium -lseccomp -o $@
+$(B)/brokerd-oauth: $(call objs,oauth) $(call ARCH,provider base)
+	$(LD_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcurl -ljansson -lsodium -lseccomp -o $@
 $(B)/broker-cli: $(call objs,cli) $(call ARCH,client provider crypto base)
 	$(LD_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -ljansson -lsodium -o $@
 
@@ -84,7 +86,7 @@ $(B)/broker-exec: $(EXEC_SRC) $(wildcard broker/exec/*.h broker/client/*.h broke
 
 # ---- tests: unit beside each source, contract over every table row
 UNIT     := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/*.c tests/contract/*.c))
-TESTLIBS  = $(call ARCH,vault keysource store provider crypto api proxy cli client base)
+TESTLIBS  = $(call ARCH,vault keysource store provider crypto api proxy oauth cli client base)
 TESTLINK  = -Wl,--start-group $(TESTLIBS) -Wl,--end-group -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml
 # only the archives a test's folder may see, so that one broken folder does not stop the others' tests
 SEES_base = base
@@ -96,6 +98,7 @@ SEES_vault = vault keysource store provider crypto base
 SEES_supervisor = supervisor vault keysource store provider crypto base
 SEES_api = api provider base
 SEES_proxy = proxy base
+SEES_oauth = oauth provider base
 SEES_client = client base
 SEES_cli = cli client provider crypto base
 SEES_exec = exec client base
@@ -107,7 +110,7 @@ $(1): tests/$(patsubst $(B)/%,%,$(1)).c tests/check.h $(call ARCH,$(call sees,$(
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CC) $$(STD) $$(WARN) -Wno-missing-prototypes -Itests $$(filter-out -O2,$$(HARD)) -O1 $$(CFLAGS) -pie $$(DEPGEN) $$< \
 	    -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml \
-	    -lssl -lcrypto -lcares -lzstd -o $$@
+	    -lssl -lcrypto -lcares -lzstd -lcurl -o $$@
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -135,7 +138,7 @@ check-integration: all $(TOOLS)
 	@tests/run.sh $(sort $(wildcard tests/integration/*.sh))
 check-clients: deps-clients
 	@$(MAKE) --no-print-directory all $(B)/fake/scan
-	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh
+	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh tests/clients/renewal/run.sh
 
 # programs that scripts use: tests/{crash,fake,bench}/NAME.c
 TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
@@ -202,15 +205,23 @@ fuzz:
 	    CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-format-nonliteral" \
 	    $(addprefix $(FUZZ_B)/bin/,$(FUZZ))
 	@T=$(T) ASAN_OPTIONS=$$(CC=clang tests/leaks.sh) tests/fuzz/run.sh $(FUZZ_B)/bin $(FUZZ)
+# which lines of the parsers the committed corpora reach
+fuzz-coverage:
+	@tests/fuzz/coverage.sh
+.PHONY: fuzz-coverage
 define fuzz_rule
-$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy cli client base)
+$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy oauth cli client base)
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$$@)
 	$$(Q)clang $$(STD) -Itests -Itests/fuzz -O1 -g $$(CFLAGS) -fsanitize=fuzzer $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
-	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -o $$@
+	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -lcurl -o $$@
 endef
 $(foreach t,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)),$(eval $(call fuzz_rule,$(t))))
 
+# takes each protection of tests/mutants/mutants.txt away and sees which test notices; a quarter of an hour
+.PHONY: mutants
+mutants: deps-check
+	@tests/mutants/run.py
 crash: all $(TOOLS)
 	@tests/run.sh $(sort $(wildcard tests/crash/*.sh))
 bench: deps-bench
@@ -227,7 +238,7 @@ install: all
 	@$(INSTALL) -m 0755 $(B)/brokerd $(DESTDIR)$(PREFIX)/bin/brokerd
 	@$(INSTALL) -m 0755 $(B)/broker-cli $(DESTDIR)$(PREFIX)/bin/broker-cli
 	@$(INSTALL) -m 0755 $(B)/broker-exec $(DESTDIR)$(PREFIX)/bin/broker-exec
-	@$(INSTALL) -m 0755 -t $(LIBEXEC) $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring
+	@$(INSTALL) -m 0755 -t $(LIBEXEC) $(B)/brokerd-api $(B)/brokerd-proxy $(B)/brokerd-keyring $(B)/brokerd-oauth
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/git-credential-broker
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/bin/docker-credential-broker
 	@$(INSTALL) -m 0644 $(B)/libbroker-client.a $(DESTDIR)$(PREFIX)/lib/libbroker-client.a
@@ -240,7 +251,7 @@ install: all
 	@$(INSTALL) -m 0644 contrib/completion/broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-cli.fish
 	@ln -sf broker-cli $(DESTDIR)$(PREFIX)/share/bash-completion/completions/broker-exec
 	@ln -sf broker-cli.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/broker-exec.fish
-	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/credential-broker contrib/openapi.yaml contrib/audit-schema.json contrib/python/credential_broker.py
+	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/credential-broker contrib/openapi.yaml contrib/audit-schema.json contrib/python/credential_broker.py contrib/deerflow/broker_codex.py
 	@$(INSTALL) -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/credential-broker README.md SECURITY.md LICENSE broker/crypto/FORMAT.md
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/credential-broker.service

@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing: `deps.sh build` what compiling and running needs, `deps.sh check` what the tests need too.
 # Does nothing, and needs no rights, when everything is there.
 set -euo pipefail
-build="gcc make pkg-config libc6-dev libsodium-dev libmicrohttpd-dev libjansson-dev libsecret-1-dev libcyaml-dev libyaml-dev libseccomp-dev libssl-dev libc-ares-dev libzstd-dev musl-tools"
+build="gcc make pkg-config libc6-dev libsodium-dev libmicrohttpd-dev libjansson-dev libsecret-1-dev libcyaml-dev libyaml-dev libseccomp-dev libssl-dev libc-ares-dev libzstd-dev libcurl4-openssl-dev musl-tools"
 check="strace gnome-keyring dbus dbus-daemon libglib2.0-bin acl util-linux procps python3 clang libclang-rt-14-dev e2fsprogs xfsprogs faketime python3-yaml \
        curl openssl nginx nodejs podman runc buildah debootstrap uidmap man-db groff-base mandoc fish zsh git universal-ctags shellcheck"
 lint="clang-tidy clang-format cppcheck shellcheck universal-ctags"

@@ -70,6 +70,7 @@ void config_free(struct config *c)
         config_consumer_clear(&c->consumers[i]);
     free(c->consumers);
     config_proxy_clear(c);
+    config_oauth_clear(c);
     free(c->store);
     free_list(c->key);
     free(c->anchor);

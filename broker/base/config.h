@@ -18,6 +18,7 @@ enum {
     CONFIG_MAX_LIST = 64,
     CONFIG_MAX_UPSTREAMS = 64,
     CONFIG_MAX_PRICES = 256,
+    CONFIG_MAX_PROVIDERS = 32,
     CONFIG_MAX_PROXIES = 4
 };
 
@@ -66,6 +67,15 @@ struct config_price {
     char *model; /* pattern (base/glob.h) */
     uint64_t input, output, cache_read, cache_write;
 };
+/* What broker.yaml says in the place of a provider's own row (struct provider_oauth): an own identity provider, a test. NULL: as the row. */
+struct config_provider {
+    char *name;
+    char *token_url, *authorize_url, *device_url; /* https://host[:port]/path */
+    char *client_id, *scopes;
+    char *ca;               /* PEM file to trust instead of the system's */
+    int8_t form;            /* -1: as the row; 0: JSON; 1: application/x-www-form-urlencoded */
+    bool insecure_loopback; /* the URLs may be http:// to this host */
+};
 struct config {
     char *store; /* "file" */
     char **key;  /* NULL-terminated order of key sources to try; NULL: every slot in order */
@@ -81,6 +91,8 @@ struct config {
     unsigned n_upstreams;
     struct config_price *prices;
     unsigned n_prices;
+    struct config_provider *providers;
+    unsigned n_providers;
     unsigned proxies; /* proxy workers, 1 to CONFIG_MAX_PROXIES; default 1 */
 };
 
@@ -104,6 +116,8 @@ bool config_delivers(const struct config_consumer *c, unsigned delivery);
 bool config_same_upstreams(const struct config *a, const struct config *b);
 /* The price of the model; NULL: none is configured. */
 const struct config_price *config_price_of(const struct config *c, struct view model);
+/* What is said of the provider; NULL: nothing. */
+const struct config_provider *config_provider_of(const struct config *c, const char *name);
 /* An origin in parts: host without port, port (443 or 80 by default). False: it is none of scheme://host[:port] in lower case. */
 struct origin {
     bool tls;

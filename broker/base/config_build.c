@@ -334,6 +334,7 @@ err_t build_config(const struct build *b, const struct yaml_root *y, struct conf
 {
     TRY(build_settings(b, y, out));
     TRY(build_proxy(b, y, out));
+    TRY(build_providers(b, y, out));
     if (y->consumers_count == 0)
         return ERR_OK;
     out->consumers = calloc(y->consumers_count, sizeof(*out->consumers));

@@ -77,7 +77,7 @@ static bool is_word(const char *s)
     return n > 0 && n <= 32 && s[n] == '\0';
 }
 
-static bool is_file(const char *s)
+bool config_is_file(const char *s)
 {
     size_t n = strlen(s);
     for (size_t i = 0; i < n; i++)
@@ -110,7 +110,7 @@ static err_t check_upstream(const struct build *b, const char *where, const stru
         return build_fail(b, where, "origin",
                           "plain http would show the credential to the network: use https, or say "
                           "private: true where it is your own");
-    if (y->ca && !is_file(y->ca))
+    if (y->ca && !config_is_file(y->ca))
         return build_fail(b, where, "ca", "expected the absolute path of a PEM file");
     if (names_twice(c, y))
         return build_fail(b, where, "provider", "there is an upstream for it already");

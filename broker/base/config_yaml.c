@@ -21,6 +21,7 @@ static const cyaml_schema_value_t text_value = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, TEXT_MAX)};
 
 static const cyaml_strval_t bool_words[] = {{"false", 0}, {"true", 1}, {"no", 0}, {"yes", 1}};
+static const cyaml_strval_t body_words[] = {{"json", 1}, {"form", 2}};
 static const cyaml_strval_t owner_words[] = {{"none", 0}, {"process", 1}};
 static const cyaml_strval_t sync_words[] = {
     {"release", AUDIT_SYNC_RELEASE}, {"every", AUDIT_SYNC_EVERY}, {"100ms", AUDIT_SYNC_100MS}};
@@ -109,6 +110,21 @@ static const cyaml_schema_field_t price_fields[] = {
 static const cyaml_schema_value_t price_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_price, price_fields)};
 
+static const cyaml_schema_field_t provider_fields[] = {
+    CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct yaml_provider, name, 0, TEXT_MAX),
+    OPTIONAL_TEXT(struct yaml_provider, "token_url", token_url),
+    OPTIONAL_TEXT(struct yaml_provider, "authorize_url", authorize_url),
+    OPTIONAL_TEXT(struct yaml_provider, "device_url", device_url),
+    OPTIONAL_TEXT(struct yaml_provider, "client_id", client_id),
+    OPTIONAL_TEXT(struct yaml_provider, "scopes", scopes),
+    OPTIONAL_TEXT(struct yaml_provider, "ca", ca),
+    OPTIONAL_WORD(struct yaml_provider, body, body_words),
+    OPTIONAL_WORD(struct yaml_provider, insecure_loopback, bool_words),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t provider_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_provider, provider_fields)};
+
 static const cyaml_schema_field_t proxy_fields[] = {
     OPTIONAL_TEXT(struct yaml_proxy, "workers", workers),
     CYAML_FIELD_END,
@@ -127,6 +143,8 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_SEQUENCE("prices", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
                          prices, &price_value, 0, CONFIG_MAX_PRICES),
     OPTIONAL_MAP(struct yaml_root, proxy, proxy_fields),
+    CYAML_FIELD_SEQUENCE("providers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,
+                         providers, &provider_value, 0, CONFIG_MAX_PROVIDERS),
     CYAML_FIELD_END,
 };
 
@@ -199,6 +217,9 @@ static const struct place {
     {"upstreams", upstream_fields, NULL, 0},
     {"prices", price_fields, NULL, 0},
     {"proxy", proxy_fields, NULL, 0},
+    {"providers", provider_fields, NULL, 0},
+    {"body", NULL, body_words, CYAML_ARRAY_LEN(body_words)},
+    {"insecure_loopback", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"private", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"once", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},
     {"files_on_disk", NULL, bool_words, CYAML_ARRAY_LEN(bool_words)},

@@ -43,6 +43,10 @@ struct yaml_upstream {
 struct yaml_price {
     char *model, *input, *output, *cache_read, *cache_write;
 };
+struct yaml_provider {
+    char *name, *token_url, *authorize_url, *device_url, *client_id, *scopes, *ca;
+    int body, insecure_loopback; /* body: 0 not said, 1 json, 2 form */
+};
 struct yaml_proxy {
     char *workers;
 };
@@ -60,6 +64,8 @@ struct yaml_root {
     struct yaml_price *prices;
     unsigned prices_count;
     struct yaml_proxy *proxy;
+    struct yaml_provider *providers;
+    unsigned providers_count;
 };
 
 /* Both refuse what config_scan refuses. *out is NULL for a text without content; yaml_*_free takes NULL. `label`: the file's
@@ -88,6 +94,11 @@ struct build {
 /* config_proxy.c: what only the proxy uses; build_config() calls it. */
 MUST err_t build_proxy(const struct build *b, const struct yaml_root *y, struct config *out);
 void config_proxy_clear(struct config *c);
+/* The absolute path of a file, in visible ASCII. */
+bool config_is_file(const char *s);
+/* config_oauth.c: where logins are renewed; build_config() calls it. */
+MUST err_t build_providers(const struct build *b, const struct yaml_root *y, struct config *out);
+void config_oauth_clear(struct config *c);
 MUST err_t build_config(const struct build *b, const struct yaml_root *y, struct config *out);
 /* `where`: path of the mapping, "" or "consumers[2]". */
 MUST err_t build_consumer(const struct build *b, const char *where, const struct yaml_consumer *y,

@@ -71,6 +71,7 @@ static const struct attr keeps[SANDBOX__COUNT] = {
                             .scoped = SCOPE_ABSTRACT_SOCKET}, /* NOTIFY_SOCKET=@… */
     [SANDBOX_KEYRING] = {.scoped = SCOPE_ABSTRACT_SOCKET},    /* D-Bus */
     [SANDBOX_PROXY] = {.net = NET_CONNECT_TCP},
+    [SANDBOX_OAUTH] = {.net = NET_CONNECT_TCP},
 };
 
 static struct attr handled(enum sandbox_role role, int abi, size_t *size)

@@ -58,6 +58,8 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     /* this connection, one after another, within that time: under the same SERIAL and unasked      */   \
     X(PROXY_BEGIN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 16384)       \
     X(PROXY_AGAIN,    FROM_PROXY,             M_CONN | M_AUDITED,          512)                  \
+    /* TOKEN proves a lease, OP names the client that asks (provider/phantom.h); BODY of the REPLY is its answer */ \
+    X(PROXY_TOKEN,    FROM_PROXY,             M_CONN | M_FD | M_AUDITED | M_SECRET, 4096)        \
     X(PROXY_USAGE,    FROM_PROXY,             0,                           512)                  \
     X(PROXY_END,      FROM_PROXY,             M_AUDITED,                   1024)                 \
     /* several PROXY_USAGE and PROXY_END in one packet: BODY is each as u32 length + packet */      \
@@ -101,6 +103,11 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     /* key source helper: one question, one answer */                                            \
     X(KEY_ASK,        FROM_VAULT,             M_SECRET,                    8192)                 \
     X(KEY_ANSWER,     FROM_HELPER,            M_SECRET,                    8192)                 \
+    /* oauth helper: one job. Its network part ends with RAW, which the vault keeps before it says KEPT; then follows RESULT */ \
+    X(OAUTH_JOB,      FROM_VAULT,             M_SECRET,                    MSG_MAX)              \
+    X(OAUTH_RAW,      FROM_HELPER,            M_SECRET,                    MSG_MAX)              \
+    X(OAUTH_KEPT,     FROM_VAULT,             0,                           512)                  \
+    X(OAUTH_RESULT,   FROM_HELPER,            M_SECRET,                    MSG_MAX)              \
     /* audit writer (the bytes themselves travel in the shared ring, vault/sink.h) */            \
     X(SINK_OPEN,      FROM_VAULT,             M_FD,                        512)                  \
     X(SINK_STATE,     FROM_AUDIT,             0,                           512)
@@ -166,13 +173,38 @@ enum msg_type {
     X(INPUT,       U, 8)      /* tokens */                                                       \
     X(OUTPUT,      U, 8)                                                                         \
     X(CACHE_READ,  U, 8)                                                                         \
-    X(CACHE_WRITE, U, 8)
+    X(CACHE_WRITE, U, 8)                                                                         \
+    X(URL,         S, 512)                                                                       \
+    X(PAIRS,       L, 57344)  /* name, value, name, value …: a request's parameters, secrets among them */ \
+    X(RAW,         B, 65536)  /* the body of an identity provider's answer, as it came */        \
+    X(AT_MS,       U, 8)      /* wall clock at which it came */                                  \
+    X(VERDICT,     U, 8)      /* enum oauth_verdict */                                           \
+    X(CODE,        S, 64)     /* an OAuth error code, [a-z0-9_.-] */                             \
+    X(DEVICE_CODE, B, 2048)                                                                      \
+    X(USER_CODE,   S, 64)                                                                        \
+    X(VERIFY_URI,  S, 512)                                                                       \
+    X(VERIFY_FULL, S, 1024)   /* with the user code in it */                                     \
+    X(INTERVAL_MS, U, 8)      /* between two questions whether the person has agreed */
 /* clang-format on */
 
 /* F_FLAGS of a reply to PROXY_BEGIN: ask again with MODEL (empty: the request has none). */
 enum { PROXY_NEEDS_MODEL = 1 };
 /* F_FLAGS of PROXY_END. GOES_ON: others may follow under this serial. UNUSED: no request has ended, and none follows. */
 enum { PROXY_END_GOES_ON = 1, PROXY_END_UNUSED = 2 };
+/* F_FLAGS of OAUTH_JOB: how the request is made and what is asked; OAUTH_SENT stands in OAUTH_RAW: the request may have been carried out. */
+enum { OAUTH_FORM = 1, OAUTH_LOOPBACK = 2, OAUTH_DEVICE = 4, OAUTH_SENT = 8 };
+/* What an identity provider's answer means. */
+enum oauth_verdict {
+    OAUTH_GRANTED,   /* tokens, or a device code */
+    OAUTH_PENDING,   /* the person has not agreed yet (RFC 8628) */
+    OAUTH_SLOW_DOWN, /* and do not ask so often */
+    OAUTH_TRANSIENT, /* 5xx, 408, 429: later */
+    OAUTH_REVOKED,   /* this token or code is good for nothing any more */
+    OAUTH_ROTATED,   /* of these: because somebody else has used it */
+    OAUTH_REFUSED, /* refused for a reason that says nothing about the token: the request, the client */
+    OAUTH_GARBAGE, /* not an answer that this program understands */
+    OAUTH__COUNT
+};
 
 enum msg_field {
 #define BROKER_FIELD_ENUM(n, kind, max) F_##n,

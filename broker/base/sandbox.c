@@ -35,7 +35,7 @@ static const char *const names[SANDBOX__COUNT] = {
     [SANDBOX_SUPERVISOR] = "brokerd",  [SANDBOX_VAULT] = "brokerd-vault",
     [SANDBOX_AUDIT] = "brokerd-audit", [SANDBOX_API] = "brokerd-api",
     [SANDBOX_KDF] = "brokerd-kdf",     [SANDBOX_KEYRING] = "brokerd-keyring",
-    [SANDBOX_PROXY] = "brokerd-proxy",
+    [SANDBOX_PROXY] = "brokerd-proxy", [SANDBOX_OAUTH] = "brokerd-oauth",
 };
 
 /* 0, 1 and 2 must be open: else the first socket becomes "stderr" and gets the log. */

@@ -24,6 +24,7 @@ enum sandbox_role {
     SANDBOX_KEYRING,    /* Secret Service over AF_UNIX: no AF_INET, no execve */
     SANDBOX_PROXY, /* TCP and UDP outwards, accept4 on given sockets, reads certificates and resolver
                            files; no AF_UNIX socket of its own, no bind */
+    SANDBOX_OAUTH, /* TCP and UDP outwards, one socket, reads certificates and resolver files */
     SANDBOX__COUNT
 };
 

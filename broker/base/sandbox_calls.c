@@ -3,8 +3,8 @@
  * filters are inherited and the strictest verdict wins, so the supervisor's list holds every group;
  * its children then cut it down. The default is to kill. The supervisor and the keyring helper get
  * ENOSYS instead: the one stands above every program's loader, the other runs glib, and both must
- * live with calls that a newer libc tries first. Only the proxy has internet sockets, and it has no
- * others. No role has: any further kind of socket, ptrace, process_vm_*, io_uring, bpf,
+ * live with calls that a newer libc tries first. Only the proxy and the oauth helper have internet sockets, and they
+ * have no others. No role has: any further kind of socket, ptrace, process_vm_*, io_uring, bpf,
  * userfaultfd, namespaces, mounts, modules, keyctl.
  */
 #include "base/sandbox_calls.h"
@@ -43,6 +43,8 @@ enum {
     EVERYTHING = (1 << 14) - 1,
     NO_INTERNET =
         1 << 14, /* is told so instead of being stopped; never for a role above the proxy */
+    INTERNET_ONLY =
+        1 << 15, /* libc and libcurl try Unix and netlink sockets first: told so, not stopped */
 };
 
 static const struct {
@@ -58,6 +60,7 @@ static const struct {
     [SANDBOX_KEYRING] = {CORE | PACKETS | READ | CODE | THREADS | CONNECT | NO_INTERNET,
                          SCMP_ACT_ERRNO(ENOSYS)},
     [SANDBOX_PROXY] = {CORE | PACKETS | READ | ACCEPT | INTERNET, SCMP_ACT_KILL_PROCESS},
+    [SANDBOX_OAUTH] = {CORE | PACKETS | READ | INTERNET | INTERNET_ONLY, SCMP_ACT_KILL_PROCESS},
 };
 
 enum { END = INT32_MIN };
@@ -146,6 +149,9 @@ static const struct {
     {LISTEN | CONNECT, NR(socket), ALLOW, IS(0, AF_UNIX)},
     {SPAWN | CONNECT, NR(socketpair), ALLOW, IS(0, AF_UNIX)},
     {NO_INTERNET, NR(socket), EAFNOSUPPORT, IS_NOT(0, AF_UNIX)},
+    {INTERNET_ONLY, NR(socket), EAFNOSUPPORT, IS(0, AF_UNIX)},
+    {INTERNET_ONLY, NR(socket), EAFNOSUPPORT, IS(0, AF_NETLINK)},
+    {INTERNET_ONLY, NR(socketpair), EAFNOSUPPORT, IS(0, AF_UNIX)},
     /* clone3 has no row: its flags lie in memory, out of a filter's sight; on ENOSYS libc uses
        clone */
     {SPAWN, NR(clone), ALLOW, WITHOUT(0, NAMESPACES)},

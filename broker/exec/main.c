@@ -11,6 +11,7 @@
 #include "exec/environ.h"
 #include "exec/lease.h"
 #include "exec/link.h"
+#include "exec/phantom.h"
 #include "exec/relay.h"
 
 #include <errno.h>
@@ -113,6 +114,19 @@ static MUST err_t build_environment(struct environment *env, const struct profil
     return ERR_OK;
 }
 
+static MUST err_t place_at(const char *dir, const struct exec_lease *l, struct why *why)
+{
+    const struct profile_way *way = l->way;
+    struct environ_values values = values_of(l, NULL);
+    AUTO(auto_free) char *text = NULL;
+    if (!way->text)
+        return link_place(dir, way->link_file, l->file, why);
+    TRY(environ_expand(way->text, &values, &text, why));
+    err_t e = phantom_place(dir, way->link_file, text, why);
+    explicit_bzero(text, strlen(text));
+    return e;
+}
+
 static MUST err_t place_file(const struct environment *env, const struct exec_lease *l,
                              struct why *why)
 {
@@ -120,14 +134,14 @@ static MUST err_t place_file(const struct environment *env, const struct exec_le
     const char *dir = environ_get(env, way->link_env), *home = environ_get(env, "HOME");
     char path[PATH_MAX];
     if (dir && dir[0])
-        return link_place(dir, way->link_file, l->file, why);
+        return place_at(dir, l, why);
     if (!home || home[0] != '/')
         return fail(why, ERR_INVALID, "neither %s nor HOME says where %s looks for its login",
                     way->link_env, l->slot->name);
     int n = snprintf(path, sizeof(path), "%s/%s", home, way->link_home);
     if (n < 0 || (size_t)n >= sizeof(path))
         return fail(why, ERR_INVALID, "HOME is too long");
-    return link_place(path, way->link_file, l->file, why);
+    return place_at(path, l, why);
 }
 
 static MUST err_t place_files(const struct environment *env, const struct exec_leases *leases,

@@ -12,7 +12,7 @@
 
 /* A list of words for a sentence, cut where the room ends. */
 struct words {
-    char text[160];
+    char text[200];
     size_t len;
 };
 
@@ -58,7 +58,8 @@ bool profile_takes_args(const struct profile *p, const char *command)
     for (const char *const *c = p->command; c && *c; c++)
         if (strncmp(base, *c, strlen(*c)) == 0)
             return true;
-    return false;
+    const struct profile_way *way = p->slot->way;
+    return !p->command && way->args_for && strncmp(base, way->args_for, strlen(way->args_for)) == 0;
 }
 
 const struct profile *profile_for_command(const char *command)
@@ -305,8 +306,8 @@ static void print_way(FILE *out, const struct profile_way *way)
     for (const char *const *set = way->set; set && *set; set++)
         (void)fprintf(out, "%s %s", set == way->set ? " sets" : ",", *set);
     if (way->link_file)
-        (void)fprintf(out, " links $%s/%s (else ~/%s/%s)", way->link_env, way->link_file,
-                      way->link_home, way->link_file);
+        (void)fprintf(out, " %s $%s/%s (else ~/%s/%s)", way->text ? "writes" : "links",
+                      way->link_env, way->link_file, way->link_home, way->link_file);
     for (const char *const *arg = way->args; arg && *arg; arg++)
         (void)fprintf(out, "%s %s", arg == way->args ? " with the arguments" : "", *arg);
     (void)fputc('\n', out);

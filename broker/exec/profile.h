@@ -20,10 +20,13 @@ struct profile_way {
     /* Where the program looks for the file, a symlink to the projected one: $link_env, else
      * $HOME/link_home, and link_file in it. */
     const char *link_env, *link_home, *link_file;
+    /* What is written there instead of a link, for a program that writes its login file itself; with {token}. */
+    const char *text;
     /* Put between the program's name and its own arguments; no secrets, others see them. NULL: none. Only a program
      * that bears a name of `command` (or one that begins so) takes them, not one that starts it, as node or npx do. */
     const char *const *args;
-    bool args_can_lack; /* what starts the program so is well without them; else it is refused */
+    const char *args_for; /* the program that takes them, where the profile has no `command` */
+    bool args_can_lack;   /* what starts the program so is well without them; else it is refused */
 };
 /* Does a value of this way have the placeholder in it? */
 bool profile_way_names(const struct profile_way *way, const char *placeholder);

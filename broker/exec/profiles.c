@@ -18,8 +18,10 @@ static const char *const claude_variables[] = {
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_IDENTITY_TOKEN",
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
     "ANTHROPIC_ORGANIZATION_ID",
+    "ANTHROPIC_SERVICE_ACCOUNT_ID",
     "ANTHROPIC_UNIX_SOCKET", /* without an http base URL the program hangs */
     "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
     "CLAUDE_CODE_CREDENTIALS_PATH",
@@ -87,6 +89,29 @@ static const char *const claude_quiet[] = {
          "CODEX_CONFIG={\"model_provider\":\"broker\",\"model_providers\":{\"broker\":{"           \
          "\"name\":\"broker\",\"base_url\":\"{base}/v1\",\"env_key\":\"CREDENTIAL_BROKER_TOKEN\"," \
          "\"wire_api\":\"responses\"}}}")
+/* Renewed from the broker for as long as the grant stands (proxy/renewal.h): the program takes our token for the proof of who it is, and gets
+ * short ones for it from the base URL. The rule and the organization are names that only its own form wants. */
+#define CLAUDE_RENEWING                                                                            \
+    LIST("ANTHROPIC_IDENTITY_TOKEN={token}", "ANTHROPIC_FEDERATION_RULE_ID=fdrl_broker",           \
+         "ANTHROPIC_ORGANIZATION_ID=00000000-0000-0000-0000-000000000000",                         \
+         "ANTHROPIC_BASE_URL={base}")
+/* The same for Codex: a login file without a login, whose refresh token is ours. Its access token has ended, so the first thing that it does
+ * is to renew. Its own provider sends to a host that the login names, hence one of the flags. */
+#define CODEX_RENEWING LIST("CODEX_REFRESH_TOKEN_URL_OVERRIDE={base}/oauth/token")
+#define CODEX_RENEWING_FLAGS                                                                       \
+    LIST("-c", "model_provider=\"broker\"", "-c", "model_providers.broker.name=\"broker\"", "-c",  \
+         "model_providers.broker.base_url=\"{base}/v1\"", "-c",                                    \
+         "model_providers.broker.requires_openai_auth=true", "-c",                                 \
+         "model_providers.broker.wire_api=\"responses\"", "-c",                                    \
+         "chatgpt_base_url=\"{base}/backend-api/\"")
+#define ENDED_JWT                                                                                  \
+    "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0."                                                         \
+    "eyJpc3MiOiJjcmVkZW50aWFsLWJyb2tlciIsImV4cCI6MTU3NzgzNjgwMH0.bm8"
+#define CODEX_RENEWING_FILE                                                                        \
+    CODEX_FILE, .text = "{\"auth_mode\":\"chatgpt\",\"OPENAI_API_KEY\":null,\"tokens\":{"          \
+                        "\"id_token\":\"" ENDED_JWT "\",\"access_token\":\"" ENDED_JWT             \
+                        "\",\"refresh_token\":\"{token}\",\"account_id\":\"broker\"},"             \
+                        "\"last_refresh\":\"2020-01-01T00:00:00Z\"}"
 /* Merged over the program's own configuration; {env:…} is its own placeholder. */
 #define OPENCODE(provider, path)                                                                   \
     LIST("CREDENTIAL_BROKER_TOKEN={token}",                                                        \
@@ -110,6 +135,17 @@ static const struct profile_way claude_tcp_ways[] = {
     {"claude", "login", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
     {"claude", "setup_token", "proxy", .set = ANTHROPIC("CLAUDE_CODE_OAUTH_TOKEN")},
     {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
+    {.delivery = NULL},
+};
+/* Sessions that outlive a lease. */
+static const struct profile_way claude_long_ways[] = {
+    {"claude", "login", "proxy", .set = CLAUDE_RENEWING},
+    {"claude", "setup_token", "proxy", .set = CLAUDE_RENEWING},
+    {.delivery = NULL},
+};
+static const struct profile_way codex_long_ways[] = {
+    {"codex", "login", "proxy", CODEX_RENEWING_FILE, .set = CODEX_RENEWING,
+     .args = CODEX_RENEWING_FLAGS, .args_for = "codex"},
     {.delivery = NULL},
 };
 /* A program of one's own is no official client: API keys only. */
@@ -168,7 +204,11 @@ static const struct profile_way deerflow_claude_ways[] = {
     {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
     {.delivery = NULL},
 };
+/* By proxy it is for the model class of contrib/deerflow/broker_codex.py. */
 static const struct profile_way deerflow_codex_ways[] = {
+    {"codex", "login", "proxy",
+     .set =
+         LIST("CREDENTIAL_BROKER_CODEX_TOKEN={token}", "CREDENTIAL_BROKER_CODEX_BASE_URL={base}")},
     {"codex", "login", "file", .set = LIST("CODEX_AUTH_PATH={file}")},
     {.delivery = NULL},
 };
@@ -208,6 +248,10 @@ static const struct profile_slot anthropic_sdk_slots[] = {
     {"anthropic", anthropic_sdk_ways, claude_variables, false}, {0}};
 static const struct profile_slot openai_sdk_slots[] = {
     {"openai", openai_sdk_ways, only_openai_key, false}, {0}};
+static const struct profile_slot claude_long_slots[] = {
+    {"claude", claude_long_ways, claude_variables, false}, {0}};
+static const struct profile_slot codex_long_slots[] = {
+    {"codex", codex_long_ways, codex_variables, false}, {0}};
 /* It has keys of other makers' models in its own files, and they stay. */
 static const struct profile_slot opencode_slots[] = {{"model", opencode_ways, NULL, false}, {0}};
 static const struct profile_slot gemini_slots[] = {{"gemini", gemini_ways, gemini_variables, false},
@@ -239,6 +283,9 @@ const struct profile profiles[] = {
     {"codehornets", "a codehornets agent", claude_slots, NULL, claude_quiet},
     {"claude-tcp", "Claude Code, or what is built on it, through the relay", claude_tcp_slots, NULL,
      claude_quiet},
+    {"claude-long", "Claude Code in sessions that outlive a lease", claude_long_slots, NULL,
+     claude_quiet},
+    {"codex-long", "Codex in sessions that outlive a lease", codex_long_slots, NULL, NULL},
     {"anthropic-sdk", "a program that uses Anthropic's library", anthropic_sdk_slots, NULL, NULL},
     {"openai-sdk", "a program that uses OpenAI's library", openai_sdk_slots, NULL, NULL},
     {"env", "any program: each credential in a variable of its own", env_slots, NULL, NULL},

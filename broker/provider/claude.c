@@ -130,6 +130,15 @@ static const struct provider_upstream upstream = {.origin = "https://api.anthrop
                                                   .dialect = ROUTE_ANTHROPIC,
                                                   .allow = inject_anthropic};
 
+static const char *const final[] = {"invalid_grant", NULL};
+static const struct provider_oauth oauth = {
+    .token_url = "https://platform.claude.com/v1/oauth/token",
+    .authorize_url = "https://claude.com/cai/oauth/authorize",
+    .client_id = "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+    .refresh_names_scopes = true,
+    .final = final,
+    .life_s = 8 * 3600};
+
 static const struct provider_kind kinds[] = {
     {.name = "login",
      .deliveries =
@@ -140,7 +149,8 @@ static const struct provider_kind kinds[] = {
                  CF_BIT(ORGANIZATION) | CF_BIT(EMAIL) | CF_BIT(SCOPES) | CF_BIT(PLAN) |
                  CF_BIT(TIER) | CF_BIT(REST) | CF_BIT(ENV),
      .token_prefix = "sk-ant-oat01-",
-     .upstream = &upstream},
+     .upstream = &upstream,
+     .oauth = &oauth},
     {.name = "setup_token",
      .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),
      .value = CF_SECRET,

@@ -161,6 +161,16 @@ static const struct provider_upstream platform = {.origin = "https://api.openai.
                                                   .dialect = ROUTE_OPENAI,
                                                   .allow = inject_openai};
 
+static const char *const rotated[] = {"refresh_token_reused", NULL};
+static const char *const final[] = {"refresh_token_expired", "refresh_token_reused",
+                                    "refresh_token_invalidated", "invalid_grant", NULL};
+static const struct provider_oauth oauth = {.token_url = "https://auth.openai.com/oauth/token",
+                                            .authorize_url =
+                                                "https://auth.openai.com/oauth/authorize",
+                                            .client_id = "app_EMoamEEZ73f0CkXaXp7hrann",
+                                            .final = final,
+                                            .rotated = rotated};
+
 static const struct provider_kind kinds[] = {
     {.name = "login",
      .deliveries =
@@ -171,7 +181,8 @@ static const struct provider_kind kinds[] = {
                  CF_BIT(EMAIL) | CF_BIT(PLAN) | CF_BIT(LAST_REFRESH) | CF_BIT(AUTH_MODE) |
                  CF_BIT(REST) | CF_BIT(ENV),
      .token_prefix = "cbat-",
-     .upstream = &chatgpt},
+     .upstream = &chatgpt,
+     .oauth = &oauth},
     {.name = "api_key",
      .deliveries = DELIVER_BIT(PROXY) | DELIVER_BIT(HELPER) | DELIVER_BIT(SECRET),
      .value = CF_SECRET,

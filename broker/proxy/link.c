@@ -268,7 +268,7 @@ static MUST err_t on_cut(struct link *l, const struct msg *m, int fd, struct why
     for (uint32_t slot = 0; slot < PROXY_CONNS; slot++) {
         struct client *c = client_of_slot(l->p->clients, slot);
         struct stream *s = c ? c->stream : NULL;
-        if (c && !s && allowance_is_of(c, by_lease ? lease : NULL, serial))
+        if (c && (!s || s->serial == 0) && allowance_is_of(c, by_lease ? lease : NULL, serial))
             allowance_end(c);
         if (s && s->serial &&
             (by_lease ? memcmp(s->lease, lease, sizeof(lease)) == 0 : s->serial == serial))

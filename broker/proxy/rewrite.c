@@ -84,6 +84,13 @@ static bool reads_as(struct view a, struct view b)
     return alike;
 }
 
+/* A query's `a[]` or `a[b]` is another `a` to some servers. */
+static struct view without_index(struct view name)
+{
+    const uint8_t *at = name.n ? memchr(name.p, '[', name.n) : NULL;
+    return at ? VIEW(name.p, (size_t)(at - name.p)) : name;
+}
+
 static bool is_set_by(const struct route *r, struct view name)
 {
     for (unsigned i = 0; i < r->n_headers; i++)
@@ -122,7 +129,7 @@ static void put_query(struct buf *out, struct view query, const struct route *r)
         const uint8_t *eq = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
         struct view name = VIEW(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
         bool out_of_place = name_class(name) & NAME_PARAMETER || holds_token(pair) ||
-                            (r->query.name.n && reads_as(name, r->query.name));
+                            (r->query.name.n && reads_as(without_index(name), r->query.name));
         if (pair.n && !out_of_place) {
             buf_add(out, &mark, 1);
             buf_add_view(out, pair);

@@ -10,6 +10,7 @@
 #include "proxy/admit.h"
 #include "proxy/allowance.h"
 #include "proxy/link.h"
+#include "proxy/renewal.h"
 
 #include <broker/secret.h>
 #include <string.h>
@@ -68,28 +69,37 @@ static void cut(struct stream *s, err_t e)
     leave(s, false);
 }
 
-static void refuse(struct stream *s, const struct refusal *r)
+void stream_answer(struct stream *s, const struct buf *out, unsigned status, err_t e)
 {
     struct client *c = s->client;
-    AUTO(buf_free) struct buf out = {0};
+    struct iovec iov = {.iov_base = out->p, .iov_len = out->len};
     s->asked = 0;
-    refusal_write(r, &out);
-    struct iovec iov = {.iov_base = out.p, .iov_len = out.len};
-    bool sent = !out.bad && client_write(c, &iov, 1);
-    s->down.status = r->status;
-    stream_tell_end(s, r->code);
+    bool sent = !out->bad && client_write(c, &iov, 1);
+    s->down.status = status;
+    stream_tell_end(s, e);
     stream_drop_upstream(s, false);
     if (!sent || s->up.read_all || s->expect_continue) {
-        leave(s, sent && r->keep_alive && s->up.read_all);
+        leave(s, sent && s->keep_alive && s->up.read_all);
         return;
     }
-    s->keep_alive = r->keep_alive;
     s->state =
         STREAM_DRAINS; /* a client that is still writing would not see the answer behind a reset */
 }
 
+static void refuse(struct stream *s, const struct refusal *r)
+{
+    AUTO(buf_free) struct buf out = {0};
+    refusal_write(r, &out);
+    s->keep_alive = r->keep_alive;
+    stream_answer(s, &out, r->status, r->code);
+}
+
 void stream_refuse(struct stream *s, err_t e, const char *reason, int64_t retry_ms)
 {
+    if (s->renewal) {
+        renewal_fail(s, e, reason, retry_ms);
+        return;
+    }
     struct refusal r = {.dialect = s->route ? s->route->route.dialect : s->dialect,
                         .code = e,
                         .message = reason && reason[0] ? reason : err_text(e),
@@ -153,11 +163,15 @@ void stream_begin(struct client *c, const struct gate_request *rq, struct view h
         return;
     }
     c->stream = s;
+    const struct renewal *renewal = renewal_of(rq->path);
+    if (renewal) {
+        allowance_end(c);
+        renewal_begin(s, renewal, rq);
+        return;
+    }
     buf_add_view(&s->request, head);
     stream_ask_first(s, rq);
 }
-
-/* ---- hearing */
 
 /* May be called from inside upstream_take(), which then tells it itself. */
 static void on_ready(void *ctx, err_t e, const struct why *why)
@@ -224,6 +238,7 @@ static int patience(const struct stream *s)
     case STREAM_AGAIN:
         return t->vault;
     case STREAM_MODEL:
+    case STREAM_TOKEN:
     case STREAM_DRAINS:
         return t->body;
     case STREAM_CONNECTS:
@@ -236,21 +251,6 @@ static int patience(const struct stream *s)
     return t->silence;
 }
 
-static void continue_expected(struct stream *s)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct iovec iov = {.iov_base = (void *)line, .iov_len = sizeof(line) - 1};
-    s->expect_continue = false;
-    if (!client_write(s->client, &iov, 1))
-        s->client->eof = true;
-}
-
-/* The client is told to send its body when somebody is there to take it. */
-static bool wants_body(const struct stream *s)
-{
-    return s->state == STREAM_MODEL || s->state == STREAM_SENDS;
-}
-
 void stream_run(struct stream *s)
 {
     struct client *c = s->client;
@@ -258,10 +258,12 @@ void stream_run(struct stream *s)
         s->state = STREAM_SENDS;
         stream_up_begin(s);
     }
-    if (c->stream == s && s->expect_continue && wants_body(s))
-        continue_expected(s);
+    if (c->stream == s && s->expect_continue)
+        stream_up_expect(s);
     if (c->stream == s && s->state == STREAM_MODEL)
         stream_up_look(s);
+    if (c->stream == s && s->state == STREAM_TOKEN)
+        renewal_run(s);
     if (c->stream == s && (s->state == STREAM_SENDS || s->state == STREAM_REPLIES))
         stream_up_run(s);
     if (c->stream == s && (s->state == STREAM_SENDS || s->state == STREAM_REPLIES))

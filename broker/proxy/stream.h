@@ -11,6 +11,7 @@
 #include "proxy/model.h"
 #include "proxy/refusal.h"
 #include "proxy/routes.h"
+#include "proxy/token_body.h"
 #include "proxy/upstream.h"
 #include "proxy/usage.h"
 
@@ -19,6 +20,7 @@ enum { STREAM_KEEP_MAX = 4 << 20 }; /* of a body, so that it can be sent again *
 enum stream_state {
     STREAM_ASKS,     /* waits for the vault's decision */
     STREAM_MODEL,    /* reads the body until it names its model */
+    STREAM_TOKEN,    /* reads the body of a request that renews a token (renewal.h) */
     STREAM_CONNECTS, /* waits for an upstream */
     STREAM_SENDS,    /* the request goes up; the reply's head is not here yet */
     STREAM_AGAIN,    /* the upstream said 401: waits for the vault's word */
@@ -76,11 +78,13 @@ struct stream {
     struct proxy_route *route;
     struct upstream *upstream;
     struct model_reader *model;
-    bool ready;   /* the upstream can be written to */
-    bool taking;  /* upstream_take() is running … */
-    err_t took;   /* … and this is what it said */
-    bool fresh;   /* an idle connection was dead: no idle one again */
-    bool retried; /* a 401 was handed to the vault already */
+    const struct renewal *renewal;   /* NULL: an ordinary request */
+    enum token_body_type token_form; /* of its body */
+    bool ready;                      /* the upstream can be written to */
+    bool taking;                     /* upstream_take() is running … */
+    err_t took;                      /* … and this is what it said */
+    bool fresh;                      /* an idle connection was dead: no idle one again */
+    bool retried;                    /* a 401 was handed to the vault already */
     bool to_head, http10, keep_alive, expect_continue;
     int64_t begun_ms;
     struct stream_up up;
@@ -115,6 +119,8 @@ void stream_drop_upstream(struct stream *s, bool clean);
 /* ---- for the two directions */
 /* It ends with this answer if the reply has not begun, else the connection is cut. The stream may be gone afterwards. */
 void stream_fail(struct stream *s, err_t e, const char *reason);
+/* Ends with this answer of our own: head and body of a reply, whose status is `status`. The stream may be gone afterwards. */
+void stream_answer(struct stream *s, const struct buf *out, unsigned status, err_t e);
 /* The reply is whole and with the client. The stream is gone afterwards. */
 void stream_finish(struct stream *s);
 /* The upstream answered 401 and the vault may know better. */
@@ -129,9 +135,13 @@ void stream_up_begin(struct stream *s);
 /* Writes the head that goes upstream into `out`, from the client's; stream_up_begin() does it otherwise. */
 MUST err_t stream_up_head(struct stream *s, const struct gate_request *rq, struct why *why);
 void stream_up_run(struct stream *s);
+/* A client that waits for `100 Continue` gets it when there is somebody to take its body. */
+void stream_up_expect(struct stream *s);
 /* Reads what the client sent of its body into `kept`, for the model; and drops it, of a request that is answered already. */
 void stream_up_look(struct stream *s);
 void stream_up_drain(struct stream *s);
+/* Reads the whole of a small body into `kept`; over `max` bytes it ends the stream. */
+void stream_up_collect(struct stream *s, size_t max);
 void stream_up_clear(struct stream_up *u);
 /* stream_down.c */
 void stream_down_run(struct stream *s);

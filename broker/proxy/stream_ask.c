@@ -9,6 +9,7 @@
 #include "proxy/admit.h"
 #include "proxy/allowance.h"
 #include "proxy/link.h"
+#include "proxy/renewal.h"
 
 #include <broker/secret.h>
 #include <string.h>
@@ -216,7 +217,9 @@ void stream_on_reply(struct stream *s, const struct msg *m)
     char reason[256];
     (void)view_copy(msg_view(m, F_REASON), reason, sizeof(reason));
     s->asked = 0;
-    if (s->state == STREAM_AGAIN)
+    if (s->renewal)
+        renewal_on_reply(s, m);
+    else if (s->state == STREAM_AGAIN)
         again(s, m, e);
     else if (e != ERR_OK)
         stream_refuse(s, e, reason, (int64_t)msg_u64(m, F_RETRY_MS, 0));

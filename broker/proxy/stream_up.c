@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "proxy/rewrite.h"
 
+#include <broker/secret.h>
 #include <errno.h>
 #include <string.h>
 
@@ -183,6 +184,23 @@ static void check_eof(struct stream *s)
         stream_fail(s, ERR_INVALID, "the request's body ended before its end");
 }
 
+/* Somebody is there to take the body. */
+static bool wants_body(const struct stream *s)
+{
+    return s->state == STREAM_MODEL || s->state == STREAM_SENDS || s->state == STREAM_TOKEN;
+}
+
+void stream_up_expect(struct stream *s)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct iovec iov = {.iov_base = (void *)line, .iov_len = sizeof(line) - 1};
+    if (!wants_body(s))
+        return;
+    s->expect_continue = false;
+    if (!client_write(s->client, &iov, 1))
+        s->client->eof = true;
+}
+
 static void drop(struct stream *s, struct view data)
 {
     (void)s;
@@ -194,6 +212,24 @@ void stream_up_drain(struct stream *s)
     struct client *c = s->client;
     while (c->stream == s && !s->up.read_all && live(s, drop))
         ;
+}
+
+static void collect(struct stream *s, struct view data)
+{
+    buf_add_view(&s->up.kept, data);
+    if (s->up.kept.bad)
+        stream_fail(s, ERR_TOO_LARGE, "the body is too large for a token request");
+}
+
+void stream_up_collect(struct stream *s, size_t max)
+{
+    struct client *c = s->client;
+    s->up.kept.max = max;
+    while (c->stream == s && s->state != STREAM_DRAINS && !s->up.read_all && live(s, collect))
+        ;
+    wipe(c->proxy->scratch, PROXY_READ); /* a token is in it */
+    if (c->stream == s && s->state != STREAM_DRAINS && !s->up.read_all)
+        check_eof(s);
 }
 
 /* ---- the model */

@@ -27,6 +27,11 @@ static const char *const keyring_keeps[] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUN
 
 static const char *const proxy_keeps[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", NULL};
 
+/* a name server that is silent must not use up the job's time; openssl.cnf may load further code */
+static const char *const oauth_keeps[] = {"SSL_CERT_FILE", "SSL_CERT_DIR",
+                                          "RES_OPTIONS=timeout:3 attempts:2",
+                                          "OPENSSL_CONF=/dev/null", NULL};
+
 const struct spawn_role spawn_roles[] = {
     {"vault", NULL, SPAWN_DIRS, vault_keeps},
     {"audit", NULL, SPAWN_DIRS, NULL},
@@ -38,6 +43,7 @@ const struct spawn_role spawn_roles[] = {
     {"proxy3", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
     {"proxy4", "brokerd-proxy", SPAWN_CONFIG, proxy_keeps},
     {"keyring", "brokerd-keyring", 0, keyring_keeps},
+    {"oauth", "brokerd-oauth", SPAWN_CONFIG | SPAWN_OFTEN, oauth_keeps},
     {NULL, NULL, 0, NULL},
 };
 
@@ -169,9 +175,9 @@ static void prepare(const struct spawner *s, int role, struct call *c)
     add_arg(c, "%s", row->program ? row->program : "brokerd");
     add_arg(c, "--role=%s", row->name);
     add_arg(c, "--fd=%d", SPAWN_FD);
-    if (row->told == SPAWN_DIRS)
+    if (row->told & SPAWN_DIRS)
         add_dirs(c, s->o);
-    else if (row->told == SPAWN_CONFIG)
+    else if (row->told & SPAWN_CONFIG)
         add_arg(c, "--config=%s", s->o->config);
     add_env(c, all_keep);
     add_env(c, row->keeps);

@@ -6,16 +6,17 @@
 
 #include "supervisor/options.h"
 
-enum { SPAWN_ROLES = 12, SPAWN_FD = 3 };
+enum { SPAWN_ROLES = 16, SPAWN_FD = 3 };
 
-/* SPAWN_DIRS: --state, --run, --config, --system and --log-level; SPAWN_CONFIG: --config alone */
-enum { SPAWN_DIRS = 1, SPAWN_CONFIG = 2 };
+/* SPAWN_DIRS: --state, --run, --config, --system and --log-level; SPAWN_CONFIG: --config alone; SPAWN_OFTEN: lives for one job, so that many
+ * starts are no sign of a fault (supervisor.h). */
+enum { SPAWN_DIRS = 1, SPAWN_CONFIG = 2, SPAWN_OFTEN = 4 };
 
 struct spawn_role {
     const char *name;
     const char *program;      /* file name, found beside brokerd or in ../libexec/credential-broker;
                                  NULL: brokerd itself;      with a slash: taken as it is */
-    unsigned told;            /* 0, or one of the two: */
+    unsigned told;            /* of the above */
     const char *const *keeps; /* names of further variables it keeps; "NAME=value" is set;
                                  NULL-terminated, may be NULL */
 };

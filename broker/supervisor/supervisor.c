@@ -21,7 +21,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-enum { VAULT = 0, CHILDREN = 64, WISHES = 16, TEXT = 24, FILES = 65536 };
+enum { VAULT = 0, CHILDREN = 96, WISHES = 64, TEXT = 24, FILES = 65536 };
 
 enum stage { RUNNING, ASKED, TERM_VAULT, KILL_VAULT, DRAIN, TERM_ALL, KILL_ALL, OVER };
 static const struct {
@@ -51,7 +51,7 @@ struct supervisor {
     struct loop_timer *stage_timer, *wish_timer;
     int vault; /* socket; -1: gone */
     struct child children[CHILDREN];
-    int64_t starts[SPAWN_ROLES][SUPERVISOR_STARTS]; /* a ring per role; 0: never */
+    int64_t starts[SPAWN_ROLES][SUPERVISOR_STARTS_OFTEN]; /* a ring per role; 0: never */
     unsigned next_start[SPAWN_ROLES];
     int wishes[WISHES]; /* roles that wait for their turn, oldest first */
     unsigned n_wishes;
@@ -178,6 +178,11 @@ static struct child *free_slot(struct supervisor *s)
     return NULL;
 }
 
+static unsigned starts_of(const struct supervisor *s, int role)
+{
+    return s->roles[role].told & SPAWN_OFTEN ? SUPERVISOR_STARTS_OFTEN : SUPERVISOR_STARTS;
+}
+
 static err_t start_role(struct supervisor *s, int role, struct spawned *out, struct why *why)
 {
     struct child *slot = free_slot(s);
@@ -185,7 +190,7 @@ static err_t start_role(struct supervisor *s, int role, struct spawned *out, str
         return fail(why, ERR_LIMIT, "%d processes run already", CHILDREN);
     TRY(spawn_role(s->spawner, role, out, why));
     *slot = (struct child){.pid = out->pid, .role = role};
-    s->starts[role][s->next_start[role]++ % SUPERVISOR_STARTS] = clock_boot_ms();
+    s->starts[role][s->next_start[role]++ % starts_of(s, role)] = clock_boot_ms();
     log_pid(LOG_LVL_DEBUG, "child.started", s->roles[role].name, out->pid);
     return ERR_OK;
 }
@@ -193,7 +198,7 @@ static err_t start_role(struct supervisor *s, int role, struct spawned *out, str
 /* When the role may be started: now or earlier, unless it was started too often lately. */
 static int64_t turn_of(const struct supervisor *s, int role)
 {
-    int64_t oldest = s->starts[role][s->next_start[role] % SUPERVISOR_STARTS];
+    int64_t oldest = s->starts[role][s->next_start[role] % starts_of(s, role)];
     return oldest ? oldest + SUPERVISOR_WINDOW_MS : 0;
 }
 

@@ -78,7 +78,7 @@ struct audit_record {
     const char *leases;        /* several, a blank between two */
     const char *account;       /* redaction id */
     const char *token;         /* redaction id of a presented token */
-    const char *source, *role; /* key source; worker role */
+    const char *source, *role; /* key source, or kind of client that renews; worker role */
     const struct peer *peer;   /* uid, gid, pid, exe */
     int64_t ttl_ms;
     uint64_t uses;

@@ -29,7 +29,7 @@ const struct audit_field audit_fields[] = {
     {F("leases"), AUDIT_K_LEASES, R(leases), "ids of all leases that it was about, where several"},
     {F("account"), AUDIT_K_REDACTED, R(account), "redaction id of the login's account"},
     {F("token"), AUDIT_K_REDACTED, R(token), "redaction id of the token that was presented"},
-    {F("source"), AUDIT_K_WORD, R(source), "key source"},
+    {F("source"), AUDIT_K_WORD, R(source), "key source; or the kind of client that renews"},
     {F("role"), AUDIT_K_WORD, R(role), "worker process"},
     {F("ttl_ms"), AUDIT_K_MS, R(ttl_ms), "life of the lease"},
     {F("uses"), AUDIT_K_COUNT, R(uses), "uses of the lease; absent when unlimited"},

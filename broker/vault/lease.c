@@ -346,6 +346,23 @@ err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why
     return ERR_OK;
 }
 
+int64_t lease_room_ms(const struct lease *l)
+{
+    return l->max_boot_ms - clock_boot_ms();
+}
+
+err_t lease_extend(struct leases *ls, struct lease *l, int64_t max_ttl_ms, struct why *why)
+{
+    struct lease old = *l;
+    if (has_ended(node_of(l)))
+        return fail(why, ERR_EXPIRED, "the lease has ended: lease again");
+    if (max_ttl_ms <= lease_room_ms(l))
+        return ERR_OK;
+    l->max_boot_ms = clock_boot_ms() + max_ttl_ms;
+    l->max_wall_ms = clock_wall_ms() + max_ttl_ms;
+    return change(ls, l, &old, why);
+}
+
 err_t lease_use(struct leases *ls, struct lease *l, struct why *why)
 {
     struct lease old = *l;

@@ -78,6 +78,11 @@ MUST err_t lease_issue(struct leases *ls, const struct lease_ask *ask, struct le
                        struct why *why);
 /* Ends `ttl_ms` from now, never beyond max. ERR_EXPIRED when it has ended, ERR_INVALID under 1 s. */
 MUST err_t lease_renew(struct leases *ls, struct lease *l, int64_t ttl_ms, struct why *why);
+/* How long renewals can still lengthen it. */
+int64_t lease_room_ms(const struct lease *l);
+/* Renewals may go on until `max_ttl_ms` from now: as if it were issued now, for whom policy has decided anew. Never earlier than before; its
+ * tokens stay what they are. */
+MUST err_t lease_extend(struct leases *ls, struct lease *l, int64_t max_ttl_ms, struct why *why);
 /* One use. ERR_LIMIT when none is left: the lease then ends (on_end is called) and `l` is gone. */
 MUST err_t lease_use(struct leases *ls, struct lease *l, struct why *why);
 /* Ends and frees it; on_end is not called. It ends in any case: an error says that the end is not recorded yet (it will be, with the

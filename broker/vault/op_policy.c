@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "provider/oauth.h"
 #include "vault/listen.h"
 #include "vault/worker.h"
 
@@ -64,7 +65,9 @@ err_t policy_reload(struct vault *v, struct why *why)
     struct why listen_why = {0};
     TRY(dropin_dir(v, dir, why));
     TRY(config_load(v->dirs->config, dir, &fresh, why));
-    err_t e = route_check_config(fresh, v->dirs->config, why);
+    err_t e = oauth_check_config(fresh, v->dirs->config, why);
+    if (e == ERR_OK)
+        e = route_check_config(fresh, v->dirs->config, why);
     if (e != ERR_OK) {
         config_free(fresh);
         return e;

@@ -23,6 +23,7 @@ const struct op ops[] = {
     {MSG_INTROSPECT,      READY, QUIET,                 op_introspect,      NULL,                 NULL},
     {MSG_PROXY_BEGIN,     READY, AUDIT_REQUEST_DENIED,  op_proxy_begin,     op_proxy_begun,       op_proxy_undo},
     {MSG_PROXY_AGAIN,     READY, AUDIT_REQUEST_AGAIN,   op_proxy_again,     op_proxy_renewed,     NULL},
+    {MSG_PROXY_TOKEN,     READY, AUDIT_LEASE_DENIED,    op_proxy_token,     op_proxy_tokened,     NULL},
     {MSG_STATUS,          ANY,   QUIET,                 op_status,          NULL,                 NULL},
     {MSG_METRICS,         ANY,   QUIET,                 op_metrics,         NULL,                 NULL},
     {MSG_INIT,            ANY,   AUDIT_STORE_INIT,      op_init,            op_state,             NULL},

@@ -33,6 +33,9 @@ OP_FINISH(op_proxy_begun);
 void op_proxy_undo(struct vault *v, struct pending *p);
 OP_DECIDE(op_proxy_again);
 OP_FINISH(op_proxy_renewed);
+/* op_token.c: a client renews at the broker */
+OP_DECIDE(op_proxy_token);
+OP_FINISH(op_proxy_tokened);
 /* request_end.c: what a proxy worker tells, and what stops a request */
 /* PROXY_USAGE and PROXY_END: no answer. A serial that is not known is left alone: its lease or store has ended meanwhile. */
 void op_proxy_report(struct vault_worker *wk, const struct msg *m);

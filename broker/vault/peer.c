@@ -206,7 +206,7 @@ static bool below(const char *path, size_t n, const char *prefix)
 }
 
 /* cgroups(7): the line "0::<path>" of version 2; with version 1 the one of systemd's own hierarchy. */
-static bool cgroup_below(const char *text, const char *prefix)
+bool peer_cgroup_below(const char *text, const char *prefix)
 {
     static const char *const hierarchy[] = {"0::", ":name=systemd:"};
     bool found = false;
@@ -228,7 +228,7 @@ static err_t match_cgroup(const struct peer *p, const char *prefix, struct why *
         return fail(why, ERR_DENIED, "a condition on the cgroup needs SO_PEERPIDFD (Linux 6.5)");
     if (read_text(path, text) <= 0 || has_ended(p->pidfd))
         return fail(why, ERR_DENIED, "the peer's cgroup cannot be read");
-    if (!cgroup_below(text, prefix))
+    if (!peer_cgroup_below(text, prefix))
         return fail(why, ERR_DENIED, "the peer is not in the cgroup that is asked for here: %.120s",
                     prefix);
     return ERR_OK;

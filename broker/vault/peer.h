@@ -28,6 +28,8 @@ MUST err_t peer_check_kernel(struct why *why);
 /* Do the peer's facts fulfil the conditions? cgroup is read from /proc/<pid>/cgroup and checked again by pidfd afterwards. The
  * prefix ends at a segment: "/a/b" holds for "/a/b" and "/a/b/c", not for "/a/bc". */
 MUST err_t peer_matches(const struct peer *p, const struct config_peer *cond, struct why *why);
+/* Of a text as /proc/<pid>/cgroup has it (cgroups(7)): is the group of version 2, or systemd's own of version 1, that one or below it? */
+bool peer_cgroup_below(const char *text, const char *prefix);
 /* When the process began, in clock ticks since boot (field 22 of /proc/<pid>/stat, proc(5)); 0 when unreadable. With the pid it
  * names one process of this boot, provided the caller checks a pidfd afterwards. */
 uint64_t peer_start_ticks(int32_t pid);

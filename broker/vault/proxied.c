@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "crypto/seal.h"
+#include "crypto/token.h"
 
 #include <string.h>
 
@@ -171,6 +172,8 @@ void proxied_used(struct proxied *p, const struct proxied_usage *now, struct acc
 void proxied_text(struct view from, bool model, char *out, size_t room)
 {
     size_t n = from.n < room - 1 ? from.n : room - 1;
+    if (from.n && memmem(from.p, from.n, TOKEN_MARKER, sizeof(TOKEN_MARKER) - 1))
+        n = 0; /* a token is nothing for the log */
     for (size_t i = 0; i < n; i++) {
         uint8_t c = from.p[i], low = c | 0x20;
         bool plain = (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') ||

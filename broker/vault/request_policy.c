@@ -26,7 +26,7 @@ static bool segment_ok(struct view s, bool last)
 
 static bool escape_ok(const uint8_t *p, size_t left)
 {
-    static const char *const bad[] = {"%2f", "%5c", "%2e", "%00"};
+    static const char *const bad[] = {"%2f", "%5c", "%2e", "%00", "%25", "%3b", "%3f", "%23"};
     for (size_t i = 0; i < COUNT(bad); i++)
         if (left >= 3 && strncasecmp((const char *)p, bad[i], 3) == 0)
             return false;
@@ -36,7 +36,8 @@ static bool escape_ok(const uint8_t *p, size_t left)
 static bool path_ok(struct view path)
 {
     size_t from = 1;
-    if (path.n == 0 || path.p[0] != '/')
+    if (path.n == 0 || path.p[0] != '/' ||
+        memmem(path.p, path.n, TOKEN_MARKER, sizeof(TOKEN_MARKER) - 1))
         return false;
     for (size_t i = 1; i <= path.n; i++) {
         bool end = i == path.n;

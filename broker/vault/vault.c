@@ -10,9 +10,11 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "provider/oauth.h"
 #include "vault/deliver.h"
 #include "vault/keycall.h"
 #include "vault/listen.h"
+#include "vault/oauthcall.h"
 #include "vault/ops.h"
 #include "vault/unlock.h"
 #include "vault/worker.h"
@@ -70,6 +72,10 @@ static void on_spawned(struct vault *v, const struct msg *m, int fd)
         return;
     if (wk)
         worker_refused(wk, why.text);
+    else if (strcmp(role, "oauth") == 0 && fd >= 0)
+        oauthcall_on_spawned(v, fd);
+    else if (strcmp(role, "oauth") == 0)
+        oauthcall_on_refused(v, why.text);
     else if (fd >= 0)
         keycall_on_spawned(v, role, fd);
     else
@@ -207,6 +213,7 @@ static err_t read_config(struct vault *v, struct why *why)
     v->store_ops = store_by_name(view_str(v->config->store));
     if (!v->store_ops)
         return fail(why, ERR_INVALID, "%s: store: no such store; there is: file", v->dirs->config);
+    TRY(oauth_check_config(v->config, v->dirs->config, why));
     return route_check_config(v->config, v->dirs->config, why);
 }
 
@@ -265,6 +272,7 @@ static void stop(struct vault *v)
     }
     listen_close(v);
     keycall_cancel_all(v);
+    oauthcall_cancel_all(v);
     unlock_close(v, "stopping");
     for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);

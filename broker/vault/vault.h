@@ -93,7 +93,8 @@ struct vault_keys {
 };
 
 struct pending;     /* vault/server.h */
-struct helper_call; /* vault/helper.h */
+struct helper_call; /* vault/keycall.h */
+struct oauth_call;  /* vault/oauthcall.h */
 struct unlock;      /* vault/unlock.h */
 struct init;        /* vault/init.h */
 
@@ -126,9 +127,10 @@ struct vault {
         **queue_tail; /* answers waiting for their record, in order of sink positions */
     struct loop_timer *queue_timer; /* the oldest one's deadline */
     struct helper_call *helpers;
-    struct unlock *unlock;   /* the search for a key that opens the store, while it runs */
-    struct init *init;       /* the making of a store, while it runs */
-    struct loop_timer *tick; /* 1 s: checkpoints, projected files, rekey steps */
+    struct oauth_call *oauth_calls; /* in the order they were asked for */
+    struct unlock *unlock;          /* the search for a key that opens the store, while it runs */
+    struct init *init;              /* the making of a store, while it runs */
+    struct loop_timer *tick;        /* 1 s: checkpoints, projected files, rekey steps */
     struct ipc_batch inbox;
     uint64_t batch;            /* number of the batch in `inbox`; from 1 */
     struct buf reply, scratch; /* reused, as the inbox is; wiped after each message */

@@ -58,7 +58,7 @@ _broker_cli_values() { # VERB OPTION
     --owner) echo "process none" ;;
     --ttl | --max-ttl | --wait) echo "15m 1h 8h 24h" ;;
     --profile | --print-profile)
-        echo "claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp anthropic-sdk openai-sdk env" ;;
+        echo "claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp claude-long codex-long anthropic-sdk openai-sdk env" ;;
     --consumer) _broker_cli_names consumer list ;;
     --credential) _broker_cli_names list ;;
     --file | --path | --passphrase-file | --socket | --dir | --public-key | --cgroup) return 2 ;;

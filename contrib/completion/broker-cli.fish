@@ -97,7 +97,7 @@ __broker_opt key "the auditor's key" audit -
 __broker_opt public-key 'the public key' audit -
 
 for command in broker-exec 'broker-cli -n "__broker_verb exec"'
-    set -l profiles 'claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp anthropic-sdk openai-sdk env'
+    set -l profiles 'claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp claude-long codex-long anthropic-sdk openai-sdk env'
     eval "complete -c $command -l credential -d 'lease this one' -xa '(__broker_names list)'"
     eval "complete -c $command -l profile -d 'how the program takes its login' -xa '$profiles'"
     eval "complete -c $command -l print-profile -d 'show what a profile does' -xa '$profiles'"

@@ -6,6 +6,13 @@ uids=${UIDS:-0,1000}
 # Leases end with the program that was started (owner process); while it lives the broker renews them, up to LIFE, which has to be longer than
 # a gateway runs. What they release is the provider's short-lived token; when the login is replaced, the projected file is replaced in place.
 life=${LIFE:-30d}
+# DELIVER=proxy: the gateway uses its logins without having them. Its Codex model is then `use: broker_codex:CodexChatModel` (README.md).
+deliver=${DELIVER:-file}
+case $deliver in
+file) claude=access_token,file codex=file ;;
+proxy) claude=proxy codex=proxy ;;
+*) echo "DELIVER is file or proxy, not $deliver" >&2; exit 2 ;;
+esac
 
 consumer() { # NAME NOTE
     broker-cli consumer show "$1" >/dev/null 2>&1 || broker-cli consumer add "$1" --uid "$uids" --note "$2" >/dev/null
@@ -17,8 +24,8 @@ broker-cli status >/dev/null || exit # says itself how to start one
 consumer gateway "DeerFlow's gateway"
 consumer acp-claude "DeerFlow's ACP agent claude"
 consumer acp-codex "DeerFlow's ACP agent codex"
-grant gateway claude access_token,file
-grant gateway codex file
+grant gateway claude "$claude"
+grant gateway codex "$codex"
 grant acp-claude claude access_token,file
 grant acp-codex codex file
 broker-cli consumer list

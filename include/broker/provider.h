@@ -99,6 +99,24 @@ struct provider_upstream {
                                  NULL-terminated; NULL: everything */
 };
 
+/* How a provider's logins are made and renewed (RFC 6749, 7636, 8628), as data: endpoints, ids and error codes change, so broker.yaml may say
+ * others (provider/oauth.h puts both together). */
+struct provider_oauth {
+    const char *token_url;     /* "https://platform.claude.com/v1/oauth/token" */
+    const char *authorize_url; /* of the authorization code grant; NULL: none */
+    const char *device_url;    /* of the device grant; NULL: none */
+    const char *client_id;
+    const char *scopes; /* asked for at a login, with a space between them; NULL: none are named */
+    bool form;          /* bodies are application/x-www-form-urlencoded; else JSON */
+    bool refresh_names_scopes; /* a refresh names the scopes that the login has */
+    const char *const *final;  /* codes of errors that end a login, NULL-terminated */
+    const char *const
+        *rotated; /* those of them that say: this refresh token was used before; NULL-terminated */
+    unsigned
+        grace_s; /* a used refresh token still works that long; 0: not at all, as far as is known */
+    unsigned life_s; /* of an access token, where neither answer nor token says; 0: unknown */
+};
+
 /* What a provider knows per CF_KIND, as data. Masks of fields are 1u << enum cred_field. */
 struct provider_kind {
     const char *name;         /* "login" */
@@ -109,6 +127,7 @@ struct provider_kind {
     const char *token_prefix; /* "sk-ant-oat01-"; "" none */
     bool free_text; /* SECRET may hold white space and line breaks; else it must do for a header */
     const struct provider_upstream *upstream; /* NULL: no delivery `proxy` */
+    const struct provider_oauth *oauth;       /* how it is renewed; NULL: it is not */
 };
 
 struct provider {

@@ -114,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n < 1)
         return 0;
     const char *coding = data[0] & 1 ? "zstd" : "";
+    struct model_reader *none = NULL;
+    HOLD(model_reader_new(view_str("gzip"), &none, NULL) != ERR_OK && !none);
     struct view in = VIEW(data + 1, n - 1), path = model_in_path(in);
     struct outcome whole = read_in(coding, in, 0, SIZE_MAX);
     struct outcome pieces = read_in(coding, in, data[0], 1 + data[0] / 4);

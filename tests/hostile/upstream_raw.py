@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
-"""upstream_raw.py KEY TOKEN: an upstream that reads the bytes themselves, twice and independently, and must come to one understanding.
+"""upstream_raw.py KEY TOKEN [ROUTE]: an upstream that reads the bytes themselves, twice and independently, and must come to one understanding.
 
 Prints its port. Every connection has to be whole requests, one behind the other, the last one perhaps cut short. The strict reading takes
 only what the broker may write; the lenient one takes whatever some server somewhere takes (bare LF, folded lines, white space around names,
 `_` for `-`, several lengths) and has to find the same lines and the same framing. Each whole request is answered 204 with x-upstream.
+ROUTE: what to expect instead of x-api-key with KEY, as JSON (routes.py upstream), and "cert", a file with certificate and key, "port".
 On SIGTERM: a JSON object of counts on standard output, and a line per violation (at most 50) before it."""
 import asyncio
 import json
 import re
 import signal
+import ssl
 import sys
+import urllib.parse
 
-KEY, TOKEN = (a.encode() for a in sys.argv[1:])
+KEY, TOKEN = (a.encode() for a in sys.argv[1:3])
+ROUTE = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {"credential": ["x-api-key", sys.argv[1]]}
+EXPECTED = sorted((n.encode(), v.encode()) for n, v in [*([ROUTE["credential"]] if "credential" in ROUTE else []), *ROUTE.get("also", [])])
 REPLY = b"HTTP/1.1 204 No Content\r\nx-upstream: raw\r\n\r\n"
 LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\Z")
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([ -~\t]*)\Z")
 SIZE = re.compile(rb"[0-9a-fA-F]{1,16}\Z")
 CREDENTIALS = {b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"apikey", b"x-authorization", b"cookie", b"proxy-authorization"}
+CREDENTIALS |= {n for n, _ in EXPECTED}
 KEY_PARAMETERS = {b"key", b"api-key", b"token", b"access-token", b"auth", b"apikey"}
 counts = {"connections": 0, "requests": 0, "partial": 0, "violations": 0}
 methods = {}
@@ -115,15 +121,32 @@ class Upstream(asyncio.Protocol):
             return "a framing that can be read otherwise"
         if values(b"host") != [self.host]:
             return "the Host is not ours alone"
-        if [(n, v) for n, v in fields if n.replace(b"_", b"-") in CREDENTIALS] != [(b"x-api-key", KEY)]:
+        if sorted((n, v) for n, v in fields if n.replace(b"_", b"-") in CREDENTIALS) != EXPECTED:
             return "not exactly one credential, the real one"
         if TOKEN in head:
             return "a token"
+        return self.judge_query(target) or self.judge_route(target, fields)
+
+    def judge_query(self, target):
+        name, value = (a.encode() for a in ROUTE.get("query", ("", "")))
+        seen = []
         for pair in target.partition(b"?")[2].split(b"&"):
-            name = pair.partition(b"=")[0]
-            if name.lower().replace(b"_", b"-").partition(b"[")[0] in KEY_PARAMETERS:
+            this = urllib.parse.unquote_to_bytes(pair.partition(b"=")[0]).lower().replace(b"_", b"-").partition(b"[")[0]
+            if name and this == name:
+                seen.append(pair)
+            elif this in KEY_PARAMETERS:
                 return "a key in the query"
-        return None
+        return "not exactly one credential in the query, the real one" if seen != ([name + b"=" + value] if name else []) else None
+
+    def judge_route(self, target, fields):
+        if not target.startswith(ROUTE.get("prefix", "/").encode()):
+            return "a path outside of the route's"
+        if "merge" not in ROUTE:
+            return None
+        name, member = (a.encode() for a in ROUTE["merge"])
+        lines = [v for n, v in fields if n.replace(b"_", b"-") == name]
+        members = [m.strip() for v in lines for m in v.split(b",")]
+        return None if len(lines) == 1 and members.count(member) == 1 else "not one line with one of the route's member"
 
     def body(self, at, fields):
         if b"content-length" in fields:
@@ -151,7 +174,11 @@ class Upstream(asyncio.Protocol):
 async def main():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
+    tls = None
+    if "cert" in ROUTE:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(ROUTE["cert"])
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", ROUTE.get("port", 0), ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await stop.wait()
     print(json.dumps({**counts, "methods": methods}), flush=True)

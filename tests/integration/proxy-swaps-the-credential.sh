@@ -32,11 +32,19 @@ begins "$answer" 401 || die "another consumer's token got: $answer"
 [[ $(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$RUN/gw/proxy.sock" -H "x-api-key: $token" http://localhost/v1/organizations) == 403 ]]
 [[ $(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$RUN/gw/proxy.sock" -H "x-api-key: $token" http://rebound.example/v1/models) == 421 ]]
 [[ $(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$RUN/gw/proxy.sock" -H "x-api-key: $token" -H 'Origin: http://localhost' http://localhost/v1/models) == 403 ]]
+# our token in a place that goes upstream, and into the log
+[[ $(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$RUN/gw/proxy.sock" -H "x-api-key: $token" "http://localhost/v1/models/$token") == 400 ]]
 [[ $(wc -l <"$RECORD") == "$before" ]] || die "something refused reached the provider"
 
 audit_has 'request.begin .*consumer=gw credential=k .*path=/v1/messages' || die "no record of a beginning"
 eventually 5 audit_has 'request.end .*http_status=200.*input=' || die "no record of an end"
 audit_has 'request.denied' || die "no record of a refusal"
-for secret in "$KEY" "$token"; do
+# a token for a model's name, where the log tells the model: refused or let through, it does not stand there
+grant_proxy limited k --model 'claude-*'
+other=$(proxy_token limited k)
+curl -sS -o /dev/null --unix-socket "$RUN/limited/proxy.sock" -H "x-api-key: $other" -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \
+    -d "{\"model\":\"claude-$other\",\"max_tokens\":9,\"messages\":[]}" http://localhost/v1/messages
+eventually 5 audit_has 'request.* consumer=limited' || die "no record of it"
+for secret in "$KEY" "$token" "$other"; do
     if grep -rqF -- "$secret" "$STATE" "$T/log"; then die "the log or the store holds a secret"; fi
 done

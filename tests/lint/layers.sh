@@ -17,6 +17,7 @@ declare -A may=(
     [supervisor]="base vault keysource"
     [api]="base provider"
     [proxy]="base"
+    [oauth]="base provider"
     [client]="base"
     [exec]="client base"
     [cli]="client exec base provider crypto"
@@ -46,6 +47,6 @@ only ares.h '^broker/proxy/resolve'
 only zstd.h '^broker/proxy/model'
 only cyaml/ '^broker/base/config'
 only seccomp.h '^broker/base/sandbox'
-only jansson.h '^broker/(base/json|provider/|cli/|api/)'
+only jansson.h '^broker/(base/json|provider/|cli/|api/|oauth/reply)'
 only sodium.h '^broker/(crypto/|base/secret\.c)'
 exit $bad

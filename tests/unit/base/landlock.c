@@ -196,7 +196,7 @@ static int tcp(const char *how)
     return result(*how == 'b' ? bind(fd, (struct sockaddr *)&sa, sizeof(sa)) : connect(fd, (struct sockaddr *)&sa, sizeof(sa)));
 }
 
-TEST(tcp_is_for_the_proxy_only_and_outwards_only)
+TEST(tcp_is_for_the_proxy_and_the_oauth_helper_and_outwards_only)
 {
     static const struct sandbox_path none[] = {{NULL, false}};
     if (abi_of_kernel() < 4)
@@ -205,7 +205,7 @@ TEST(tcp_is_for_the_proxy_only_and_outwards_only)
         struct job j = {(enum sandbox_role)role, none, tcp, "bind"};
         CHECK_INT(exit_code(forked(confined, &j)), EACCES);
         j.arg = "connect"; /* nothing listens on port 1; the supervisor's children inherit what it gives up */
-        bool may = role == SANDBOX_PROXY || role == SANDBOX_SUPERVISOR;
+        bool may = role == SANDBOX_PROXY || role == SANDBOX_OAUTH || role == SANDBOX_SUPERVISOR;
         CHECK_INT(exit_code(forked(confined, &j)), may ? ECONNREFUSED : EACCES);
     }
 }

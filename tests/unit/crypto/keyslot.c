@@ -2,6 +2,8 @@
  * change one. */
 #include "unit/crypto/keyslot_rig.h"
 
+#include "crypto/wrap.h"
+
 #include <sodium.h>
 
 static bool opens(struct view bytes, void *ctx)
@@ -79,6 +81,26 @@ TEST(a_master_key_of_somebody_else_does_not_get_in)
     memcpy(forged.auth_pk, m.h.auth_pk, 32);
     sign_as(&forged, sk);
     CHECK_INT(open_slot(&forged, 0, m.key[0], NULL), ERR_CORRUPT); /* which did not sign this */
+}
+
+/* Even who could sign: the slot must hold the master key that the header is committed to. */
+TEST(a_header_committed_to_another_master_key_is_refused)
+{
+    AUTO(made_free) struct made m;
+    AUTO(auto_secret) struct secret *theirs = key_of(9), *commitment = NULL, *kek = NULL, *seed = NULL;
+    uint8_t pk[32], sk[64];
+    struct why w = {0};
+    make(&m);
+    CHECK_INT(kdf_subkey(m.master, "header-auth", 1, &kek), ERR_OK);
+    CHECK_OK(unwrap_key(kek, VIEW(m.h.store_id, sizeof(m.h.store_id)), m.h.auth_wrapped, &seed, &w), w);
+    crypto_sign_seed_keypair(pk, sk, secret_bytes(seed));
+    struct keyheader forged = m.h;
+    sign_as(&forged, sk);
+    CHECK_INT(open_slot(&forged, 0, m.key[0], m.master), ERR_OK); /* the control: signed well, it opens */
+    CHECK_INT(kdf_subkey(theirs, "header-commitment", 1, &commitment), ERR_OK);
+    memcpy(forged.commitment, secret_bytes(commitment), 32);
+    sign_as(&forged, sk);
+    CHECK_INT(open_slot(&forged, 0, m.key[0], NULL), ERR_CORRUPT);
 }
 
 /* the control: what the test above relies on is the pin alone */

@@ -192,6 +192,9 @@ TEST(the_prefix_is_authenticated)
     b.prefix = "Sk-ant-oat01-";
     with_check(&prefix, body.p, body.len, &forged);
     CHECK_INT(token_verify(key, buf_view(&forged), &b, &scratch, &c), ERR_AUTH);
+    b.prefix = "sk-ant-oat01-"; /* nor is the right one taken under another's clothes */
+    CHECK_INT(token_verify(key, buf_view(&forged), &b, &scratch, &c), ERR_AUTH);
+    CHECK_INT(token_verify(key, buf_view(&text), &b, &scratch, &c), ERR_OK);
 }
 
 TEST(caveats_arrive_as_their_conjunction)

@@ -13,6 +13,7 @@ struct log { /* lines as the vault writes them; a checkpoint each tenth */
     struct buf text;
     size_t at[64]; /* where line i begins, i from 1 */
     unsigned n;
+    uint8_t id[16]; /* that checkpoints name */
 };
 
 static void log_free(struct log *l)
@@ -44,15 +45,14 @@ static void add_plain(struct log *l)
 static void add_line(struct log *l)
 {
     AUTO(buf_free) struct buf line = {0};
-    static const uint8_t id[16] = {0xab};
     uint8_t sig[CHAIN_SIG];
     char hex[2 * CHAIN_SIG + 1];
     unsigned seq = (unsigned)l->chain.seq;
     buf_add_fmt(&line, "{\"seq\":%u,\"time\":\"2026-01-01T00:00:00.000Z\",\"event\":\"%s\"", seq,
                 seq % 10 ? "lease.issue" : "audit.checkpoint");
     if (seq % 10 == 0) {
-        sign_checkpoint(l->sk, id, seq, l->chain.digest, sig);
-        hex_encode(id, 16, hex);
+        sign_checkpoint(l->sk, l->id, seq, l->chain.digest, sig);
+        hex_encode(l->id, 16, hex);
         buf_add_fmt(&line, ",\"log\":\"%s\"", hex);
         hex_encode(sig, CHAIN_SIG, hex);
         buf_add_fmt(&line, ",\"sig\":\"%s\"", hex);
@@ -66,7 +66,7 @@ static void add_line(struct log *l)
 
 static void make(struct log *l, unsigned lines)
 {
-    *l = (struct log){.k0 = key_of(1)};
+    *l = (struct log){.k0 = key_of(1), .id = {0xab}};
     CHECK_INT(sign_keypair(l->pk, &l->sk), ERR_OK);
     CHECK_INT(chain_start(l->k0, &l->chain), ERR_OK);
     while (lines--)
@@ -190,6 +190,25 @@ TEST(a_line_of_another_log_shows)
 }
 
 /* after an I/O error the writer writes again what was not durable */
+/* also to one who has the auditor's key and not the public one */
+TEST(a_checkpoint_of_another_log_shows)
+{
+    AUTO(log_free) struct log l;
+    make(&l, 15);
+    l.id[0] ^= 1;
+    while (l.n < 25)
+        add_line(&l);
+    for (int with_pk = 0; with_pk < 2; with_pk++) {
+        AUTO(verify_free) struct verifier v = {0};
+        CHECK_INT(verify_begin(&(struct verify_keys){l.k0, with_pk ? l.pk : NULL, 0}, &v), ERR_OK);
+        verify_feed(&v, buf_view(&l.text));
+        verify_segment_end(&v);
+        verify_end(&v);
+        CHECK_INT(v.verdict.first_bad_seq, 20);
+        CHECK_STR(v.verdict.problem, "checkpoint 20 is of another log");
+    }
+}
+
 TEST(exact_repeats_are_dropped_and_others_are_not)
 {
     AUTO(log_free) struct log l;

@@ -454,6 +454,25 @@ TEST(one_that_does_not_gets_one)
     end_proxied();
 }
 
+TEST(a_program_that_renews_gets_a_login_file_without_a_login)
+{
+    char home[200], file[300], text[2048] = "";
+    begin_proxied(PROXIED_GRANT("codex", "login"));
+    snprintf(home, sizeof(home), "HOME=%s", fake.dir);
+    snprintf(file, sizeof(file), "%s/.codex/auth.json", fake.dir);
+    CHECK_INT(RUN(ENV(home, "CODEX_API_KEY=theirs"), "--profile", "codex-long", "--", "env", "-0"), 125 << 8); /* env takes no arguments of codex */
+    CHECK(access(file, F_OK) < 0);
+    char program[200];
+    snprintf(program, sizeof(program), "%s/codex", fake.dir);
+    CHECK(symlink("/usr/bin/printf", program) == 0);
+    CHECK_INT(RUN(ENV(home), "--profile", "codex-long", "--", program), 0);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    CHECK(strstr(text, "\"refresh_token\":\"" TOKEN "\"") && strstr(text, "\"id_token\":\"eyJ"));
+    end_proxied();
+}
+
 TEST(any_program_is_told_where)
 {
     begin_proxied(PROXIED_GRANT("generic", "generic"));

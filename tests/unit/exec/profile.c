@@ -57,6 +57,8 @@ TEST(the_first_way_that_a_grant_fits)
         {"codehornets", GRANT("c", "claude", "setup_token", "proxy,secret"), "c proxy"},
         {"claude-tcp", GRANT("c", "claude", "login", "proxy,file"), "c proxy"},
         {"codex", GRANT("x", "codex", "login", "proxy,file"), "x proxy"},
+        {"codex-long", GRANT("x", "codex", "login", "proxy,file"), "x proxy"},
+        {"claude-long", GRANT("c", "claude", "setup_token", "proxy,secret"), "c proxy"},
         {"codex-acp", GRANT("x", "openai", "api_key", "proxy,secret"), "x proxy"},
         {"gemini", GRANT("g", "gemini", "api_key", "proxy,secret"), "g proxy"},
         {"opencode", GRANT("o", "anthropic", "api_key", "proxy,secret"), "o proxy"},
@@ -124,6 +126,9 @@ TEST(a_gateway_takes_one_of_each)
     struct profile_plan plan = {.n = 0};
     CHECK_OK(profile_choose(named("deerflow-gateway"), GRANTS(g), &plan, &why), why);
     CHECK_STR(shape(&plan), "c file, x file, o secret");
+    struct broker_grant proxied[] = {GRANT("x", "codex", "login", "proxy"), GRANT("c", "claude", "login", "proxy")};
+    CHECK_OK(profile_choose(named("deerflow-gateway"), GRANTS(proxied), &plan, &why), why);
+    CHECK_STR(shape(&plan), "c proxy, x proxy");
 }
 
 TEST(two_alike_are_named_and_none_is_taken)

@@ -24,7 +24,7 @@ TEST(names_are_unique_and_none_is_missing)
                                        "codex-acp",   "gemini",      "deerflow-gateway",
                                        "deepeye",     "codehornets", "env",
                                        "claude-tcp",  "opencode",    "anthropic-sdk",
-                                       "openai-sdk"};
+                                       "openai-sdk",  "claude-long", "codex-long"};
     struct why why = {0};
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
         const struct profile *p = NULL;
@@ -42,10 +42,11 @@ TEST(a_way_says_where_its_value_goes)
     {
         bool file = strcmp(w->delivery, "file") == 0, proxy = strcmp(w->delivery, "proxy") == 0;
         CHECK(w->set || w->link_file);
-        CHECK(!w->link_file || (file && w->link_env && w->link_home));
+        CHECK(!w->link_file || (file != (w->text != NULL) && w->link_env && w->link_home));
         for (const char *const *set = w->set; set && *set; set++)
             CHECK(strchr(*set, '=') != NULL);
-        CHECK(!w->set || profile_way_names(w, file ? "{file}" : proxy ? "{token}" : "{secret}"));
+        CHECK(!w->set || w->text || profile_way_names(w, file ? "{file}" : proxy ? "{token}" : "{secret}"));
+        CHECK(!w->text || (proxy && w->link_file && strstr(w->text, "{token}") && !strstr(w->text, "{secret}")));
         CHECK(proxy == (profile_way_names(w, "{base}") || profile_way_names(w, "{proxy_socket}")));
         CHECK(!proxy || !profile_way_names(w, "{secret}"));
     }
@@ -56,7 +57,7 @@ TEST(arguments_hold_no_secret)
     EACH_WAY(p, s, w)
     for (const char *const *arg = w->args; arg && *arg; arg++) {
         CHECK(!strstr(*arg, "{token}") && !strstr(*arg, "{secret}"));
-        CHECK(p->command != NULL); /* else nobody would take them */
+        CHECK(p->command || w->args_for); /* else nobody would take them */
     }
 }
 
@@ -75,7 +76,8 @@ static bool is_address(const char *set)
     static const char *const names[] = {"CLAUDE_CODE_CREDENTIALS_PATH=", "ANTHROPIC_BASE_URL=",
                                         "CREDENTIAL_BROKER_", "CODEX_CONFIG=", "MODEL_PROVIDER=",
                                         "GOOGLE_GEMINI_BASE_URL=", "OPENAI_BASE_URL=",
-                                        "OPENAI_API_BASE=", "OPENCODE_CONFIG_CONTENT="};
+                                        "OPENAI_API_BASE=", "OPENCODE_CONFIG_CONTENT=",
+                                        "CODEX_REFRESH_TOKEN_URL_OVERRIDE="};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strncmp(set, names[i], strlen(names[i])) == 0)
             return true;
@@ -98,8 +100,8 @@ TEST(every_value_expands)
         .env = "E", .base = "http://127.0.0.1:1", .proxy_socket = "/P"};
     struct why why = {0};
     EACH_WAY(p, s, w)
-    for (int i = 0; i < 2; i++)
-        for (const char *const *form = i ? w->args : w->set; form && *form; form++) {
+    for (int i = 0; i < 3; i++)
+        for (const char *const *form = i == 2 ? (const char *const[]){w->text, NULL} : i ? w->args : w->set; form && *form; form++) {
             char *text = NULL;
             CHECK_OK(environ_expand(*form, &values, &text, &why), why);
             const char *json = strchr(text, '{');

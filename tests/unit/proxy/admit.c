@@ -42,6 +42,11 @@ TEST(pages_and_upgrades_do_not_get_in)
     CHECK_INT(refusal_of("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"), 426);
 }
 
+TEST(a_token_in_the_path_goes_nowhere)
+{
+    CHECK_INT(refusal_of("GET /v1/sk-ant-oat01-cbrk1_AXKBcjDrVMD2LhPhbeM3 HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400);
+}
+
 TEST(the_token_is_found_wherever_an_sdk_puts_it)
 {
     static const char *const heads[] = {
@@ -94,4 +99,24 @@ TEST(the_form_of_errors_follows_the_request)
     CHECK_INT(admit_dialect(&rq), ROUTE_OPENAI);
     CHECK(parse("POST /v1beta/models/x:generateContent HTTP/1.1\r\nHost: localhost\r\n\r\n", &rq));
     CHECK_INT(admit_dialect(&rq), ROUTE_GEMINI);
+}
+
+TEST(a_token_dressed_as_a_jwt_is_unwrapped)
+{
+    uint8_t room[ADMIT_TOKEN_MAX];
+    struct gate_request rq;
+#define JWT "eyJhbGciOiJub25lIn0.eyJleHAiOjF9."
+    CHECK(parse("POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " JWT "cbat-cbrk1_abc_d\r\n\r\n", &rq));
+    CHECK(view_is(admit_token(&rq, room), "cbat-cbrk1_abc_d"));
+    /* with the bare one beside it there is one token still */
+    CHECK(parse("POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nx-api-key: cbat-cbrk1_abc_d\r\nAuthorization: Bearer " JWT "cbat-cbrk1_abc_d\r\n\r\n", &rq));
+    CHECK(view_is(admit_token(&rq, room), "cbat-cbrk1_abc_d"));
+    static const char *const none[] = {"eyJ.cbat-cbrk1_abc_d", "eyJcbrk1_abc", "eyJ..", "eyJ.a.", "eyJ", "eyJ.cbrk1_x.sig"};
+    for (size_t i = 0; i < COUNT(none); i++) {
+        char head[256];
+        (void)snprintf(head, sizeof(head), "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", none[i]);
+        CHECK(parse(head, &rq));
+        struct view t = admit_token(&rq, room);
+        CHECK(t.n == 0 || view_is(t, none[i])); /* nothing is cut out that does not stand third */
+    }
 }

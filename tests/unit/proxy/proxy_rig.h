@@ -16,8 +16,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -171,6 +173,8 @@ static inline void rig_child(struct rig *r, int theirs, const struct proxy_times
     close(r->listen);
     close(r->upstream);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* one that turns for ever does not outlive its test */
+    (void)mallopt(M_PERTURB, 0xa5);         /* what is used once more when it was freed makes no sense */
     if (secret_pool_open(1 << 20, &why) != ERR_OK || proxy_new(theirs, times, &p, &why) != ERR_OK) {
         (void)fprintf(stderr, "rig: %s\n", why.text);
         _exit(90);

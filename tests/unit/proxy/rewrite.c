@@ -101,6 +101,8 @@ TEST(the_key_parameters_of_a_query_stay_behind)
     r.query = (struct route_header){view_str("key"), view_str("REAL")};
     CHECK(begins(rewritten("GET /v1/models?Key=mine&a=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", &r), "GET /v1/models?a=1&key=REAL HTTP"));
     CHECK(begins(rewritten("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n", &r), "GET /v1/models?key=REAL HTTP"));
+    r.query.name = view_str("my-secret"); /* a name that only this route knows for one */
+    CHECK(begins(rewritten("GET /v1/models?my_secret=mine&My-Secret=mine&my-secret[]=mine&my-secret[0]=mine&a=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", &r), "GET /v1/models?a=1&my-secret=REAL HTTP"));
 }
 
 TEST(paths_are_mapped_at_a_segment_border)

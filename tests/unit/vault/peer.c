@@ -398,6 +398,16 @@ TEST(cgroups_are_prefixes_at_a_segment)
     down();
 }
 
+TEST(a_cgroup_is_the_one_of_version_2_or_of_systemd)
+{
+    static const char v2[] = "0::/system.slice/docker-a1.scope\n", v1[] = "9:name=systemd:/user.slice/a\n4:memory:/other\n1:cpu:/\n";
+    CHECK(peer_cgroup_below(v2, "/system.slice") && peer_cgroup_below(v2, "/system.slice/") && peer_cgroup_below(v2, "/"));
+    CHECK(peer_cgroup_below(v2, "/system.slice/docker-a1.scope"));
+    CHECK(!peer_cgroup_below(v2, "/system.slice/docker-a") && !peer_cgroup_below(v2, "/system") && !peer_cgroup_below(v2, "/system.slice/docker-a1.scope/x"));
+    CHECK(peer_cgroup_below(v1, "/user.slice") && !peer_cgroup_below(v1, "/other") && !peer_cgroup_below(v1, "/user"));
+    CHECK(!peer_cgroup_below("", "/") && !peer_cgroup_below("4:memory:/a\n", "/"));
+}
+
 TEST(the_cgroup_of_a_process_that_ended_is_nobodys)
 {
     if (!have_pidfd())

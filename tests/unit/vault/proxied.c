@@ -125,4 +125,6 @@ TEST(what_goes_into_the_log_is_plain)
     CHECK_STR(out, "a_b");
     proxied_text(VIEW(NULL, 0), true, out, sizeof(out));
     CHECK_STR(out, "");
+    proxied_text(view_str("/v1/x/sk-ant-oat01-cbrk1_AXKBcjDr"), false, out, sizeof(out)); /* a token, cut or not, is nothing for it */
+    CHECK_STR(out, "");
 }
