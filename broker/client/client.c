@@ -57,6 +57,20 @@ err_t broker_connect(const char *socket_path, int timeout_ms, struct broker_clie
     return ERR_OK;
 }
 
+err_t broker_adopt(int fd, const char *socket_path, int timeout_ms, struct broker_client **out,
+                   struct why *why)
+{
+    AUTO(auto_close) int own = fd;
+    AUTO(auto_free) struct broker_client *c = calloc(1, sizeof(*c));
+    if (!c)
+        return fail(why, ERR_INTERNAL, "out of memory");
+    c->timeout_ms = timeout_ms > 0 ? timeout_ms : BROKER_TIMEOUT_MS;
+    TRY(broker_socket_find(socket_path, NULL, c->path, why));
+    c->fd = TAKE_FD(own);
+    *out = TAKE(c);
+    return ERR_OK;
+}
+
 void broker_close(struct broker_client *c)
 {
     if (!c)

@@ -96,6 +96,8 @@ static MUST err_t read_lease(const char *reply, size_t n, struct broker_lease *o
     TRY(read_texts(object, &l, why));
     if (!json_member(object, "expires_at_ms", &value) || !json_int(value, &l.expires_at_ms))
         return no_sense("lease", "expires_at_ms", why);
+    if (!absent(object, "max_expires_at_ms", &value) && !json_int(value, &l.max_expires_at_ms))
+        return no_sense("lease", "max_expires_at_ms", why);
     if (!absent(object, "secret_expires_at_ms", &value) && !json_int(value, &l.secret_expires_ms))
         return no_sense("lease", "secret_expires_at_ms", why);
     *out = l;

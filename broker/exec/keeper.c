@@ -1,20 +1,16 @@
 /*
  * Renews leases without ever waiting for the broker: each renewal is an errand of a forked child,
- * which may take its time, and whose outcome is one byte on a pipe. A renewal that failed is tried
- * again after a pause that doubles; a lease that the broker no longer knows is left alone. The
- * caller ignores SIGCHLD, so no child has to be waited for.
+ * whose outcome is one byte. A renewal that failed is tried again after a pause that doubles; a
+ * lease that the broker no longer knows is left alone.
  */
 #include "exec/keeper.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
-#include "exec/fds.h"
+#include "exec/errand.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 enum { PERIOD_LEAST_MS = 1000, PERIOD_MOST_MS = 12 * 3600 * 1000, PAUSE_MOST_MS = 30000 };
 
@@ -25,8 +21,7 @@ struct kept {
     unsigned failures; /* since the last success */
     bool over;
     struct loop_timer *timer;
-    int answer; /* of the errand under way; -1: none */
-    struct loop_fd *watch;
+    struct errand *errand; /* under way */
 };
 struct keeper {
     struct loop *loop;
@@ -51,18 +46,17 @@ err_t keeper_new(struct loop *l, const char *socket, int64_t ttl_ms, struct keep
 
 /* ---- errands */
 
-static _Noreturn void run_errand(const struct kept *i, int answer)
+static void run_errand(void *ctx, int answer, int keep)
 {
+    struct kept *i = ctx;
     struct broker_client *c = NULL;
     struct why unheard = {0};
-    err_t e = fds_keep(&answer, 1, &unheard);
-    if (e == ERR_OK)
-        e = broker_connect(i->keeper->socket, KEEPER_TIMEOUT_MS, &c, &unheard);
+    (void)keep;
+    err_t e = broker_connect(i->keeper->socket, KEEPER_TIMEOUT_MS, &c, &unheard);
     if (e == ERR_OK)
         e = broker_lease_renew(c, &i->lease, i->keeper->ttl_ms, &unheard);
     unsigned char code = (unsigned char)e;
     (void)!write(answer, &code, 1);
-    _exit(0);
 }
 
 static bool is_final(err_t e)
@@ -95,42 +89,20 @@ static void heard(struct kept *i, err_t e)
         wait_for(i, e == ERR_OK ? i->period_ms : pause_after(i->failures));
 }
 
-static void on_answer(void *ctx, int fd, uint32_t events)
+static void on_answer(void *ctx, const void *p, size_t n)
 {
     struct kept *i = ctx;
-    unsigned char code = ERR_INTERNAL; /* the errand died */
-    (void)events;
-    (void)!read(fd, &code, 1);
-    loop_unwatch(i->watch);
-    i->watch = NULL;
-    auto_close(&i->answer);
-    i->answer = -1;
+    unsigned char code = n > 0 ? *(const unsigned char *)p : ERR_INTERNAL; /* the errand died */
+    i->errand = NULL;
     heard(i, code < ERR__COUNT ? (err_t)code : ERR_INTERNAL);
-}
-
-static bool send_errand(struct kept *i)
-{
-    struct why unheard = {0};
-    int p[2];
-    if (pipe2(p, O_CLOEXEC) < 0)
-        return false;
-    pid_t pid = fork();
-    if (pid == 0)
-        run_errand(i, p[1]);
-    close(p[1]);
-    i->answer = p[0];
-    struct loop_source s = {p[0], EPOLLIN, on_answer, i};
-    if (pid > 0 && loop_watch(i->keeper->loop, &s, &i->watch, &unheard) == ERR_OK)
-        return true;
-    close(p[0]);
-    i->answer = -1;
-    return false;
 }
 
 static void on_time(void *ctx)
 {
     struct kept *i = ctx;
-    if (!send_errand(i))
+    struct errand_options o = {.run = run_errand, .heard = on_answer, .ctx = i, .keep = -1};
+    struct why unheard = {0};
+    if (errand_send(i->keeper->loop, &o, &i->errand, &unheard) != ERR_OK)
         heard(i, ERR_UNAVAILABLE);
 }
 
@@ -141,7 +113,7 @@ err_t keeper_add(struct keeper *k, struct broker_lease *lease, struct why *why)
     if (k->n == KEEPER_LEASES)
         return fail(why, ERR_LIMIT, "a relay keeps %d leases at most", KEEPER_LEASES);
     struct kept *i = &k->item[k->n];
-    *i = (struct kept){.keeper = k, .answer = -1};
+    *i = (struct kept){.keeper = k};
     if (loop_timer_new(k->loop, on_time, i, &i->timer) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
     k->n++;
@@ -187,9 +159,8 @@ void keeper_free(struct keeper *k)
     if (!k)
         return;
     for (size_t i = 0; i < k->n; i++) {
-        loop_unwatch(k->item[i].watch);
+        errand_forget(k->item[i].errand);
         loop_timer_free(k->item[i].timer);
-        auto_close(&k->item[i].answer);
         broker_lease_free(&k->item[i].lease);
     }
     free(k);

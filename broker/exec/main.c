@@ -4,9 +4,11 @@
  * exactly as long as the program, and stdio, signals and exit status are the program's own without
  * a copy loop. The order is: read the line, find the program, lease, build its environment, link
  * files, become it. Until the last step nothing is changed but leases, and those are given back; a
- * relay that was started ends with this process, whatever becomes of it.
+ * relay that was started ends with this process, whatever becomes of it. With --acp the last step is
+ * another: the program is a child, and this process stands between it and its client (acp.h).
  */
 #include "base/auto.h"
+#include "exec/acp.h"
 #include "exec/command.h"
 #include "exec/environ.h"
 #include "exec/lease.h"
@@ -211,6 +213,11 @@ static MUST err_t build_arguments(struct arguments *a, char **command,
 
 enum { BASE_ROOM = sizeof("http://127.0.0.1:65535") };
 
+static void write_base(char base[BASE_ROOM], uint16_t port)
+{
+    (void)snprintf(base, BASE_ROOM, "http://127.0.0.1:%u", (unsigned)port);
+}
+
 /* Starts one relay for all leases whose way needs it; `base` stays "" where none does. */
 static MUST err_t start_relay(const struct exec_options *o, struct exec_leases *leases,
                               char base[BASE_ROOM], struct why *why)
@@ -231,7 +238,18 @@ static MUST err_t start_relay(const struct exec_options *o, struct exec_leases *
     TRY(exec_leases_socket(leases, socket, why));
     ask.broker_socket = socket;
     TRY(relay_start(&ask, leases, &port, why));
-    (void)snprintf(base, BASE_ROOM, "http://127.0.0.1:%u", (unsigned)port);
+    write_base(base, port);
+    return ERR_OK;
+}
+
+/* With --acp this process stays, and is the relay itself. */
+static MUST err_t stay(const struct exec_options *o, const struct exec_leases *leases,
+                       struct acp **out, char base[BASE_ROOM], struct why *why)
+{
+    struct acp_ask ask = {.ttl_ms = o->ttl_ms, .owner_process = o->owner_process};
+    TRY(acp_new(&ask, leases, out, why));
+    if (acp_port(*out) != 0)
+        write_base(base, acp_port(*out));
     return ERR_OK;
 }
 
@@ -249,17 +267,34 @@ static MUST err_t become(const char *path, char **argv, struct environment *env,
     return fail_errno(why, errno, "%.150s cannot be run", path);
 }
 
+/* The program is a child. Returns only where it could not be started. */
+static MUST err_t accompany(struct acp *acp, const struct acp_program *program,
+                            struct exec_leases *leases, struct environment *env, struct why *why)
+{
+    TRY(acp_start(acp, program, leases, why));
+    environ_free(env);
+    int status = acp_serve(acp);
+    acp_free(acp);
+    acp_child_mirror(status);
+}
+
+static void auto_acp(struct acp **a)
+{
+    acp_free(*a);
+}
+
 static int start(const struct exec_options *o, const struct profile *p, const char *path)
 {
     AUTO(exec_leases_free) struct exec_leases leases = {.n = 0};
     AUTO(environ_free) struct environment env = {0};
     AUTO(arguments_free) struct arguments args = {.taken = profile_takes_args(p, o->command[0])};
+    AUTO(auto_acp) struct acp *acp = NULL;
     char base[BASE_ROOM] = "";
     struct why why = {0};
     int status = EXIT_NO_CREDENTIAL;
     err_t e = exec_leases_take(o, p, &leases, &why);
     if (e == ERR_OK)
-        e = start_relay(o, &leases, base, &why);
+        e = o->acp ? stay(o, &leases, &acp, base, &why) : start_relay(o, &leases, base, &why);
     if (e == ERR_OK)
         e = build_environment(&env, p, &leases, base, &why);
     if (e == ERR_OK)
@@ -267,8 +302,10 @@ static int start(const struct exec_options *o, const struct profile *p, const ch
     if (e == ERR_OK)
         e = place_files(&env, &leases, &why);
     if (e == ERR_OK) {
+        struct acp_program program = {path, args.item, environ_list(&env)};
         status = EXIT_CANNOT_RUN;
-        e = become(path, args.item, &env, &why);
+        e = acp ? accompany(acp, &program, &leases, &env, &why)
+                : become(path, args.item, &env, &why);
     }
     exec_leases_end(&leases);
     return refuse(status, e, &why);

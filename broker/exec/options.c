@@ -20,6 +20,8 @@ static const struct option_row rows[] = {
     {"ttl", OPTION_TIME, AT(ttl_ms), "TIME", "how long the leases live; else as granted"},
     {"owner", OPTION_TEXT, AT(owner), "process|none",
      "leases end with the program (process, as it is by default) or not"},
+    {"acp", OPTION_FLAG, AT(acp), NULL,
+     "COMMAND is an ACP adapter: stay before it, and give it its login over the protocol"},
     {"print-profile", OPTION_TEXT, AT(print_profile), "PROFILE", "show what a profile does"},
     {"list-profiles", OPTION_FLAG, AT(list_profiles), NULL, "show the names of the profiles"},
     {"help", OPTION_FLAG, AT(help), NULL, "show this"},
@@ -54,7 +56,9 @@ void exec_options_help(FILE *out)
     (void)fputs(
         "Usage: broker-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n\n"
         "Leases credentials from the broker and becomes COMMAND with them in its environment.\n"
-        "Prints nothing on standard output; without its credentials, COMMAND is not started.\n\n",
+        "Prints nothing on standard output; without its credentials, COMMAND is not started.\n"
+        "With --acp it passes COMMAND's input and output on, every message as it is, and changes\n"
+        "its token while it runs.\n\n",
         out);
     options_help(&options, out);
     (void)fputs("\nExit status, unless it is COMMAND's own: 124 the command line is not usable,\n"

@@ -12,6 +12,7 @@ struct exec_options {
     int64_t wait_ms, ttl_ms;
     bool list_profiles, help, version;
     bool owner_process; /* from `owner` */
+    bool acp;           /* stays between an ACP client and its adapter */
     bool prints;        /* asks to be shown something: no program is started */
     char **command;     /* NULL-terminated, and not empty unless `prints` */
 };

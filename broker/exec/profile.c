@@ -310,6 +310,9 @@ static void print_way(FILE *out, const struct profile_way *way)
                       way->link_env, way->link_file, way->link_home, way->link_file);
     for (const char *const *arg = way->args; arg && *arg; arg++)
         (void)fprintf(out, "%s %s", arg == way->args ? " with the arguments" : "", *arg);
+    if (way->acp)
+        (void)fprintf(out, ", over ACP %s at {base}%s by %s", way->acp->protocol, way->acp->path,
+                      way->acp->header);
     (void)fputc('\n', out);
 }
 

@@ -12,6 +12,12 @@
 /* Placeholders in `set` and `args`: {secret} {file} {dir} {account} {token} {username} {env}, each from the
  * lease (`dir` holds `file`), {proxy_socket}, the absolute path of the data plane's socket, and {base}, the URL of a
  * relay to it, "http://127.0.0.1:PORT", which is started only for a way that names it. */
+/* How an ACP adapter is told of the relay in a session (acp_login.h). */
+struct profile_acp {
+    const char *protocol; /* "anthropic", "openai": the API that it is to speak */
+    const char *path;     /* behind {base} */
+    const char *header;   /* that the token goes in */
+};
 struct profile_way {
     const char *provider;   /* NULL: any */
     const char *kind;       /* "login", "api_key" …; NULL: any */
@@ -27,6 +33,7 @@ struct profile_way {
     const char *const *args;
     const char *args_for; /* the program that takes them, where the profile has no `command` */
     bool args_can_lack;   /* what starts the program so is well without them; else it is refused */
+    const struct profile_acp *acp; /* with --acp, where the adapter takes it; NULL: never */
 };
 /* Does a value of this way have the placeholder in it? */
 bool profile_way_names(const struct profile_way *way, const char *placeholder);

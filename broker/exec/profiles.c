@@ -118,12 +118,21 @@ static const char *const claude_quiet[] = {
          "OPENCODE_CONFIG_CONTENT={\"provider\":{\"" provider "\":{\"options\":{"                  \
          "\"baseURL\":\"{base}" path "\",\"apiKey\":\"{env:CREDENTIAL_BROKER_TOKEN}\"}}}}")
 
+/* ---- the same over ACP. Claude's adapter puts a placeholder into Authorization, so the token goes beside it, where the proxy
+ * finds it too. */
+
+static const struct profile_acp acp_anthropic = {"anthropic", "", "x-api-key"};
+static const struct profile_acp acp_openai = {"openai", "/v1", "x-api-key"};
+
 /* ---- ways and slots */
 
 static const struct profile_way claude_ways[] = {
-    {"claude", "login", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN")},
-    {"claude", "setup_token", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN")},
-    {"anthropic", "api_key", "proxy", .set = CLAUDE_BY_SOCKET("ANTHROPIC_API_KEY")},
+    {"claude", "login", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN"),
+     .acp = &acp_anthropic},
+    {"claude", "setup_token", "proxy", .set = CLAUDE_BY_SOCKET("CLAUDE_CODE_OAUTH_TOKEN"),
+     .acp = &acp_anthropic},
+    {"anthropic", "api_key", "proxy", .set = CLAUDE_BY_SOCKET("ANTHROPIC_API_KEY"),
+     .acp = &acp_anthropic},
     {"claude", "login", "file", CLAUDE_FILE},
     {"claude", "login", "access_token", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
     {"claude", "setup_token", "secret", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
@@ -180,9 +189,12 @@ static const struct profile_way codex_ways[] = {
     {.delivery = NULL},
 };
 static const struct profile_way codex_acp_ways[] = {
-    {"codex", "login", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
-    {"codex", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
-    {"openai", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true},
+    {"codex", "login", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true,
+     .acp = &acp_openai},
+    {"codex", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true,
+     .acp = &acp_openai},
+    {"openai", "api_key", "proxy", .set = CODEX_ACP, .args = CODEX_FLAGS, .args_can_lack = true,
+     .acp = &acp_openai},
     {"codex", "login", "file", CODEX_FILE},
     {"codex", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
     {"openai", "api_key", "secret", .set = LIST("CODEX_API_KEY={secret}")},
@@ -227,8 +239,8 @@ static const struct profile_way deepeye_ways[] = {
 /* Where the maker's own libraries read a base URL, it is set beside the token. For any other credential the program
  * must take the URL from CREDENTIAL_BROKER_BASE_URL, which few do by themselves: so that way comes last. */
 static const struct profile_way env_ways[] = {
-    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY")},
-    {"openai", "api_key", "proxy", .set = OPENAI},
+    {"anthropic", "api_key", "proxy", .set = ANTHROPIC("ANTHROPIC_API_KEY"), .acp = &acp_anthropic},
+    {"openai", "api_key", "proxy", .set = OPENAI, .acp = &acp_openai},
     {"gemini", "api_key", "proxy", .set = GEMINI},
     {NULL, NULL, "access_token", .set = LIST("{env}={secret}")},
     {NULL, NULL, "secret", .set = LIST("{env}={secret}")},

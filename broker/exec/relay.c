@@ -18,6 +18,7 @@
 #include "exec/fds.h"
 #include "exec/keeper.h"
 #include "exec/leader.h"
+#include "exec/looks.h"
 #include "exec/pump.h"
 
 #include <errno.h>
@@ -30,8 +31,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-static const char name[] = "broker-relay";
 
 /* What it says when it is ready, or cannot be. One write, under PIPE_BUF. */
 struct word {
@@ -48,46 +47,6 @@ struct relay {
 };
 
 /* ---- in the relay */
-
-/* Where the kernel reads the command line and the environment that others are shown (proc(5), stat: fields 48 to 51).
- * 0: not told. */
-static bool find_shown(uintptr_t at[4])
-{
-    char text[2048];
-    AUTO(auto_close) int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    const char *p = strrchr(text, ')');
-    for (int field = 2; p && field < 48; field++)
-        p = strchr(p + 1, ' ');
-    for (int i = 0; i < 4; i++) {
-        char *end = NULL;
-        at[i] = p ? strtoul(p, &end, 10) : 0;
-        p = end;
-    }
-    return at[0] != 0 && at[1] > at[0] && at[2] != 0 && at[3] >= at[2];
-}
-
-/* The command line becomes the name; the environment that was inherited may hold others' secrets. */
-static void change_looks(void)
-{
-    uintptr_t at[4];
-    (void)prctl(PR_SET_NAME, name);
-    (void)clearenv();
-    if (!find_shown(at))
-        return;
-    /* NOLINTBEGIN(performance-no-int-to-ptr): the kernel tells them as numbers */
-    char *line = (char *)at[0];
-    size_t room = at[1] - at[0];
-    explicit_bzero(line, room);
-    explicit_bzero((char *)at[2], at[3] - at[2]);
-    /* NOLINTEND(performance-no-int-to-ptr) */
-    if (at[2] == at[1]) /* a longer name goes on in the environment, as after setproctitle(3) */
-        room += at[3] - at[2];
-    memcpy(line, name, sizeof(name) <= room ? sizeof(name) : room - 1);
-}
 
 static void close_up(void)
 {
@@ -149,7 +108,7 @@ static _Noreturn void be_relay(const struct relay_ask *ask, struct exec_leases *
     struct relay r = {0};
     struct word w = {0};
     int kept[] = {ready, id.pidfd};
-    change_looks();
+    looks_change("broker-relay");
     close_up();
     broker_close(TAKE(leases->client)); /* its descriptor is one of those that are closed */
     w.e = fds_keep(kept, COUNT(kept), &w.why);

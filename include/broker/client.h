@@ -29,6 +29,10 @@ MUST err_t broker_socket_find(const char *given, const char *consumer, char *out
  * tried and what mends it. ERR_USAGE: over the room of sun_path. The descriptor is never 0, 1 or 2. */
 MUST err_t broker_connect(const char *socket_path, int timeout_ms, struct broker_client **out,
                           struct why *why);
+/* The same over a connection that was made to `socket_path` before, perhaps by the parent of this process: who connected is who asks.
+ * Takes `fd` over, also where it fails. */
+MUST err_t broker_adopt(int fd, const char *socket_path, int timeout_ms, struct broker_client **out,
+                        struct why *why);
 void broker_close(struct broker_client *c); /* wipes and frees; takes NULL */
 const char *broker_socket_path(const struct broker_client *c);
 
@@ -65,6 +69,7 @@ struct broker_lease {
     char *kind;                /* "login" "api_key" … */
     char *origin;              /* "https://host[:port]" the secret is for; NULL: not told */
     int64_t expires_at_ms;     /* of the lease, wall clock */
+    int64_t max_expires_at_ms; /* renewals end there; 0: not told */
     int64_t secret_expires_ms; /* of the released value; 0: unknown */
 };
 struct broker_lease_ask {

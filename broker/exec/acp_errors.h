@@ -1,0 +1,22 @@
+/*
+ * The adapter's standard error on its way to ours. It never makes the adapter wait: what nobody reads
+ * is dropped, and counted.
+ */
+#ifndef EXEC_ACP_ERRORS_H
+#define EXEC_ACP_ERRORS_H
+
+#include "base/loop.h"
+
+enum { ACP_ERRORS_HELD = 64 * 1024, ACP_ERRORS_RETRY_MS = 100 };
+struct acp_errors;
+/* `from` is non-blocking, `to` may be anything; both stay the caller's. */
+MUST err_t acp_errors_new(struct loop *l, int from, int to, struct acp_errors **out,
+                          struct why *why);
+/* A line of our own, "broker-exec: …", between what the adapter says. */
+void acp_errors_say(struct acp_errors *e, const char *sentence);
+/* What has come so far goes out, as far as it is taken. */
+void acp_errors_finish(struct acp_errors *e);
+bool acp_errors_waiting(const struct acp_errors *e); /* for its reader */
+void acp_errors_free(struct acp_errors *e);          /* takes NULL */
+
+#endif
