@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """A fake ACP adapter: answers on standard output what is asked on standard input, a JSON-RPC message a line.
 
-    acp_adapter.py [--log FILE] [--providers ID:PROTOCOL] [--gateway PROTOCOL] [--always-gateway] [--refuse METHOD] [--slow SECONDS] [--turns] [--v2]
+    acp_adapter.py [--log FILE] [--providers ID:PROTOCOL] [--gateway PROTOCOL] [--always-gateway] [--refuse METHOD] [--slow SECONDS] [--turns] [--v2] [--echo]
 
 It takes its login by providers/set (with --providers), by the auth method `gateway` (with --gateway, offered only to a client that says it has gateways),
 else from ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL. session/new without a login is refused. session/prompt asks the model with the login of the
-session, which is the one that it was made with, or set since by providers/set; with --turns providers/set waits for a turn that runs. --log
-gets every line as it came. Methods of its own: test/exit {code}, test/die {signal}, test/stderr {bytes}, test/token, test/turn {seconds}.
+session, which is the one that it was made with, or set since by providers/set; with --turns providers/set waits for a turn that runs. With --echo
+every line but those of the login comes back as it is. --log gets every line as it came. Methods of its own: test/exit {code}, test/die {signal}, test/stderr {bytes}, test/token, test/turn {seconds}.
 """
 import argparse
 import json
@@ -26,6 +26,7 @@ p.add_argument("--refuse", action="append", default=[])
 p.add_argument("--slow", type=float, default=0)
 p.add_argument("--turns", action="store_true")
 p.add_argument("--v2", action="store_true")
+p.add_argument("--echo", action="store_true")
 options = p.parse_args()
 provider_id, _, protocol = (options.providers or "").partition(":")
 log = open(options.log, "ab", buffering=0) if options.log else None
@@ -153,9 +154,14 @@ def answer(message):
 
 
 waiting = []
+LOGIN = (b'"initialize"', b'"providers/list"', b'"providers/set"')
 for line in sys.stdin.buffer:
     if log:
         log.write(line)
+    if options.echo and not any(name in line[:200] for name in LOGIN):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        continue
     got = json.loads(line)
     if "method" not in got or "id" not in got:
         continue
