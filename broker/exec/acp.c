@@ -203,9 +203,13 @@ static void whole_up(void *ctx, const struct acp_scan *scan, const char *line, s
     acp_login_whole_up(((struct acp *)ctx)->login, scan, line, n);
 }
 
+/* An adapter that was refused says so by an error. */
 static enum acp_take judge_down(void *ctx, const struct acp_scan *scan)
 {
-    return acp_login_judge_down(((struct acp *)ctx)->login, scan);
+    struct acp *a = ctx;
+    if (scan->kind == ACP_ERROR)
+        rotation_look(a->rotation);
+    return acp_login_judge_down(a->login, scan);
 }
 
 static void whole_down(void *ctx, const struct acp_scan *scan, const char *line, size_t n)

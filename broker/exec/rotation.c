@@ -20,12 +20,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 10000, END_MS = 2000, LOOK_LEAST_MS = 250, EARLY_MS = 1000, TOKEN_ROOM = 3000 };
+enum { TIMEOUT_MS = 10000, END_MS = 2000, EARLY_MS = 1000, TOKEN_ROOM = 3000 };
 
 struct held {
     struct rotation *rotation;
     struct broker_lease lease; /* id, token and times */
-    int64_t begun_ms, renew_ms;
+    int64_t begun_ms, renew_ms; /* wall clock, as the lease's */
+    int64_t looked_ms;          /* boot clock */
     struct loop_timer *timer;
     struct errand *errand;
     bool there, renews, ends; /* ends: the next look takes it back */
@@ -74,7 +75,7 @@ static void look_in(struct held *h, int64_t ms)
 static int64_t pace(const struct held *h)
 {
     int64_t ms = (h->lease.expires_at_ms - clock_wall_ms()) / 8;
-    return ms > ROTATION_LOOK_MS ? ROTATION_LOOK_MS : ms < LOOK_LEAST_MS ? LOOK_LEAST_MS : ms;
+    return ms > ROTATION_LOOK_MS ? ROTATION_LOOK_MS : ms < ROTATION_LEAST_MS ? ROTATION_LEAST_MS : ms;
 }
 
 static void plan_renewal(struct held *h)
@@ -202,6 +203,7 @@ static void on_time(void *ctx)
     struct why unheard = {0};
     if (!h->there || h->errand)
         return;
+    h->looked_ms = clock_boot_ms();
     h->renews = !h->ends && clock_wall_ms() >= h->renew_ms;
     if (errand_send(h->rotation->loop, &o, &h->errand, &unheard) != ERR_OK)
         look_in(h, pace(h));
@@ -355,6 +357,14 @@ void rotation_refused(struct rotation *r)
 {
     if (r->next.there && !r->over)
         (void)!loop_timer_set(r->offer, clock_boot_ms() + ROTATION_RETRY_MS);
+}
+
+void rotation_look(struct rotation *r)
+{
+    struct held *h = &r->present;
+    int64_t now = clock_boot_ms(), at = h->looked_ms + ROTATION_LEAST_MS;
+    if (h->there && !h->errand && !r->over)
+        (void)!loop_timer_set(h->timer, at > now ? at : now);
 }
 
 /* ---- beginning and end */

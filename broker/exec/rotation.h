@@ -11,6 +11,7 @@
 
 enum {
     ROTATION_LOOK_MS = 5000,   /* the end of a lease is noticed within */
+    ROTATION_LEAST_MS = 250,
     ROTATION_RETRY_MS = 30000, /* a token that was not taken is offered again after */
     ROTATION_GRACE_MS = 2000,  /* what ran under the old token may end */
     ROTATION_CONNECT_MS = 250
@@ -33,6 +34,8 @@ MUST err_t rotation_new(struct loop *l, const struct rotation_options *o,
 /* The program has the last token. `everywhere`: nothing uses the one before, which ends. */
 void rotation_taken(struct rotation *r, bool everywhere);
 void rotation_refused(struct rotation *r);
+/* Something was refused: is the lease still there? Looks at once, but not more often than every ROTATION_LEAST_MS. */
+void rotation_look(struct rotation *r);
 /* Gives back what has not ended, as far as the broker hears it. Blocks for two seconds at most. */
 void rotation_end(struct rotation *r);
 void rotation_free(struct rotation *r); /* takes NULL; wipes */

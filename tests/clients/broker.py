@@ -42,15 +42,20 @@ class Broker:
             time.sleep(0.02)
         raise RuntimeError("the broker did not come up")
 
-    def give(self, consumer, credential, provider, sample):
+    def give(self, consumer, credential, provider, sample, *limits):
         """A consumer that may use this credential by the proxy only; the directory of its socket."""
         if credential not in self.enrolled:
             with open(sample) as f:
                 self.do("enroll", credential, "--provider", provider, given=f.read())
             self.enrolled.add(credential)
         self.do("consumer", "add", consumer)
-        self.do("grant", consumer, credential, "--deliver", "proxy", "--ttl", "5m")
+        self.do("grant", consumer, credential, "--deliver", "proxy", *(limits or ("--ttl", "5m")))
         return f"{self.run}/{consumer}"
+
+    def issued(self, consumer):
+        """How many leases it was given so far."""
+        lines = [json.loads(line) for line in self.do("audit", "export").splitlines()]
+        return sum(line.get("event") == "lease.issue" and line.get("consumer") == consumer for line in lines)
 
     def end(self):
         self.process.terminate()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Runs the real clients against the fake provider: directly, and through the broker. Wants fresh network and mount namespaces: start run.sh.
 
-    matrix.py BUILD CLIENTS [--only TEXT] [--way direct|broker] [--table FILE] [--keep]
+    matrix.py BUILD CLIENTS [--only TEXT] [--way direct|broker|session] [--table FILE] [--keep]
 
 Each cell (a row of rows.py, one way) is one assertion made of many: the prompt was answered with the provider's text, in pieces where the client
 shows pieces; the provider saw the right credential in the right header, once, and nothing of the broker's tokens; no other host was tried; by
 the broker, the credential is nowhere in what the client and its children were started with, nor in their memory while the answer ran, nor in
-HOME. Controls: with the credential given directly the same look finds it, and an attempt to reach another host is seen.
+HOME. The way `session` is for ACP adapters with --acp: one session outlives its token, each turn is answered, and a revocation ends it. Controls: with the credential given directly the same look finds it, and an attempt to reach another host is seen.
 """
 import argparse
 import ctypes
@@ -95,7 +95,7 @@ class Cell:
             return [*row.driver, *command, *map(self.filled, row.direct_flags)]
         consumer = re.sub(r"[^a-z0-9]+", "-", f"{row.name} {row.login}".lower())
         where = self.rig.broker.give(consumer, row.sample.split(".")[0], row.provider, os.path.join(rows.LOGINS, row.sample))
-        return [*row.driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, "--", *command]
+        return [*row.driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, *row.exec_flags, "--", *command]
 
     def environ(self):
         own = self.row.direct_env if self.way == "direct" else {}
@@ -218,6 +218,46 @@ class Cell:
         self.fake.end()
 
 
+class Session(Cell):
+    """An ACP session by the broker that is longer than a lease may live, and is revoked in the end."""
+
+    LIMITS, SECONDS = ("--ttl", "5s", "--max-ttl", "16s"), 24
+
+    def command(self):
+        row = self.row
+        self.consumer = re.sub(r"[^a-z0-9]+", "-", f"session {row.name} {row.login}".lower())
+        where = self.rig.broker.give(self.consumer, row.sample.split(".")[0], row.provider, os.path.join(rows.LOGINS, row.sample), *self.LIMITS)
+        driver = [*row.driver[:-1], "--turns", str(self.SECONDS), f"{self.directory}/revoked", "--"]
+        return [*driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, *row.exec_flags, "--", *map(self.filled, row.command)]
+
+    def look_while_it_runs(self, client):
+        """Waits for the turns, then revokes."""
+        until = time.monotonic() + TIMEOUT
+        while "turns are over" not in self.text_of("err"):
+            check(client.poll() is None, f"it ended with {client.returncode}")
+            check(time.monotonic() < until, "its turns do not end")
+            self.check_violations()
+            time.sleep(0.1)
+        self.leases = self.rig.broker.issued(self.consumer)
+        self.rig.broker.do("lease", "revoke", "--consumer", self.consumer)
+        open(f"{self.directory}/revoked", "w").close()
+
+    def check_answer(self, status):
+        out, err = self.text_of("out"), self.text_of("err")
+        check(status == 0, f"exit {status}")
+        turns = int(re.search(r"(\d+) turns are over", err)[1])
+        check(turns > 3 and out.count(dialects.ANSWER) == turns, f"{out.count(dialects.ANSWER)} answers in {turns} turns")
+        check(self.leases > 1, "its token was never another")
+        check("was ended at the broker: the adapter's requests are refused from here on" in err, "the revocation was not said")
+        check(self.rig.broker.issued(self.consumer) == self.leases, "it leased again after the revocation")
+        print(f"    {turns} turns with {self.leases} tokens")
+
+    def check_secrets(self):
+        for name in ("out", "err"):
+            check(not any(n in self.text_of(name) for n in self.needles.values()) and "cbrk1_" not in self.text_of(name), f"a secret is in {name}")
+        check(not tree.scan(self.rig.scanner, self.needles, paths=[self.home]), "the credential is in HOME")
+
+
 class Rig:
     def __init__(self, build, clients, directory, way):
         self.clients, self.directory = clients, directory
@@ -255,9 +295,9 @@ class Rig:
 
 def run_cell(rig, row, way, keep):
     """(result, seconds, hosts that it tried)."""
-    if way == "broker" and not rig.broker:
+    if way != "direct" and not rig.broker:
         return "skipped: no proxy is built", 0, []
-    begun, cell = time.monotonic(), Cell(rig, row, way)
+    begun, cell = time.monotonic(), (Session if way == "session" else Cell)(rig, row, way)
     try:
         cell.run()
         result = "passed"
@@ -304,7 +344,7 @@ def main():
     p.add_argument("build")
     p.add_argument("clients")
     p.add_argument("--only", default="", help="rows whose name, package or login has this text")
-    p.add_argument("--way", choices=("direct", "broker"))
+    p.add_argument("--way", choices=("direct", "broker", "session"))
     p.add_argument("--table", metavar="FILE", help="write the results into this page")
     p.add_argument("--keep", action="store_true", help="leave what the cells wrote")
     options = p.parse_args()
@@ -315,8 +355,8 @@ def main():
         rig.control()
         print("an escape is seen: passed", flush=True)
         for row in rows.ROWS:
-            for way in [options.way] if options.way else ["direct", "broker"]:
-                if options.only in f"{row.name} {row.package} {row.login}":
+            for way in [options.way] if options.way else ["direct", "broker", "session"]:
+                if (way != "session" or row.rotates) and options.only in f"{row.name} {row.package} {row.login}":
                     results[row, way] = result, seconds, tried = run_cell(rig, row, way, options.keep)
                     print(f"{row.name + ', ' + row.login:<34} {way:<7} {result}  ({seconds:.1f}s){' tried ' + ' '.join(tried) if tried else ''}", flush=True)
         if options.table:

@@ -70,6 +70,8 @@ class Row:
     direct_env: dict
     direct_flags: list = dataclasses.field(default_factory=list)
     direct_files: dict = dataclasses.field(default_factory=dict)  # path below HOME → text
+    exec_flags: list = dataclasses.field(default_factory=list)  # of broker-exec
+    rotates: bool = False  # takes another token in a session that runs
     driver: list = dataclasses.field(default_factory=list)  # starts the command, as a gateway would
     direct_expect: str = ""  # where it differs
     env: dict = dataclasses.field(default_factory=dict)  # both ways
@@ -104,14 +106,14 @@ ROWS = [
         remark="its own provider `openai` sends prompts only to an https origin that the account names"),
     Row("claude-agent-acp", "@agentclientprotocol/claude-agent-acp", "subscription", "claude", "claude.json", "claude", "claude-acp",
         ["claude-agent-acp"], {**CLAUDE_QUIET, "ANTHROPIC_BASE_URL": "@BASE@"},
-        direct_files={".claude/.credentials.json": "@LOGIN@"}, tries=("api.anthropic.com",), driver=ACP, pieces=COUNTED),
+        direct_files={".claude/.credentials.json": "@LOGIN@"}, tries=("api.anthropic.com",), driver=ACP, exec_flags=["--acp"], rotates=True, pieces=COUNTED),
     Row("codex-acp", "@agentclientprotocol/codex-acp", "API key", "openai", "openai.txt", "openai", "codex-acp", ["codex-acp"],
         {"KEY": "@SECRET@", "CODEX_CONFIG": json.dumps({"model_provider": "mine", "model_providers": {"mine": {
             "name": "provider", "base_url": "@BASE@/v1", "env_key": "KEY", "wire_api": "responses"}}})},
-        driver=ACP, files=CODEX_FILES, pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
+        driver=ACP, exec_flags=["--acp"], rotates=True, files=CODEX_FILES, pieces=COUNTED, remark="takes no `-c`; configuration by CODEX_CONFIG or config.toml"),
     Row("codex-acp", "@zed-industries/codex-acp", "ChatGPT login", "chatgpt", "codex.json", "codex", "codex-acp", ["@CLIENTS@/zed/codex-acp"], {},
         [*codex_provider(("requires_openai_auth", "true")), "-c", 'chatgpt_base_url="@BASE@/backend-api/"'], {".codex/auth.json": "@LOGIN@"},
-        driver=ACP, files=CODEX_FILES, pieces=COUNTED),
+        driver=ACP, exec_flags=["--acp"], files=CODEX_FILES, pieces=COUNTED),
     Row("gemini", "@google/gemini-cli", "API key", "gemini", "gemini.txt", "gemini", "gemini",
         ["gemini", "-m", "gemini-2.5-flash", "--skip-trust", "-o", "stream-json", "-p", ASK],
         {"GEMINI_API_KEY": "@SECRET@", "GOOGLE_GEMINI_BASE_URL": "@BASE@"}, files={".gemini/settings.json": GEMINI_SETTINGS},
