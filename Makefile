@@ -210,7 +210,7 @@ fuzz-coverage:
 	@tests/fuzz/coverage.sh
 .PHONY: fuzz-coverage
 define fuzz_rule
-$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy oauth cli client base)
+$(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider crypto api proxy oauth cli exec client base)
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$$@)
 	$$(Q)clang $$(STD) -Itests -Itests/fuzz -O1 -g $$(CFLAGS) -fsanitize=fuzzer $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \

@@ -88,7 +88,7 @@ static void begin_value(struct acp_scan *s, char c)
         tell(s, ACP_OTHER);
     if ((result || error) && s->answer == ACP_UNKNOWN)
         s->answer = result ? ACP_RESULT : ACP_ERROR;
-    if (s->answer != ACP_UNKNOWN && s->id_n > 0)
+    if ((result || error) && s->id_n > 0)
         tell(s, s->answer);
 }
 
@@ -152,7 +152,7 @@ static void after_value(struct acp_scan *s, char c)
 
 static void in_scalar(struct acp_scan *s, char c)
 {
-    if (c != ',' && c != '}' && !is_space(c)) {
+    if (c != ',' && c != '}' && c != ']' && !is_space(c)) {
         keep_id(s, c);
         return;
     }

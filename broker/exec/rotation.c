@@ -24,7 +24,7 @@ enum { TIMEOUT_MS = 10000, END_MS = 2000, EARLY_MS = 1000, TOKEN_ROOM = 3000 };
 
 struct held {
     struct rotation *rotation;
-    struct broker_lease lease; /* id, token and times */
+    struct broker_lease lease;  /* id, token and times */
     int64_t begun_ms, renew_ms; /* wall clock, as the lease's */
     int64_t looked_ms;          /* boot clock */
     struct loop_timer *timer;
@@ -72,10 +72,21 @@ static void look_in(struct held *h, int64_t ms)
     (void)!loop_timer_set(h->timer, clock_boot_ms() + ms); /* else the broker ends it by its time */
 }
 
+/* When the next lease is wanted, by the wall clock; 0: not by this one's time. */
+static int64_t due_ms(const struct held *h)
+{
+    int64_t life = h->lease.max_expires_at_ms - h->begun_ms;
+    return h->lease.max_expires_at_ms > 0 ? h->begun_ms + life / 4 * 3 : 0;
+}
+
 static int64_t pace(const struct held *h)
 {
-    int64_t ms = (h->lease.expires_at_ms - clock_wall_ms()) / 8;
-    return ms > ROTATION_LOOK_MS ? ROTATION_LOOK_MS : ms < ROTATION_LEAST_MS ? ROTATION_LEAST_MS : ms;
+    int64_t now = clock_wall_ms(), ms = (h->lease.expires_at_ms - now) / 8, due = due_ms(h) - now;
+    if (due > 0 && due < ms)
+        ms = due;
+    return ms > ROTATION_LOOK_MS    ? ROTATION_LOOK_MS
+           : ms < ROTATION_LEAST_MS ? ROTATION_LEAST_MS
+                                    : ms;
 }
 
 static void plan_renewal(struct held *h)
@@ -173,8 +184,7 @@ static bool is_due(const struct rotation *r, int64_t now)
     const struct held *h = &r->present;
     if (r->fixed || r->over || r->next.there || r->leasing || now < r->not_before_ms)
         return false;
-    int64_t life = h->lease.max_expires_at_ms - h->begun_ms;
-    return h->lease.max_expires_at_ms > 0 && now >= h->begun_ms + life / 4 * 3;
+    return due_ms(h) > 0 && now >= due_ms(h);
 }
 
 static void on_look(void *ctx, const void *p, size_t n)

@@ -10,7 +10,7 @@
 #include <broker/client.h>
 
 enum {
-    ROTATION_LOOK_MS = 5000,   /* the end of a lease is noticed within */
+    ROTATION_LOOK_MS = 5000, /* the end of a lease is noticed within */
     ROTATION_LEAST_MS = 250,
     ROTATION_RETRY_MS = 30000, /* a token that was not taken is offered again after */
     ROTATION_GRACE_MS = 2000,  /* what ran under the old token may end */
