@@ -24,7 +24,7 @@ _broker_cli_options() {
     "audit tail") echo "--lines --follow --consumer --credential --event $common" ;;
     "audit show" | "audit export") echo "--after --consumer --credential --event $common" ;;
     "audit verify") echo "--dir --key --public-key $common" ;;
-    exec) echo "--credential --profile --socket --wait --ttl --owner --print-profile --list-profiles --help --version" ;;
+    exec) echo "--credential --profile --socket --wait --ttl --owner --acp --print-profile --list-profiles --help --version" ;;
     audit | consumer | key | lease) echo "--help" ;;
     *) echo "$common" ;;
     esac

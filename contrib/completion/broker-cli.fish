@@ -106,6 +106,7 @@ for command in broker-exec 'broker-cli -n "__broker_verb exec"'
     eval "complete -c $command -l wait -d 'go on trying while the broker is away' -xa '15s 1m 5m'"
     eval "complete -c $command -l ttl -d 'how long the leases live' -xa '15m 1h 8h'"
     eval "complete -c $command -l owner -d 'leases end with the program or not' -xa 'process none'"
+    eval "complete -c $command -l acp -d 'the program is an ACP adapter: stay before it'"
     eval "complete -c $command -l help -d 'show this'"
     eval "complete -c $command -l version -d 'show the version'"
 end

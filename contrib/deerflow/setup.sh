@@ -26,8 +26,9 @@ consumer acp-claude "DeerFlow's ACP agent claude"
 consumer acp-codex "DeerFlow's ACP agent codex"
 grant gateway claude "$claude"
 grant gateway codex "$codex"
-grant acp-claude claude access_token,file
-grant acp-codex codex file
+# the agents hold no secret at all: their requests go through the broker's proxy, by tokens that are replaced while they run
+grant acp-claude claude proxy
+grant acp-codex codex proxy
 broker-cli consumer list
 
 missing() { # NAME PROVIDER FILE

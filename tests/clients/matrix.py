@@ -227,7 +227,8 @@ class Session(Cell):
         row = self.row
         self.consumer = re.sub(r"[^a-z0-9]+", "-", f"session {row.name} {row.login}".lower())
         where = self.rig.broker.give(self.consumer, row.sample.split(".")[0], row.provider, os.path.join(rows.LOGINS, row.sample), *self.LIMITS)
-        driver = [*row.driver[:-1], "--turns", str(self.SECONDS), f"{self.directory}/revoked", "--"]
+        # a client that authenticates, too: it is told that it is done
+        driver = [*row.driver[:-1], "--authenticate", "api-key", "--turns", str(self.SECONDS), f"{self.directory}/revoked", "--"]
         return [*driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, *row.exec_flags, "--", *map(self.filled, row.command)]
 
     def look_while_it_runs(self, client):
@@ -316,14 +317,15 @@ def run_cell(rig, row, way, keep):
 
 def table(rig, results):
     """The results as the Markdown table of contrib/clients.md."""
-    out = ["| client | version | login | started by | direct | by the broker | remarks |", "|---|---|---|---|---|---|---|"]
+    out = ["| client | version | login | started by | direct | by the broker | one session, several tokens | remarks |", "|---|---|---|---|---|---|---|---|"]
     for row in rows.ROWS:
-        cells = {way: results.get((row, way), ("not run", 0, []))[0].split(":")[0] for way in ("direct", "broker")}
+        cells = {way: results.get((row, way), ("not run", 0, []))[0].split(":")[0] for way in ("direct", "broker", "session")}
+        cells |= {} if row.rotates else {"session": ""}
         command = [os.path.basename(c) for c in row.command if c != rows.ASK]
         remarks = [row.remark] if row.remark else []
         remarks += [f"{label} also tries {', '.join(rows.HOST_NAMES.get(h, h) for h in hosts)}" for label, hosts in (("directly it", row.tries), ("by the broker it", row.broker_tries)) if hosts]
-        started = f"`broker-exec --profile {row.profile} -- {' '.join(command)}`"
-        out.append(f"| {row.name} ({row.package}) | {rig.version(row.package)} | {row.login} | {started} | {cells['direct']} | {cells['broker']} "
+        started = f"`broker-exec {' '.join(['--profile', row.profile, *row.exec_flags])} -- {' '.join(command)}`"
+        out.append(f"| {row.name} ({row.package}) | {rig.version(row.package)} | {row.login} | {started} | {cells['direct']} | {cells['broker']} | {cells['session']} "
                    f"| {'; '.join(remarks)} |")
     return "\n".join(out) + "\n"
 

@@ -6,7 +6,7 @@
 It takes its login by providers/set (with --providers), by the auth method `gateway` (with --gateway, offered only to a client that says it has gateways),
 else from ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL. session/new without a login is refused. session/prompt asks the model with the login of the
 session, which is the one that it was made with, or set since by providers/set; with --turns providers/set waits for a turn that runs. With --echo
-every line but those of the login comes back as it is. --log gets every line as it came. Methods of its own: test/exit {code}, test/die {signal}, test/stderr {bytes}, test/token, test/turn {seconds}.
+every line but those of the login comes back as it is. --log gets every line as it came. Methods of its own: test/exit {code}, test/die {signal}, test/stderr {bytes}, test/token, test/environment, test/turn {seconds}.
 """
 import argparse
 import json
@@ -136,7 +136,8 @@ def leave(params):
 
 
 METHODS = {"initialize": initialize, "session/new": new_session, "session/prompt": prompt, "test/exit": leave, "test/die": leave,
-           "test/stderr": flood, "test/token": lambda _: {"login": login(), "environment": from_environment()}, "test/turn": long_turn}
+           "test/stderr": flood, "test/token": lambda _: {"login": login(), "environment": from_environment()}, "test/turn": long_turn,
+           "test/environment": lambda _: dict(os.environ)}
 METHODS |= {"auth/login" if options.v2 else "authenticate": authenticate}
 if provider_id:
     METHODS |= {"providers/set": set_provider, "providers/list": lambda _: {"providers": [

@@ -47,15 +47,11 @@ make_rootfs() {
     done
     PYTHON=$python
     cp "$READER" "$R/usr/local/bin/reader.py"
-    # an ACP agent: says what it finds where it looks for its login
-    printf '#!%s\n%s\n' "$PYTHON" 'import json, os, sys
-found = {}
-for home, name in (("CLAUDE_CONFIG_DIR", ".credentials.json"), ("CODEX_HOME", "auth.json")):
-    path = os.path.join(os.environ.get(home, "/nonexistent"), name)
-    found[name] = open(path).read() if os.path.exists(path) else None
-print(json.dumps({"jsonrpc": "2.0", "found": found, "environment": dict(os.environ)}))' >"$R/usr/local/bin/claude-agent-acp"
-    chmod 755 "$R/usr/local/bin/claude-agent-acp"
-    cp "$R/usr/local/bin/claude-agent-acp" "$R/usr/local/bin/codex-acp"
+    # ACP agents
+    cp "$ROOT/tests/fake/acp_adapter.py" "$R/usr/local/bin/adapter.py"
+    printf '#!%s\nimport runpy, sys\nsys.argv[1:] = ["--providers", "main:anthropic"]\nrunpy.run_path("/usr/local/bin/adapter.py")\n' "$PYTHON" >"$R/usr/local/bin/claude-agent-acp"
+    printf '#!%s\nimport runpy, sys\nsys.argv[1:] = ["--providers", "openai:openai"]\nrunpy.run_path("/usr/local/bin/adapter.py")\n' "$PYTHON" >"$R/usr/local/bin/codex-acp"
+    chmod 755 "$R/usr/local/bin/claude-agent-acp" "$R/usr/local/bin/codex-acp"
 }
 make_rootfs
 OVERLAY=$ROOT/contrib/deerflow/compose.broker.yaml
@@ -69,7 +65,7 @@ in_container() { # UID HOME MOUNT… -- COMMAND…
     shift 2
     while [[ $1 != -- ]]; do mounts+=(-v "$1"); shift; done
     shift
-    podman --tmpdir "$T/podman-tmp" --runtime runc --cgroup-manager=cgroupfs --log-level=error run --rm --quiet --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --network=none --cap-drop=all --read-only \
+    podman --tmpdir "$T/podman-tmp" --runtime runc --cgroup-manager=cgroupfs --log-level=error run --rm --quiet ${INPUT:+--interactive} --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --network=none --cap-drop=all --read-only \
         --user "$user:$user" --env "HOME=$home" --env PATH=/usr/local/bin:/usr/bin "${mounts[@]}" --rootfs "$R" "$@"
 }
 
@@ -103,7 +99,7 @@ code = "import os,sys; n=sys.argv.index('--run'); os.environ.update(v.split('=',
 print("\n".join(["-c", code.replace("\n", ";"), *variables, "--run", command, *args]))
 PY
     )
-    in_container "$1" /tmp "${mounts[@]}" -- "$PYTHON" "${line[@]}"
+    INPUT=1 in_container "$1" /tmp "${mounts[@]}" -- "$PYTHON" "${line[@]}"
 }
 check() { # UID: reads what the stand-in said
     python3 - "$1" "$LOGINS" "$T/said" <<'PY'
@@ -139,27 +135,32 @@ for who in "0 /root" "1000 /home/agent"; do
     [[ $("$CLI" lease list --json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["leases"]))') == 0 ]] || die "a lease outlived the gateway"
 done
 
-# ---- ACP agents
+# ---- ACP agents: DeerFlow never authenticates, and has the login given over the protocol
+said_by_deerflow() {
+    local id=0 method
+    for method in initialize session/new test/token test/environment; do
+        echo "{\"jsonrpc\":\"2.0\",\"id\":$((id++)),\"method\":\"$method\",\"params\":{\"protocolVersion\":1}}"
+    done
+}
 for who in "claude 0" "claude 1000" "codex 0" "codex 1000"; do
     read -r name uid <<<"$who"
-    as_agent "$uid" "$name" >"$T/said" 2>"$T/err" || die "agent $name as uid $uid: $(cat "$T/err")"
-    "$PYTHON" - "$name" "$LOGINS" "$T/said" <<'PY' || die "agent $name as uid $uid"
+    said_by_deerflow | as_agent "$uid" "$name" >"$T/said" 2>"$T/err" || die "agent $name as uid $uid: $(cat "$T/err")"
+    "$PYTHON" - "$name" "$LOGINS" "$T/said" <<'PY' || die "agent $name as uid $uid: $(cat "$T/said" "$T/err")"
 import json, sys
 name, logins, said = sys.argv[1], sys.argv[2], open(sys.argv[3]).read()
-assert said.count("\n") == 1, "something else was printed on standard output"
-found = json.loads(said)["found"]
+answers = [json.loads(line) for line in said.splitlines()]
+assert [a["id"] for a in answers] == [0, 1, 2, 3], "something else was printed on standard output"
+assert answers[1]["result"]["sessionId"], answers[1]
+base, headers = answers[2]["result"]["login"]
+assert base.startswith("http://127.0.0.1:") and base.endswith("/v1") == (name == "codex"), base
+assert "cbrk1_" in headers["x-api-key"], headers
 login = json.load(open(f"{logins}/{name}.json"))
-if name == "claude":
-    mine, other, long_lived = json.loads(found[".credentials.json"]), found["auth.json"], login["claudeAiOauth"]["refreshToken"]
-    assert mine["claudeAiOauth"]["accessToken"] == login["claudeAiOauth"]["accessToken"]
-    assert mine["claudeAiOauth"]["scopes"] == ["user:inference"], mine["claudeAiOauth"]["scopes"]
-else:
-    mine, other, long_lived = json.loads(found["auth.json"]), found[".credentials.json"], login["tokens"]["refresh_token"]
-    assert mine["tokens"]["access_token"] == login["tokens"]["access_token"]
-    assert mine["last_refresh"], "codex would refresh at once"
-assert other is None and long_lived not in said
+secrets = [login["claudeAiOauth"][k] for k in ("accessToken", "refreshToken")] if name == "claude" else [login["tokens"][k] for k in ("access_token", "refresh_token")]
+assert not any(s in said for s in secrets), "a secret of the login is in the agent"
 PY
 done
+none_left() { [[ $("$CLI" lease list --json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["leases"]))') == 0 ]]; }
+eventually 5 none_left || die "a lease outlived its agent"
 
 # ---- controls
 in_container 0 /root "${mounts[@]}" -- "$PYTHON" /usr/local/bin/reader.py >"$T/said" 2>"$T/err" || die "$(cat "$T/err")"

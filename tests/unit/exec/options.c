@@ -29,7 +29,13 @@ TEST(options_before_the_program_only)
     CHECK_STR(o.credential.item[1], "b");
     CHECK_INT(o.wait_ms, 30000);
     CHECK_INT(o.ttl_ms, 900000);
-    CHECK(o.owner_process && !o.help && !o.prints);
+    CHECK(o.owner_process && !o.help && !o.prints && !o.acp);
+    CHECK_OK(read_line(LINE("--acp", "--", "adapter", "--acp"), &o), why);
+    CHECK(o.acp && strcmp(o.command[1], "--acp") == 0);
+    CHECK_OK(read_line(LINE("--socket", "/s", "--credential", "a=file", "--credential=b", "--wait",
+                            "30s", "--ttl=15m", "--", "cmd", "--socket", "x", "--", "-h"),
+                       &o),
+             why);
     CHECK_STR(o.command[0], "cmd");
     CHECK_STR(o.command[1], "--socket");
     CHECK_STR(o.command[3], "--");
@@ -100,6 +106,7 @@ TEST(help_names_every_option_and_exit_status)
                                         "--wait",
                                         "--ttl",
                                         "--owner",
+                                        "--acp",
                                         "--print-profile",
                                         "--list-profiles",
                                         "--help",
