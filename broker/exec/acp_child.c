@@ -109,7 +109,10 @@ err_t acp_child_start(const struct acp_program *program, struct acp_child *out, 
         (void)waitpid(pid, NULL, 0);
         return refused(program->path, n == (ssize_t)sizeof(no) ? no : EIO, why);
     }
-    *out = (struct acp_child){pid, TAKE_FD(p.in[1]), TAKE_FD(p.out[0]), TAKE_FD(p.err[0])};
+    out->pid = pid;
+    out->in = TAKE_FD(p.in[1]);
+    out->out = TAKE_FD(p.out[0]);
+    out->err = TAKE_FD(p.err[0]);
     return ERR_OK;
 }
 
