@@ -82,6 +82,7 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(CRED_LIST,      FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(CRED_SHOW,      FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(CRED_REMOVE,    FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
+    X(CRED_RELEASE,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(CONSUMER_ADD,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   8192)                 \
     X(CONSUMER_LIST,  FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(CONSUMER_SHOW,  FROM_ADMIN,             M_CONN | M_FD,               1024)                 \

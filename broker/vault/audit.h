@@ -51,6 +51,7 @@
     X(CRED_ENROLL,      "credential.enroll",   true)                                             \
     X(CRED_REPLACE,     "credential.replace",  true)                                             \
     X(CRED_REMOVE,      "credential.remove",   true)                                             \
+    X(CRED_RELEASE,     "credential.release",  true)                                             \
     X(CONSUMER_ADD,     "consumer.add",        true)                                             \
     X(CONSUMER_REMOVE,  "consumer.remove",     true)                                             \
     X(GRANT_ADD,        "grant.add",           true)                                             \

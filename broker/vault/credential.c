@@ -297,7 +297,7 @@ static err_t describe(const struct credentials *cs, const struct cred *c, struct
     if (cred_has(c, CF_ACCOUNT) && cs->redact_key)
         redact_id(cs->redact_key, c->f[CF_ACCOUNT], row->account);
     row->expires_ms = cred_ms(c, CF_EXPIRES_AT);
-    row->needs_login = false;
+    row->needs_login = row->released = false;
     return ERR_OK;
 }
 
@@ -358,6 +358,19 @@ err_t credential_put(struct credentials *cs, const struct credential_put *put,
         return commit_new(cs, &next, out, why);
     TRY(credential_commit(cs, old, &next, why));
     *out = old;
+    return ERR_OK;
+}
+
+err_t credential_hold(struct credentials *cs, struct view name, struct why *why)
+{
+    struct credential *row = index_find(&cs->index, name);
+    if (!row)
+        return fail(why, ERR_NOT_FOUND, "there is no such credential");
+    struct credential next = *row;
+    next.needs_login = next.released = true;
+    TRY(manifest_mend(&cs->manifest, &cs->index, why));
+    TRY(or_settle(cs, manifest_put(&cs->manifest, &next, why)));
+    *row = next;
     return ERR_OK;
 }
 

@@ -26,6 +26,7 @@ struct credential { /* one index row */
         expires_ms;   /* expires: of the access token; 0: unknown or never */
     char account[19]; /* redaction id of the account; "" none */
     bool needs_login;
+    bool released; /* held: given back to its owner, and no longer used; implies needs_login */
 };
 
 struct credentials;
@@ -61,6 +62,8 @@ struct credential_put {
 MUST err_t credential_put(struct credentials *cs, const struct credential_put *put,
                           const struct credential **out, struct why *why);
 MUST err_t credential_remove(struct credentials *cs, struct view name, struct why *why);
+/* Marks it as given back to its owner: it is kept, and not used until it is replaced. Durable on return. */
+MUST err_t credential_hold(struct credentials *cs, struct view name, struct why *why);
 /* Opens the sealed record: the canonical form in a secret (decode with cred_decode). Sealed bytes are cached. */
 MUST err_t credential_open(struct credentials *cs, const struct credential *c,
                            struct secret **plain, struct why *why);

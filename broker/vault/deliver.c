@@ -27,6 +27,11 @@ unsigned deliver_possible(const struct credential *c)
 err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms, struct why *why)
 {
     bool short_lived = d != DELIVER_SECRET && c->expires_ms > 0;
+    if (c->released)
+        return fail(why, ERR_NEEDS_LOGIN,
+                    "the login \"%s\" was given back to its owner; to take it again: broker-cli "
+                    "enroll --from-home",
+                    c->name);
     if (c->needs_login)
         return fail(why, ERR_NEEDS_LOGIN,
                     "the login \"%s\" no longer works; enroll it again: broker-cli replace %s",

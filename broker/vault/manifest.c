@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ENTRY_HEAD = 1, ENTRY_PUT = 2, ENTRY_REMOVE = 3, FLAG_NEEDS_LOGIN = 1, COMPACT_SLACK = 64 };
+enum { ENTRY_HEAD = 1, ENTRY_PUT = 2, ENTRY_REMOVE = 3, FLAG_NEEDS_LOGIN = 1, FLAG_RELEASED = 2, COMPACT_SLACK = 64 };
 static const char context[] = "manifest";
 
 /* ---- plaintexts */
@@ -35,7 +35,8 @@ err_t manifest_encode_row(const struct credential *row, struct buf *out, struct 
     buf_put_u64(out, (uint64_t)row->created_ms);
     buf_put_u64(out, (uint64_t)row->replaced_ms);
     buf_put_u64(out, (uint64_t)row->expires_ms);
-    buf_put_u8(out, row->needs_login ? FLAG_NEEDS_LOGIN : 0);
+    buf_put_u8(out, (uint8_t)((row->needs_login ? FLAG_NEEDS_LOGIN : 0) |
+                              (row->released ? FLAG_RELEASED : 0)));
     return buf_ok(out, why);
 }
 
@@ -62,8 +63,9 @@ static bool get_numbers(struct cursor *c, struct credential *row)
     row->replaced_ms = (int64_t)get_u64(c);
     row->expires_ms = (int64_t)get_u64(c);
     uint8_t flags = get_u8(c);
-    row->needs_login = flags == FLAG_NEEDS_LOGIN;
-    return ok && flags <= FLAG_NEEDS_LOGIN && cursor_done(c) && row->version > 0 && row->epoch > 0;
+    row->needs_login = (flags & FLAG_NEEDS_LOGIN) != 0;
+    row->released = (flags & FLAG_RELEASED) != 0;
+    return ok && flags <= (FLAG_NEEDS_LOGIN | FLAG_RELEASED) && cursor_done(c) && row->version > 0 && row->epoch > 0;
 }
 
 err_t manifest_decode_row(struct cursor *c, struct credential *row, struct why *why)

@@ -88,6 +88,10 @@ OP_DECIDE(op_cred_show);
 OP_DECIDE(op_cred_remove);
 OP_FINISH(op_cred_remove_finish);
 
+/* op_release.c */
+OP_DECIDE(op_cred_release);
+OP_FINISH(op_cred_released);
+
 /* op_policy.c */
 OP_DECIDE(op_consumer_add);
 OP_FINISH(op_policy_finish);

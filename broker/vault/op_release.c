@@ -1,0 +1,77 @@
+/*
+ * A login goes back to its owner: the one way out for a refresh token, on the operator's socket alone. The order is what keeps the login in one
+ * hand: it is recorded; its leases and running requests end; the credential is held, durably, so that nobody is served with it and nothing
+ * renews it; only then is it opened. It stays sealed here until the operator has it safe and removes it, so a release that was cut anywhere is
+ * done again with the same outcome.
+ */
+#include "vault/ops.h"
+
+#include "base/auto.h"
+#include "vault/route_table.h"
+#include "vault/unlock.h"
+
+#include <string.h>
+
+err_t op_cred_release(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    const struct credential *c =
+        credential_find(rq->v->credentials, msg_view(rq->msg, F_CREDENTIAL));
+    (void)w;
+    if (!c)
+        return fail(rq->why, ERR_NOT_FOUND,
+                    "nothing of that name is enrolled; see: broker-cli list");
+    if (strcmp(c->kind, "login") != 0 || !c->provider->home_file)
+        return fail(rq->why, ERR_CONFLICT,
+                    "\"%s\" is no login that came from a program's own file: it does not go back",
+                    c->name);
+    (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
+    struct audit_record r = {.event = AUDIT_CRED_RELEASE,
+                             .outcome = ERR_OK,
+                             .credential = p->name,
+                             .provider = c->provider->name,
+                             .account = c->account[0] ? c->account : NULL,
+                             .version = c->version,
+                             .peer = &rq->conn->peer};
+    return server_record(rq->v, &r, p, rq->why);
+}
+
+static err_t hold(struct vault *v, const struct credential *c, unsigned *ended, struct why *why)
+{
+    struct op_lease_filter f = {.credential = view_str(c->name)};
+    *ended = op_end_leases(v, &f);
+    route_end_credential(v, c->name);
+    if (c->released)
+        return ERR_OK;
+    TRY(credential_hold(v->credentials, view_str(c->name), why));
+    unlock_note_commit(v);
+    return ERR_OK;
+}
+
+static void write_fields(struct jsonw *w, const struct cred *cred)
+{
+    jsonw_open(w, "fields", '{');
+    for (unsigned f = 1; f < CF__COUNT; f++)
+        if (cred_has(cred, (enum cred_field)f))
+            jsonw_view(w, cred_field_name((enum cred_field)f), cred->f[f]);
+    jsonw_close(w, '}');
+}
+
+err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    const struct cred *cred = NULL;
+    unsigned ended = 0;
+    const struct credential *c =
+        v->credentials ? credential_find(v->credentials, view_str(p->name)) : NULL;
+    if (!c)
+        return fail(why, ERR_NOT_FOUND, "the credential was removed meanwhile");
+    TRY(hold(v, c, &ended, why));
+    TRY(credential_view(v->credentials, c, &cred, why));
+    jsonw_open(w, NULL, '{');
+    jsonw_str(w, "name", c->name);
+    jsonw_str(w, "provider", c->provider->name);
+    jsonw_int(w, "version", (int64_t)c->version);
+    jsonw_int(w, "ended", ended);
+    write_fields(w, cred);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
