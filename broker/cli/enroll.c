@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "cli/ask.h"
+#include "cli/transfer.h"
 #include <broker/provider.h>
 
 #include <errno.h>
@@ -20,29 +21,39 @@ enum { INPUT_MAX = 120 * 1024 };
 struct enroll_options {
     struct verb_common common;
     const char *provider, *file, *from_env, *origin, *header, *env, *username;
+    const char *from_home, *home, *consumer;
     struct option_list deliver;
-    bool yes;
+    bool yes, copy, replace;
 };
-static const struct option_row rows[] = {
-    {"provider", OPTION_TEXT, offsetof(struct enroll_options, provider), "PROVIDER",
-     "claude, codex, anthropic, openai, gemini or generic"},
-    {"file", OPTION_TEXT, offsetof(struct enroll_options, file), "FILE",
-     "read it from FILE; - or nothing: standard input"},
-    {"from-env", OPTION_TEXT, offsetof(struct enroll_options, from_env), "NAME",
-     "read it from this variable"},
-    {"deliver", OPTION_LIST, offsetof(struct enroll_options, deliver), "DELIVERY",
-     "never deliver it in any other way than this (commas, or given again)"},
-    {"origin", OPTION_TEXT, offsetof(struct enroll_options, origin), "URL",
-     "generic: https://host the secret is for"},
-    {"header", OPTION_TEXT, offsetof(struct enroll_options, header), "TEMPLATE",
-     "generic: \"Authorization: Bearer {}\", \"X: Basic {basic}\", \"query:NAME={}\""},
-    {"env", OPTION_TEXT, offsetof(struct enroll_options, env), "NAME",
-     "the variable it goes by in a program"},
-    {"username", OPTION_TEXT, offsetof(struct enroll_options, username), "NAME",
-     "for git, docker and aws"},
-    {"yes", OPTION_FLAG, offsetof(struct enroll_options, yes), NULL, "do not ask"},
-    VERB_ROWS(struct enroll_options)};
-static const struct options options = {.rows = rows, .n = COUNT(rows)};
+/* clang-format off */
+#define AT(member) offsetof(struct enroll_options, member)
+#define INTAKE_ROWS                                                                                \
+    {"provider", OPTION_TEXT, AT(provider), "PROVIDER",                                            \
+     "claude, codex, anthropic, openai, gemini or generic"},                                       \
+    {"file", OPTION_TEXT, AT(file), "FILE", "read it from FILE; - or nothing: standard input"},    \
+    {"from-env", OPTION_TEXT, AT(from_env), "NAME", "read it from this variable"},                 \
+    {"deliver", OPTION_LIST, AT(deliver), "DELIVERY",                                              \
+     "never deliver it in any other way than this (commas, or given again)"},                      \
+    {"origin", OPTION_TEXT, AT(origin), "URL", "generic: https://host the secret is for"},         \
+    {"header", OPTION_TEXT, AT(header), "TEMPLATE",                                                \
+     "generic: \"Authorization: Bearer {}\", \"X: Basic {basic}\", \"query:NAME={}\""},            \
+    {"env", OPTION_TEXT, AT(env), "NAME", "the variable it goes by in a program"},                 \
+    {"username", OPTION_TEXT, AT(username), "NAME", "for git, docker and aws"},                    \
+    {"yes", OPTION_FLAG, AT(yes), NULL, "do not ask"}, VERB_ROWS(struct enroll_options)
+static const struct option_row replace_rows[] = {INTAKE_ROWS};
+static const struct option_row enroll_rows[] = {
+    {"from-home", OPTION_TEXT, AT(from_home), "PROGRAM",
+     "take the login of claude or codex over from its own file; NAME may be left out"},
+    {"home", OPTION_TEXT, AT(home), "DIR", "the home that the program's directory is in"},
+    {"consumer", OPTION_TEXT, AT(consumer), "NAME",
+     "that keeps the program's file fresh; home when not given"},
+    {"copy", OPTION_FLAG, AT(copy), NULL,
+     "leave the login in the file too: two owners log each other out"},
+    {"replace", OPTION_FLAG, AT(replace), NULL, "put it in the place of the one that is enrolled"},
+    INTAKE_ROWS};
+/* clang-format on */
+static const struct options options[] = {{.rows = enroll_rows, .n = COUNT(enroll_rows)},
+                                         {.rows = replace_rows, .n = COUNT(replace_rows)}};
 
 static err_t read_fd(int fd, const char *name, struct buf *out, struct why *why)
 {
@@ -182,6 +193,8 @@ static err_t check(const struct enroll_options *o, const struct operands *rest, 
                     "--provider is needed: claude, codex, anthropic, openai, gemini or generic");
     if (o->provider && !provider_by_name(view_str(o->provider)))
         return unknown_provider(o->provider, why);
+    if (o->home || o->consumer || o->copy || o->replace)
+        return fail(why, ERR_USAGE, "--home, --consumer, --copy and --replace go with --from-home");
     if (o->file && o->from_env)
         return fail(why, ERR_USAGE, "--file or --from-env, not both");
     return check_deliveries(&o->deliver, why);
@@ -222,15 +235,30 @@ static err_t enroll(const struct enroll_options *o, const struct operands *rest,
     return ERR_OK;
 }
 
+static err_t from_home(const struct enroll_options *o, const struct operands *rest, struct why *why)
+{
+    const struct transfer t = {.common = &o->common,
+                               .program = o->from_home,
+                               .name = rest->n ? rest->at[0] : o->from_home,
+                               .home = o->home,
+                               .consumer = o->consumer ? o->consumer : "home",
+                               .yes = o->yes,
+                               .copy = o->copy,
+                               .replace = o->replace};
+    if (rest->n > 1 || o->provider || o->file || o->from_env || o->deliver.n)
+        return fail(why, ERR_USAGE, "broker-cli enroll --from-home PROGRAM [NAME] takes no source");
+    return transfer_take(&t, why);
+}
+
 static int run(char **argv, bool replace)
 {
     struct enroll_options o = {0};
     struct operands rest = {0};
     struct why why = {0};
-    int done = verb_begin(&options, argv, &o, &o.common, &rest);
+    int done = verb_begin(&options[replace], argv, &o, &o.common, &rest);
     if (done != VERB_GO_ON)
         return done;
-    err_t e = enroll(&o, &rest, replace, &why);
+    err_t e = o.from_home ? from_home(&o, &rest, &why) : enroll(&o, &rest, replace, &why);
     return verb_end(argv[0], &o.common, e, &why);
 }
 

@@ -28,9 +28,11 @@ const struct verb verbs[] = {
     {"doctor", "look for what is wrong, with the command that mends it", "doctor [OPTIONS]",
      "broker-cli doctor", verb_doctor, NULL},
     {"enroll", "take a login, an API key or any secret",
-     "enroll NAME --provider PROVIDER [OPTIONS]",
+     "enroll NAME --provider PROVIDER | --from-home PROGRAM [NAME] [OPTIONS]",
      "broker-cli enroll claude --provider claude --file ~/.claude/.credentials.json\n  broker-cli "
-     "enroll key --provider anthropic --from-env ANTHROPIC_API_KEY",
+     "enroll key --provider anthropic --from-env ANTHROPIC_API_KEY\n  broker-cli enroll "
+     "--from-home "
+     "claude",
      verb_enroll, NULL},
     {"exec", "become a program that has its credentials", "exec [OPTIONS] -- COMMAND [ARGUMENTS]",
      "broker-cli exec --profile claude-code -- claude", verb_exec, NULL},
@@ -43,6 +45,8 @@ const struct verb verbs[] = {
     {"init", "make the store, with its first key", "init [--key SOURCE] [OPTIONS]",
      "broker-cli init\n  broker-cli init --key passphrase --passphrase-file - <passphrase",
      verb_init, NULL},
+    {"keep", "keep a program's own login file fresh after a transfer",
+     "keep NAME [--once] [OPTIONS]", "broker-cli keep claude", verb_keep, NULL},
     {"key", "the keys that open the store", "key add|list|remove [OPTIONS]",
      "broker-cli key add passphrase", verb_key, key_words},
     {"lease", "the live leases", "lease list|revoke [OPTIONS]",
@@ -53,6 +57,8 @@ const struct verb verbs[] = {
      "broker-cli metrics >/var/lib/node_exporter/credential-broker.prom", verb_metrics, NULL},
     {"rekey", "seal everything anew under a fresh master key", "rekey [--yes] [--wait] [OPTIONS]",
      "broker-cli rekey --wait", verb_rekey, NULL},
+    {"release", "give a login back into its program's own file", "release NAME [--yes] [OPTIONS]",
+     "broker-cli release claude", verb_release, NULL},
     {"reload", "read the configuration anew", "reload [OPTIONS]", "broker-cli reload", verb_reload,
      NULL},
     {"remove", "remove a credential for good", "remove NAME [--yes] [OPTIONS]",

@@ -14,7 +14,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ENTRY_HEAD = 1, ENTRY_PUT = 2, ENTRY_REMOVE = 3, FLAG_NEEDS_LOGIN = 1, FLAG_RELEASED = 2, COMPACT_SLACK = 64 };
+enum {
+    ENTRY_HEAD = 1,
+    ENTRY_PUT = 2,
+    ENTRY_REMOVE = 3,
+    FLAG_NEEDS_LOGIN = 1,
+    FLAG_RELEASED = 2,
+    COMPACT_SLACK = 64
+};
 static const char context[] = "manifest";
 
 /* ---- plaintexts */
@@ -65,7 +72,8 @@ static bool get_numbers(struct cursor *c, struct credential *row)
     uint8_t flags = get_u8(c);
     row->needs_login = (flags & FLAG_NEEDS_LOGIN) != 0;
     row->released = (flags & FLAG_RELEASED) != 0;
-    return ok && flags <= (FLAG_NEEDS_LOGIN | FLAG_RELEASED) && cursor_done(c) && row->version > 0 && row->epoch > 0;
+    return ok && flags <= (FLAG_NEEDS_LOGIN | FLAG_RELEASED) && cursor_done(c) &&
+           row->version > 0 && row->epoch > 0;
 }
 
 err_t manifest_decode_row(struct cursor *c, struct credential *row, struct why *why)

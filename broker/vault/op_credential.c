@@ -76,7 +76,10 @@ static void write_credential(struct jsonw *w, const struct credential *c)
         jsonw_null(w, "expires_at_ms");
     jsonw_str(w, "account", c->account[0] ? c->account : NULL);
     jsonw_str(w, "state",
-              c->released ? "released" : c->needs_login ? "needs_login" : expired ? "expired" : "ok");
+              c->released      ? "released"
+              : c->needs_login ? "needs_login"
+              : expired        ? "expired"
+                               : "ok");
 }
 
 static err_t note_failure(struct vault *v, const struct pending *p, enum audit_event event, err_t e)

@@ -125,6 +125,10 @@ ask("admin", "POST", "/v1/reload")
 ask("admin", "DELETE", "/v1/consumers/gw/grants/key", "/v1/consumers/{name}/grants/{credential}")
 ask("admin", "DELETE", "/v1/consumers/gw", "/v1/consumers/{name}")
 ask("admin", "DELETE", "/v1/credentials/key", "/v1/credentials/{name}")
+back = ask("admin", "POST", "/v1/credentials/claude/release", "/v1/credentials/{name}/release")
+assert back["fields"]["REFRESH_TOKEN"] == json.load(open(f"{logins}/claude.json"))["claudeAiOauth"]["refreshToken"]
+ask("admin", "POST", "/v1/credentials/none/release", "/v1/credentials/{name}/release", status=404)
+assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["state"] == "released"
 ask("admin", "POST", "/v1/store/accept", status=409)
 ask("admin", "POST", "/v1/lock")
 ask("admin", "GET", "/v1/credentials", status=503)

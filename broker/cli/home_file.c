@@ -1,0 +1,234 @@
+/*
+ * How the programs lock, as measured (2.1.330 and 0.169.0): Claude Code makes directories in the manner of npm's proper-lockfile, which count as
+ * abandoned when nothing touched them for a while: .oauth_refresh.lock and <directory>.lock around a renewal, .storage-write.lock around a write.
+ * Codex holds flock(2) on auth.lock around a renewal, and on auth.json.lock around a write. Both replace the file by a rename, so do we.
+ */
+#include "cli/home_file.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OWN_LOCK ".credential-broker.lock"
+enum { PAUSE_MS = 50, ABANDONED_REFRESH_S = 60, ABANDONED_WRITE_S = 15 };
+
+/* ---- finding */
+
+static MUST err_t find_dir(const struct home_form *form, const char *home, struct home_file *h,
+                           struct why *why)
+{
+    const struct provider *p = provider_by_name(view_str(form->name));
+    const char *own = home ? NULL : getenv(form->dir_env), *base = home ? home : getenv("HOME");
+    const char *slash = strrchr(p->home_file, '/');
+    int n = -1;
+    h->name = slash + 1;
+    if (own && own[0])
+        n = snprintf(h->dir, sizeof(h->dir), "%s", own);
+    else if (base && base[0] == '/')
+        n = snprintf(h->dir, sizeof(h->dir), "%s/%.*s", base, (int)(slash - p->home_file),
+                     p->home_file);
+    else
+        return fail(why, ERR_USAGE, "neither %s nor HOME says where the login is", form->dir_env);
+    if (n < 0 || (size_t)n >= sizeof(h->dir))
+        return fail(why, ERR_USAGE, "the path of the login's directory is too long");
+    (void)snprintf(h->path, sizeof(h->path), "%s/%s", h->dir, h->name);
+    return ERR_OK;
+}
+
+err_t home_file_open(const struct home_form *form, const char *home, struct home_file *out,
+                     struct why *why)
+{
+    struct home_file h = {.form = form, .dirfd = -1, .flocks = {-1, -1, -1}};
+    struct stat st;
+    TRY(find_dir(form, home, &h, why));
+    h.dirfd = open(h.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (h.dirfd < 0)
+        return errno == ENOENT ? fail(why, ERR_NOT_FOUND, "there is no %.180s", h.dir)
+                               : fail_errno(why, errno, "%.180s", h.dir);
+    if (fstat(h.dirfd, &st) == 0)
+        h.owner = st.st_uid;
+    if (fstatat(h.dirfd, h.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
+        close(h.dirfd);
+        return fail(
+            why, ERR_CONFLICT,
+            "%.180s is a link or no file, which its program would replace: put a file there",
+            h.path);
+    }
+    *out = h;
+    return ERR_OK;
+}
+
+/* ---- locking */
+
+static void pause_once(void)
+{
+    struct timespec t = {.tv_nsec = PAUSE_MS * 1000000L};
+    (void)nanosleep(&t, NULL);
+}
+
+static MUST err_t busy(const struct home_file *h, struct why *why)
+{
+    return fail(why, ERR_CONFLICT, "%s is renewing or writing its login just now: try again",
+                h->form->name);
+}
+
+static bool abandoned(const char *path, int after_s)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && clock_wall_ms() / 1000 - st.st_mtim.tv_sec > after_s;
+}
+
+static MUST err_t take_flock(struct home_file *h, unsigned slot, const char *name, struct why *why)
+{
+    int fd = openat(h->dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_errno(why, errno, "%.180s/%s", h->dir, name);
+    h->flocks[slot] = fd;
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += PAUSE_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return fail_errno(why, errno, "%.180s/%s", h->dir, name);
+        if (waited >= HOME_LOCK_WAIT_MS)
+            return busy(h, why);
+        pause_once();
+    }
+    return ERR_OK;
+}
+
+/* Made beside, entered into our own record, and only then put in its place: what a killed run left is known by its inode, and its next run need not
+ * wait until it counts as abandoned. */
+static MUST err_t make_dir(struct home_file *h, unsigned slot, const char *path, struct why *why)
+{
+    char beside[PATH_MAX];
+    struct stat st;
+    (void)snprintf(beside, sizeof(beside), "%s/.broker-lock-%u", h->dir, slot);
+    (void)rmdir(beside);
+    if (mkdir(beside, 0700) < 0 || stat(beside, &st) < 0)
+        return fail_errno(why, errno, "%.180s", beside);
+    h->inode[slot] = (uint64_t)st.st_ino;
+    if (pwrite(h->flocks[0], h->inode, sizeof(h->inode), 0) != (ssize_t)sizeof(h->inode))
+        return fail_errno(why, errno, "%.180s/" OWN_LOCK, h->dir);
+    int no = renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) < 0 ? errno : 0;
+    if (no == 0)
+        return ERR_OK;
+    (void)rmdir(beside);
+    if (no == EXDEV || no == EINVAL || no == ENOSYS)
+        no = mkdir(path, 0700) < 0 ? errno : 0;
+    return no == 0 ? ERR_OK : no == EEXIST ? ERR_EXISTS : fail_errno(why, no, "%.180s", path);
+}
+
+static MUST err_t take_dir(struct home_file *h, unsigned slot, const char *path, int after_s,
+                           struct why *why)
+{
+    struct stat st;
+    if (h->left[slot] && stat(path, &st) == 0 && (uint64_t)st.st_ino == h->left[slot])
+        (void)rmdir(path);
+    for (int waited = 0;; waited += PAUSE_MS) {
+        err_t e = make_dir(h, slot, path, why);
+        if (e == ERR_OK)
+            break;
+        if (e != ERR_EXISTS)
+            return e;
+        if (abandoned(path, after_s) && rmdir(path) == 0)
+            continue;
+        if (waited >= HOME_LOCK_WAIT_MS)
+            return busy(h, why);
+        pause_once();
+    }
+    (void)snprintf(h->made[slot], sizeof(h->made[slot]), "%s", path);
+    return ERR_OK;
+}
+
+static MUST err_t lock_claude(struct home_file *h, struct why *why)
+{
+    char path[PATH_MAX], real[PATH_MAX];
+    if (!realpath(h->dir, real))
+        return fail_errno(why, errno, "%.180s", h->dir);
+    (void)snprintf(path, sizeof(path), "%s/.oauth_refresh.lock", h->dir);
+    TRY(take_dir(h, 0, path, ABANDONED_REFRESH_S, why));
+    (void)snprintf(path, sizeof(path), "%.*s.lock", PATH_MAX - 8, real);
+    TRY(take_dir(h, 1, path, ABANDONED_REFRESH_S, why));
+    (void)snprintf(path, sizeof(path), "%s/.storage-write.lock", h->dir);
+    return take_dir(h, 2, path, ABANDONED_WRITE_S, why);
+}
+
+static MUST err_t lock_codex(struct home_file *h, struct why *why)
+{
+    TRY(take_flock(h, 1, "auth.lock", why));
+    return take_flock(h, 2, "auth.json.lock", why);
+}
+
+/* Ours are named so by file_write_atomic_at(); under the lock none is being written. */
+static void sweep(const struct home_file *h)
+{
+    char prefix[64];
+    int n = snprintf(prefix, sizeof(prefix), "%s.tmp-", h->name);
+    int fd = fcntl(h->dirfd, F_DUPFD_CLOEXEC, 3);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    rewinddir(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) == (size_t)n + 16)
+            (void)unlinkat(h->dirfd, e->d_name, 0);
+    (void)closedir(d);
+}
+
+err_t home_file_lock(struct home_file *h, struct why *why)
+{
+    static const struct {
+        const char *name;
+        err_t (*lock)(struct home_file *h, struct why *why);
+    } how[] = {{"claude", lock_claude}, {"codex", lock_codex}};
+    TRY(take_flock(h, 0, OWN_LOCK, why));
+    if (pread(h->flocks[0], h->left, sizeof(h->left), 0) != (ssize_t)sizeof(h->left))
+        memset(h->left, 0, sizeof(h->left));
+    for (size_t i = 0; i < COUNT(how); i++)
+        if (strcmp(how[i].name, h->form->name) == 0)
+            TRY(how[i].lock(h, why));
+    sweep(h);
+    return ERR_OK;
+}
+
+void home_file_close(struct home_file *h)
+{
+    if (!h->form)
+        return;
+    for (unsigned i = HOME_LOCKS; i-- > 0;)
+        if (h->made[i][0])
+            (void)rmdir(h->made[i]);
+    if (h->flocks[0] >= 0)
+        (void)!ftruncate(h->flocks[0], 0);
+    for (unsigned i = HOME_LOCKS; i-- > 0;)
+        if (h->flocks[i] >= 0)
+            close(h->flocks[i]);
+    if (h->dirfd >= 0)
+        close(h->dirfd);
+    *h = (struct home_file){0};
+}
+
+/* ---- bytes */
+
+err_t home_file_read(const struct home_file *h, struct buf *out, struct why *why)
+{
+    err_t e = file_read_at(h->dirfd, h->name, HOME_FILE_MAX, out, why);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+err_t home_file_write(const struct home_file *h, struct view text, struct why *why)
+{
+    return file_write_atomic_at(h->dirfd, h->name, text, 0600, why);
+}

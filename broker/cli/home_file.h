@@ -1,0 +1,37 @@
+/*
+ * The login file itself: found as its program finds it, locked as its program locks it, read, and replaced in one step.
+ */
+#ifndef CLI_HOME_FILE_H
+#define CLI_HOME_FILE_H
+
+#include "cli/home.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+enum { HOME_LOCKS = 3, HOME_LOCK_WAIT_MS = 10000 };
+struct home_file {
+    const struct home_form *form;
+    char dir[PATH_MAX - 300], path[PATH_MAX];
+    const char *name;
+    uid_t owner;            /* of the directory */
+    int dirfd;              /* -1: not open */
+    int flocks[HOME_LOCKS]; /* the first is our own, against another broker-cli; -1: none */
+    char made[HOME_LOCKS][PATH_MAX]; /* lock directories that are ours; "" none */
+    uint64_t inode[HOME_LOCKS],
+        left[HOME_LOCKS]; /* theirs; those that a killed run left, as it noted them */
+};
+/* `home` NULL: the program's own variable, else $HOME. ERR_NOT_FOUND: the directory is not there; ERR_CONFLICT: the file is a link, which its
+ * program would replace. */
+MUST err_t home_file_open(const struct home_form *form, const char *home, struct home_file *out,
+                          struct why *why);
+void home_file_close(struct home_file *h); /* unlocks; takes a zeroed one */
+/* Keeps the program from renewing or writing its login. ERR_CONFLICT: it is at it, and was for HOME_LOCK_WAIT_MS. What an earlier change of ours
+ * that was killed left beside the file goes. */
+MUST err_t home_file_lock(struct home_file *h, struct why *why);
+/* Its text, appended; nothing where there is no file. */
+MUST err_t home_file_read(const struct home_file *h, struct buf *out, struct why *why);
+/* Durable, 0600, in one step. */
+MUST err_t home_file_write(const struct home_file *h, struct view text, struct why *why);
+
+#endif
