@@ -49,13 +49,19 @@ static const struct home_form forms[] = {
      NULL},
     {"codex", "CODEX_HOME", "tokens", "refresh_token", "\"\"", codex_inner, codex_top,
      "OPENAI_API_KEY"},
+    {NULL},
 };
+
+const struct home_form *home_forms(void)
+{
+    return forms;
+}
 
 const struct home_form *home_form(const char *name)
 {
-    for (size_t i = 0; i < COUNT(forms); i++)
-        if (strcmp(forms[i].name, name) == 0)
-            return &forms[i];
+    for (const struct home_form *f = forms; f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return f;
     return NULL;
 }
 

@@ -18,6 +18,7 @@ struct home_form {       /* one program */
     const struct home_member *inner, *top;
     const char *null_member; /* must be there, and be null; or NULL */
 };
+const struct home_form *home_forms(void); /* all; ends with a NULL name */
 /* NULL: there is no program of this name whose login can be taken over. */
 const struct home_form *home_form(const char *name);
 

@@ -220,6 +220,16 @@ void home_file_close(struct home_file *h)
     *h = (struct home_file){0};
 }
 
+void home_file_tidy(const struct home_form *form, const char *home)
+{
+    AUTO(home_file_close) struct home_file h = {0};
+    struct why unheard = {0};
+    struct stat st;
+    if (home_file_open(form, home, &h, &unheard) == ERR_OK &&
+        fstatat(h.dirfd, OWN_LOCK, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0)
+        (void)!home_file_lock(&h, &unheard);
+}
+
 /* ---- bytes */
 
 err_t home_file_read(const struct home_file *h, struct buf *out, struct why *why)

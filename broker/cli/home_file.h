@@ -29,6 +29,8 @@ void home_file_close(struct home_file *h); /* unlocks; takes a zeroed one */
 /* Keeps the program from renewing or writing its login. ERR_CONFLICT: it is at it, and was for HOME_LOCK_WAIT_MS. What an earlier change of ours
  * that was killed left beside the file goes. */
 MUST err_t home_file_lock(struct home_file *h, struct why *why);
+/* Puts away the locks that a killed run of ours left there, if one did. */
+void home_file_tidy(const struct home_form *form, const char *home);
 /* Its text, appended; nothing where there is no file. */
 MUST err_t home_file_read(const struct home_file *h, struct buf *out, struct why *why);
 /* Durable, 0600, in one step. */
