@@ -256,6 +256,7 @@ install: all
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/credential-broker.service
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/user/credential-broker.service >$(DESTDIR)$(PREFIX)/lib/systemd/user/credential-broker.service
+	@sed 's|/usr/local/bin|$(PREFIX)/bin|' contrib/systemd/user/credential-broker-keep@.service >$(DESTDIR)$(PREFIX)/lib/systemd/user/credential-broker-keep@.service
 	@$(INSTALL) -m 0644 contrib/systemd/credential-broker.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/credential-broker.conf
 	@$(INSTALL) -m 0644 contrib/systemd/credential-broker.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/credential-broker.conf
 	@echo "installed below $(DESTDIR)$(PREFIX)"
@@ -265,7 +266,7 @@ uninstall:
 	    lib/libbroker-client.a lib/pkgconfig/credential-broker-client.pc share/man/man*/broker* share/man/man7/credential-broker.7 \
 	    share/bash-completion/completions/broker-cli share/bash-completion/completions/broker-exec \
 	    share/fish/vendor_completions.d/broker-exec.fish share/zsh/site-functions/_broker-cli share/fish/vendor_completions.d/broker-cli.fish \
-	    lib/systemd/system/credential-broker.service lib/systemd/user/credential-broker.service \
+	    lib/systemd/system/credential-broker.service lib/systemd/user/credential-broker.service lib/systemd/user/credential-broker-keep@.service \
 	    lib/sysusers.d/credential-broker.conf lib/tmpfiles.d/credential-broker.conf
 
 .PHONY: clean

@@ -13,7 +13,10 @@ _broker_cli_options() {
     "key add") echo "--path --passphrase-file $common" ;;
     rekey) echo "--yes --wait $common" ;;
     "key remove" | store | "store accept" | remove | "consumer remove") echo "--yes $common" ;;
-    enroll | replace) echo "--provider --file --from-env --deliver --origin --header --env --username --yes $common" ;;
+    enroll) echo "--from-home --home --consumer --copy --replace $(_broker_cli_options replace)" ;;
+    keep) echo "--program --home --consumer --once $common" ;;
+    release) echo "--home --consumer --yes $common" ;;
+    replace) echo "--provider --file --from-env --deliver --origin --header --env --username --yes $common" ;;
     "consumer add") echo "--uid --gid --cgroup --note $common" ;;
     grant) echo "--deliver --ttl --max-ttl --uses --owner --allow --model --budget $common" ;;
     "lease list") echo "--consumer --credential $common" ;;
@@ -43,7 +46,7 @@ _broker_cli_words() {
     "helper docker") echo "get list store erase" ;;
     "key add") echo "keyfile passphrase keyring systemd" ;;
     help) echo "exit $_broker_cli_verbs" ;;
-    show | remove | replace | token | "helper aws") _broker_cli_names list ;;
+    show | remove | replace | token | keep | release | "helper aws") _broker_cli_names list ;;
     budget | "consumer show" | "consumer remove") _broker_cli_names consumer list ;;
     grant | revoke-grant) _broker_cli_names consumer list; _broker_cli_names list ;;
     esac
@@ -53,6 +56,7 @@ _broker_cli_words() {
 _broker_cli_values() { # VERB OPTION
     case $2 in
     --key) [[ $1 == "audit verify" ]] && return 2; echo "keyfile passphrase keyring systemd" ;;
+    --from-home | --program) echo "claude codex" ;;
     --provider) echo "claude codex anthropic openai gemini generic" ;;
     --deliver) [[ $1 == token ]] && echo "helper access_token secret" || echo "proxy access_token file helper secret" ;;
     --owner) echo "process none" ;;
@@ -61,13 +65,13 @@ _broker_cli_values() { # VERB OPTION
         echo "claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp claude-long codex-long anthropic-sdk openai-sdk env" ;;
     --consumer) _broker_cli_names consumer list ;;
     --credential) _broker_cli_names list ;;
-    --file | --path | --passphrase-file | --socket | --dir | --public-key | --cgroup) return 2 ;;
+    --file | --path | --passphrase-file | --socket | --dir | --home | --public-key | --cgroup) return 2 ;;
     *) return 1 ;;
     esac
 }
 
-_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init key lease list lock metrics rekey reload remove \
-replace revoke revoke-grant show status store token unlock"
+_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init keep key lease list lock metrics rekey release reload \
+remove replace revoke revoke-grant show status store token unlock"
 
 _broker_cli_reply() { # WORDS
     mapfile -t COMPREPLY < <(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}")
@@ -86,7 +90,7 @@ _broker_cli() {
     audit | consumer | key | lease | store | helper) ((COMP_CWORD > 2)) && verb+=" ${COMP_WORDS[2]}" ;;
     esac
     case "$verb $before" in
-    *" --json" | *" --yes" | *" --help" | *" --version" | *" --all" | *" --follow" | *" --list-profiles" | "rekey --wait") ;; # these take no value
+    *" --json" | *" --yes" | *" --help" | *" --version" | *" --all" | *" --follow" | *" --copy" | *" --replace" | *" --once" | *" --list-profiles" | "rekey --wait") ;; # these take no value
     *" --"*)
         values=$(_broker_cli_values "$verb" "$before") || code=$?
         ((code == 2)) && mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -28,9 +28,9 @@ for row in \
         'consumer|who may ask: one socket directory each' 'doctor|look for what is wrong, with the command that mends it' \
         'enroll|take a login, an API key or any secret' 'exec|become a program that has its credentials' \
         'grant|let a consumer use a credential' 'helper|answer git, docker or aws in their own protocol' \
-        'init|make the store, with its first key' 'key|the keys that open the store' 'lease|the live leases' \
+        'init|make the store, with its first key' 'keep|keep the login file of a program fresh after a transfer' 'key|the keys that open the store' 'lease|the live leases' \
         'list|the credentials, redacted' 'lock|forget the keys until unlock' 'metrics|figures for Prometheus' \
-        'rekey|seal everything anew under a fresh master key' 'reload|read the configuration anew' \
+        'rekey|seal everything anew under a fresh master key' 'release|give a login back into the file of its program' 'reload|read the configuration anew' \
         'remove|remove a credential for good' 'replace|put a new login in the place of an old one' 'revoke|end leases at once' \
         'revoke-grant|take a grant back; its leases end' 'show|one credential, redacted' 'status|one look at everything' \
         'store|accept a store that is older than its log' 'token|print the short-lived value of a credential' \
@@ -50,7 +50,7 @@ complete -c broker-cli -n '__broker_verb key add' -a 'keyfile passphrase keyring
 complete -c broker-cli -n '__broker_verb lease' -a 'list revoke'
 complete -c broker-cli -n '__broker_verb store' -a accept
 complete -c broker-cli -n '__broker_verb helper' -a 'git docker aws get list store erase'
-for verb in show remove replace token grant revoke-grant
+for verb in show remove replace keep release token grant revoke-grant
     complete -c broker-cli -n "__broker_verb $verb" -a '(__broker_names list)' -d credential
 end
 for verb in budget grant revoke-grant 'consumer show remove'
@@ -63,7 +63,7 @@ set -l deliveries 'proxy access_token file helper secret'
 __broker_opt key 'the source of the key' 'init unlock' $sources
 __broker_opt path 'where to make it, or its name' 'init key' -
 __broker_opt passphrase-file 'read the passphrase from FILE' 'init unlock key' -
-__broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace revoke lease' ''
+__broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace release revoke lease' ''
 __broker_opt wait 'until all are sealed anew' rekey ''
 __broker_opt provider 'what kind it is' 'enroll replace' 'claude codex anthropic openai gemini generic'
 __broker_opt file 'read it from FILE' 'enroll replace' -
@@ -85,6 +85,13 @@ __broker_opt owner 'leases end with their process or not' grant 'process none'
 __broker_opt allow 'proxy: allowed requests' 'grant attenuate' ' '
 __broker_opt model 'proxy: allowed models' 'grant attenuate' ' '
 __broker_opt budget 'proxy: a budget' grant ' '
+__broker_opt from-home 'take it over from the file of its program' enroll 'claude codex'
+__broker_opt program 'whose file' keep 'claude codex'
+__broker_opt home 'the home that the file is in' 'enroll keep release' -
+__broker_opt copy 'leave the login in the file too' enroll ''
+__broker_opt replace 'in the place of the one that is enrolled' enroll ''
+__broker_opt once 'bring it up to date, and end' keep ''
+__broker_opt consumer 'that keeps the file fresh' 'enroll keep release' '(__broker_names consumer list)'
 __broker_opt consumer 'only of this consumer' 'lease revoke audit' '(__broker_names consumer list)'
 __broker_opt credential 'only of this credential' 'lease revoke audit' '(__broker_names list)'
 __broker_opt all 'every lease there is' 'revoke lease' ''

@@ -36,6 +36,10 @@ if "RuntimeDirectory=" in unit:
     assert "RuntimeDirectoryPreserve=yes" in unit
 PY
 done
+# the keeper's unit: an instance of it, by itself
+sed "s|/usr/local/bin/broker-cli|$CLI|; /^Documentation=/d" "$U/user/credential-broker-keep@.service" >"$T/u/credential-broker-keep@claude.service"
+systemd-analyze verify --man=no "$T/u/credential-broker-keep@claude.service" >"$T/said" 2>&1 || die "the keeper's unit: $(cat "$T/said")"
+grep -q credential-broker-keep "$T/said" && die "the keeper's unit: $(cat "$T/said")"
 level=$(systemd-analyze security --offline=true --no-pager "$U/credential-broker.service" 2>/dev/null | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
 [[ -n $level ]] || skip "this systemd-analyze knows no --offline"
 # 0.3 of it is the network, which brokerd-proxy alone may use
