@@ -12,7 +12,8 @@ printf %s "$KEY" >"$T/key"
 for c in one two three; do grant_proxy "$c" k --ttl 12h; done
 proxy() { pgrep -P "$BROKER" -f -- '--role=proxy'; }
 fds() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
-rss() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
+# of its own: the audit ring is shared, and becomes resident as it is first gone round
+anon() { awk '/^RssAnon/ {print $2}' "/proc/$1/status"; }
 coproc LOAD { exec python3 "$ROOT/tests/hostile/load.py" "$RUN" "$SOAK" 2>&1; }
 PIDS+=("$LOAD_PID")
 exec {TO}>&"${LOAD[1]}" {FROM}<&"${LOAD[0]}"
@@ -45,7 +46,7 @@ print(next(x["id"] for x in (l["leases"] if isinstance(l, dict) else l) if x["co
         ;;
     esac
     if ((turn >= 8)) && [[ -n $(proxy) ]]; then
-        : "${base_proxy_fds:=$(fds "$(proxy)")}" "${base_rss:=$(rss "$(proxy)")}" "${base_vault_fds:=$(fds "$(vault_pid)")}" "${base_vault_rss:=$(rss "$(vault_pid)")}"
+        : "${base_proxy_fds:=$(fds "$(proxy)")}" "${base_anon:=$(anon "$(proxy)")}" "${base_vault_fds:=$(fds "$(vault_pid)")}" "${base_vault_anon:=$(anon "$(vault_pid)")}"
     fi
 done
 read -r -t 30 -u "$FROM" counts || die "the load did not end"
@@ -62,9 +63,9 @@ for line in sys.stdin:
 print(len(open_), "without an end")
 sys.exit(len(open_) > 0)'; }
 eventually 10 ended || die "$(ended)"
-echo "proxy: $base_rss KB, at the end $(rss "$(proxy)") KB, $(fds "$(proxy)") descriptors; vault: $base_vault_rss KB, at the end $(rss "$(vault_pid)") KB, $(fds "$(vault_pid)") descriptors"
+echo "proxy: $base_anon KB, at the end $(anon "$(proxy)") KB, $(fds "$(proxy)") descriptors; vault: $base_vault_anon KB, at the end $(anon "$(vault_pid)") KB, $(fds "$(vault_pid)") descriptors"
 # 18 clients and their upstreams at most, and idle ones (64 an origin)
 flat() { (($(fds "$(proxy)") < 100 && $(fds "$(vault_pid)") <= base_vault_fds + 10)); }
 eventually 5 flat || die "descriptors: proxy $(fds "$(proxy)"), vault $(fds "$(vault_pid)")"
-(($(rss "$(proxy)") < base_rss + 8000)) || die "the worker's memory grew from $base_rss KB to $(rss "$(proxy)") KB"
-(($(rss "$(vault_pid)") < base_vault_rss + 16000)) || die "the vault's memory grew from $base_vault_rss KB to $(rss "$(vault_pid)") KB"
+(($(anon "$(proxy)") < base_anon + 4096)) || die "the worker's memory grew from $base_anon KB to $(anon "$(proxy)") KB"
+(($(anon "$(vault_pid)") < base_vault_anon + 1024)) || die "the vault's memory grew from $base_vault_anon KB to $(anon "$(vault_pid)") KB"
