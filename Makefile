@@ -123,7 +123,7 @@ FORCE:
 
 # ---- the two commands of the README
 .PHONY: quickstart quickstart-clean check check-unit check-integration check-clients
-quickstart: deps-build
+quickstart: deps-quickstart
 	@$(MAKE) --no-print-directory all
 	@contrib/quickstart/quickstart.sh
 quickstart-clean:
@@ -154,7 +154,7 @@ endef
 $(foreach t,$(TOOLS) $(BENCH),$(eval $(call tool_rule,$(t))))
 
 # ---- lint: layers, sizes, banned calls, tests beside sources; then the analysers
-.PHONY: lint format deps-build deps-check deps-lint deps-bench deps-clients deps
+.PHONY: lint format deps-build deps-quickstart deps-check deps-lint deps-bench deps-clients deps
 lint: deps-lint
 	@echo "  LINT  clang-format"; $(MAKE) -s format-check
 	@for s in tests/lint/*.sh; do echo "  LINT  $$s"; bash $$s || exit 1; done
@@ -174,6 +174,8 @@ format:
 deps: deps-check deps-lint
 deps-build:
 	@tests/deps.sh build
+deps-quickstart:
+	@tests/deps.sh quickstart
 deps-check:
 	@tests/deps.sh check
 deps-lint:

@@ -11,11 +11,12 @@ clients="python3 iproute2 util-linux mount libzstd1"
 command -v npm >/dev/null || clients+=" nodejs npm" # any npm will do: the clients run on a Node of their own
 case ${1:-build} in
 build) want=$build ;;
+quickstart) want="$build python3" ;; # the provider and the agent that it shows
 check) want="$build $check" ;;
 lint) want="$build $lint" ;;
 bench) want="$build $bench" ;;
 clients) want="$build $clients" ;;
-*) echo "usage: deps.sh build|check|lint|bench|clients" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|quickstart|check|lint|bench|clients" >&2; exit 2 ;;
 esac
 missing=()
 for p in $want; do

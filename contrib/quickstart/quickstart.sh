@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job on this machine, from nothing: a broker, two logins, a gateway and an ACP agent that start with short-lived ones, and
-# the audit log of it. Keeps its own directories, so that running it again is harmless; `make quickstart-clean` removes them.
+# The main job on this machine, from nothing: a broker, two logins, a gateway and an ACP agent that start with short-lived ones, an agent
+# that uses a key without having it, and the audit log of it. Keeps its own directories, so that running it again is harmless; `make quickstart-clean` removes them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -8,7 +8,7 @@ build=${BUILD:-$root/build}
 cli=$build/broker-cli
 state=${XDG_STATE_HOME:-$HOME/.local/state}/credential-broker-quickstart
 if [[ -n ${XDG_RUNTIME_DIR:-} && -d ${XDG_RUNTIME_DIR:-} ]]; then run=$XDG_RUNTIME_DIR/cb-quickstart; else run=/dev/shm/cb-quickstart-$EUID; fi
-user=()
+user=() provider=
 if ((EUID == 0)); then
     # a service of its own user, as in an installation; its directories must be passable for that user
     state=/var/lib/credential-broker-quickstart
@@ -18,8 +18,9 @@ if ((EUID == 0)); then
         useradd --system --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin credential-broker
     }
 fi
+config=$state.yaml
 if [[ ${1:-} == --clean ]]; then
-    rm -rf "$state" "$run"
+    rm -rf "$state" "$run" "$config"
     echo "removed $state and $run"
     exit
 fi
@@ -31,14 +32,14 @@ export CREDENTIAL_BROKER_RUN=$run
 unset CREDENTIAL_BROKER_SOCKET CREDENTIAL_BROKER_CONSUMER
 step "1. A broker of your own"
 log=$(mktemp)
-"$build/brokerd" --state "$state" --run "$run" --config "$state/../credential-broker-quickstart.yaml" "${user[@]}" 2>"$log" &
+"$build/brokerd" --state "$state" --run "$run" --config "$config" "${user[@]}" 2>"$log" &
 daemon=$!
 finish() {
     local code=$?
-    kill "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
+    kill "$daemon" $provider 2>/dev/null || true
+    wait "$daemon" $provider 2>/dev/null || true
     ((code == 0)) || { echo "brokerd said:" >&2; cat "$log" >&2; }
-    rm -rf "$log" "${home:-}"
+    rm -rf "$log" "${home:-}" "$config"
 }
 trap finish EXIT
 for _ in {1..200}; do "$cli" status >/dev/null 2>&1 && break; sleep 0.05; done
@@ -87,6 +88,26 @@ step "5. An ACP agent starts through broker-exec"
 echo '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":1,"clientCapabilities":{}}}' |
     env -i PATH="$PATH" HOME="$home" "$build/broker-exec" --socket "$run/acp-claude" --profile claude-acp -- "$here/acp-adapter.sh"
 
-step "6. What the audit log says (no secret is ever in it)"
-"$cli" audit tail --lines 12
+step "6. An agent uses a key without having it"
+# A provider on this machine stands for Anthropic: it takes one key, the sample, and refuses everything else.
+python3 "$root/tests/fake/provider.py" --expect "anthropic=@$root/tests/fake/logins/anthropic.txt" --record "$home/seen" >"$home/port" &
+provider=$!
+for _ in {1..100}; do [[ -s $home/port ]] && break; sleep 0.05; done
+echo "upstreams: [ { provider: anthropic, origin: \"http://127.0.0.1:$(<"$home/port")\", private: true } ]" >"$config"
+"$cli" reload >/dev/null
+"$cli" show sample-key >/dev/null 2>&1 || "$cli" enroll sample-key --provider anthropic --file "$root/tests/fake/logins/anthropic.txt" --yes >/dev/null 2>&1
+"$cli" consumer show agent >/dev/null 2>&1 || "$cli" consumer add agent --note "an agent that runs model-written commands" >/dev/null
+"$cli" grant agent sample-key --deliver proxy --ttl 15m --allow "POST /v1/messages" --model "claude-*" --budget "requests: 60/h" >/dev/null
+env -i PATH="$PATH" HOME="$home" "$build/broker-exec" --socket "$run/agent" --profile anthropic-sdk -- "$here/agent.py"
+if ! grep -q '"violations": \[\]' "$home/seen" || grep -q cbrk1_ "$home/seen"; then
+    echo "  provider: SOMETHING ELSE CAME: $(cat "$home/seen")"
+    exit 1
+fi
+echo "  provider: one key came, the real one, and nothing of the broker's"
+# ends of requests reach the log in company
+for _ in {1..60}; do "$cli" audit tail --lines 5 | grep -q request.end && break; sleep 0.05; done
+"$cli" budget agent
+
+step "7. What the audit log says (no secret is ever in it)"
+"$cli" audit tail --lines 18
 printf '\nKeep a broker running:  %s --state %s --run %s\nRemove all of this:     make quickstart-clean\n' "$build/brokerd" "$state" "$run"
