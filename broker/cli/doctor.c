@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/home.h"
 #include <broker/provider.h>
 
 #include <errno.h>
@@ -263,6 +264,16 @@ static void check_environment(struct doctor *d)
         say(d, GOOD, "environment", "no conflicting variables", NULL);
 }
 
+/* What `enroll --from-home` leaves there: an access token alone, kept fresh by the broker. */
+static bool is_taken_over(const char *path, const char *provider)
+{
+    const struct home_form *form = home_form(provider);
+    AUTO(buf_free) struct buf text = {.max = HOME_FILE_MAX};
+    struct why why = {0};
+    return form && file_read_at(AT_FDCWD, path, HOME_FILE_MAX, &text, &why) == ERR_OK &&
+           home_state(form, buf_view(&text)) == HOME_PROJECTED;
+}
+
 static bool check_login(struct doctor *d, const char *path, const char *provider)
 {
     char text[640], remedy[640];
@@ -270,11 +281,19 @@ static bool check_login(struct doctor *d, const char *path, const char *provider
     if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
     bool open_to_all = st.st_mode & 077;
+    if (!open_to_all && is_taken_over(path, provider)) {
+        (void)snprintf(text, sizeof(text), "%.500s holds a short-lived token alone", path);
+        say(d, GOOD, "login file", text, NULL);
+        return false;
+    }
     (void)snprintf(text, sizeof(text), "%.500s is a login in the clear%s", path,
                    open_to_all ? ", and others can read it" : "");
-    (void)snprintf(remedy, sizeof(remedy),
-                   "broker-cli enroll %s --provider %s --file %.400s, then remove the file",
-                   provider, provider, path);
+    if (home_form(provider))
+        (void)snprintf(remedy, sizeof(remedy), "broker-cli enroll --from-home %s", provider);
+    else
+        (void)snprintf(remedy, sizeof(remedy),
+                       "broker-cli enroll %s --provider %s --file %.400s, then remove the file",
+                       provider, provider, path);
     say(d, open_to_all ? WRONG : NOTE, "leftover login", text, remedy);
     return true;
 }

@@ -285,12 +285,21 @@ TEST(logins_in_the_clear)
     CHECK_INT(OP(verb_doctor, "doctor"), 0);
     SAYS("note   leftover login   ");
     SAYS("/.claude/.credentials.json is a login in the clear\n");
-    SAYS("mend it with: broker-cli enroll claude --provider claude --file /tmp/broker-test-");
+    SAYS("mend it with: broker-cli enroll --from-home claude\n");
     CHECK(!strstr(call_out, "auth.json") && !strstr(call_out, "hunter2"));
     CHECK(chmod(scratch_path(&home, ".claude/.credentials.json"), 0644) == 0);
     CHECK_INT(OP(verb_doctor, "doctor"), 1);
     SAYS("wrong  leftover login   ");
     SAYS("is a login in the clear, and others can read it\n");
+    /* what a transfer leaves there is none */
+    static const char left[] = "{\"claudeAiOauth\":{\"accessToken\":\"sk-ant-oat01-x\",\"refreshToken\":\"\",\"expiresAt\":4070908800000,"
+                               "\"scopes\":[\"user:inference\"]}}";
+    CHECK(unlink(scratch_path(&home, ".claude/.credentials.json")) == 0);
+    scratch_write(scratch_path(&home, ".claude/.credentials.json"), left, sizeof(left) - 1, 0600);
+    CHECK_INT(OP(verb_doctor, "doctor"), 0);
+    SAYS("ok     login file       ");
+    SAYS("/.claude/.credentials.json holds a short-lived token alone\n");
+    SAYS("ok     leftover logins  none in your home\n");
     end();
 }
 
