@@ -46,7 +46,7 @@ static const struct option_row enroll_rows[] = {
      "take the login of claude or codex over from its own file; NAME may be left out"},
     {"home", OPTION_TEXT, AT(home), "DIR", "the home that the program's directory is in"},
     {"consumer", OPTION_TEXT, AT(consumer), "NAME",
-     "that keeps the program's file fresh; home when not given"},
+     "that keeps the program's file fresh; home-UID when not given"},
     {"copy", OPTION_FLAG, AT(copy), NULL,
      "leave the login in the file too: two owners log each other out"},
     {"replace", OPTION_FLAG, AT(replace), NULL, "put it in the place of the one that is enrolled"},
@@ -241,7 +241,7 @@ static err_t from_home(const struct enroll_options *o, const struct operands *re
                                .program = o->from_home,
                                .name = rest->n ? rest->at[0] : o->from_home,
                                .home = o->home,
-                               .consumer = o->consumer ? o->consumer : "home",
+                               .consumer = o->consumer,
                                .yes = o->yes,
                                .copy = o->copy,
                                .replace = o->replace};

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,27 +47,73 @@ static MUST err_t find_dir(const struct home_form *form, const char *home, struc
     return ERR_OK;
 }
 
+/* Root that looks after somebody's home does it with that somebody's rights: what is made there is theirs, and a name that leads elsewhere leads
+ * nowhere that they could not go themselves. The broker's socket is reached as root still. */
+static void as_owner(const struct home_file *h)
+{
+    if (geteuid() != 0 || h->owner == 0)
+        return;
+    (void)setfsgid(h->group);
+    (void)setfsuid(h->owner);
+}
+
+static void as_oneself(const struct home_file *h)
+{
+    if (geteuid() != 0 || h->owner == 0)
+        return;
+    (void)setfsuid(0);
+    (void)setfsgid(getegid());
+}
+
+static MUST err_t find_owner(struct home_file *h, struct why *why)
+{
+    struct stat st;
+    bool root = geteuid() == 0;
+    if ((root ? lstat(h->dir, &st) : stat(h->dir, &st)) < 0)
+        return errno == ENOENT ? fail(why, ERR_NOT_FOUND, "there is no %.180s", h->dir)
+                               : fail_errno(why, errno, "%.180s", h->dir);
+    if (S_ISLNK(st.st_mode))
+        return fail(why, ERR_CONFLICT, "%.180s is a link: as root, name what it leads to", h->dir);
+    h->owner = st.st_uid;
+    h->group = st.st_gid;
+    return ERR_OK;
+}
+
+static MUST err_t open_dir(struct home_file *h, struct why *why)
+{
+    struct stat st;
+    h->dirfd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (h->dirfd < 0)
+        return fail_errno(why, errno, "%.180s", h->dir);
+    if (fstatat(h->dirfd, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
+        close(h->dirfd);
+        return fail(
+            why, ERR_CONFLICT,
+            "%.180s is a link or no file, which its program would replace: put a file there",
+            h->path);
+    }
+    return ERR_OK;
+}
+
 err_t home_file_open(const struct home_form *form, const char *home, struct home_file *out,
                      struct why *why)
 {
     struct home_file h = {.form = form, .dirfd = -1, .flocks = {-1, -1, -1}};
-    struct stat st;
     TRY(find_dir(form, home, &h, why));
-    h.dirfd = open(h.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (h.dirfd < 0)
-        return errno == ENOENT ? fail(why, ERR_NOT_FOUND, "there is no %.180s", h.dir)
-                               : fail_errno(why, errno, "%.180s", h.dir);
-    if (fstat(h.dirfd, &st) == 0)
-        h.owner = st.st_uid;
-    if (fstatat(h.dirfd, h.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
-        close(h.dirfd);
-        return fail(
-            why, ERR_CONFLICT,
-            "%.180s is a link or no file, which its program would replace: put a file there",
-            h.path);
-    }
-    *out = h;
-    return ERR_OK;
+    TRY(find_owner(&h, why));
+    as_owner(&h);
+    err_t e = open_dir(&h, why);
+    as_oneself(&h);
+    if (e == ERR_OK)
+        *out = h;
+    return e;
+}
+
+const char *home_file_consumer(const struct home_file *h, const char *given,
+                               char room[HOME_CONSUMER_ROOM])
+{
+    (void)snprintf(room, HOME_CONSUMER_ROOM, "home-%u", (unsigned)h->owner);
+    return given ? given : room;
 }
 
 /* ---- locking */
@@ -187,7 +234,7 @@ static void sweep(const struct home_file *h)
     (void)closedir(d);
 }
 
-err_t home_file_lock(struct home_file *h, struct why *why)
+static MUST err_t lock(struct home_file *h, struct why *why)
 {
     static const struct {
         const char *name;
@@ -203,10 +250,19 @@ err_t home_file_lock(struct home_file *h, struct why *why)
     return ERR_OK;
 }
 
+err_t home_file_lock(struct home_file *h, struct why *why)
+{
+    as_owner(h);
+    err_t e = lock(h, why);
+    as_oneself(h);
+    return e;
+}
+
 void home_file_close(struct home_file *h)
 {
     if (!h->form)
         return;
+    as_owner(h);
     for (unsigned i = HOME_LOCKS; i-- > 0;)
         if (h->made[i][0])
             (void)rmdir(h->made[i]);
@@ -217,6 +273,7 @@ void home_file_close(struct home_file *h)
             close(h->flocks[i]);
     if (h->dirfd >= 0)
         close(h->dirfd);
+    as_oneself(h);
     *h = (struct home_file){0};
 }
 
@@ -234,11 +291,16 @@ void home_file_tidy(const struct home_form *form, const char *home)
 
 err_t home_file_read(const struct home_file *h, struct buf *out, struct why *why)
 {
+    as_owner(h);
     err_t e = file_read_at(h->dirfd, h->name, HOME_FILE_MAX, out, why);
+    as_oneself(h);
     return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 err_t home_file_write(const struct home_file *h, struct view text, struct why *why)
 {
-    return file_write_atomic_at(h->dirfd, h->name, text, 0600, why);
+    as_owner(h);
+    err_t e = file_write_atomic_at(h->dirfd, h->name, text, 0600, why);
+    as_oneself(h);
+    return e;
 }

@@ -14,17 +14,22 @@ struct home_file {
     const struct home_form *form;
     char dir[PATH_MAX - 300], path[PATH_MAX];
     const char *name;
-    uid_t owner;            /* of the directory */
+    uid_t owner; /* of the directory */
+    gid_t group;
     int dirfd;              /* -1: not open */
     int flocks[HOME_LOCKS]; /* the first is our own, against another broker-cli; -1: none */
     char made[HOME_LOCKS][PATH_MAX]; /* lock directories that are ours; "" none */
     uint64_t inode[HOME_LOCKS],
         left[HOME_LOCKS]; /* theirs; those that a killed run left, as it noted them */
 };
-/* `home` NULL: the program's own variable, else $HOME. ERR_NOT_FOUND: the directory is not there; ERR_CONFLICT: the file is a link, which its
+/* Everything below is done with the rights of the directory's owner, also by root. `home` NULL: the program's own variable, else $HOME. ERR_NOT_FOUND: the directory is not there; ERR_CONFLICT: the file is a link, which its
  * program would replace. */
 MUST err_t home_file_open(const struct home_form *form, const char *home, struct home_file *out,
                           struct why *why);
+/* The consumer that keeps it fresh, where none is `given`: one for each user. */
+enum { HOME_CONSUMER_ROOM = 24 };
+const char *home_file_consumer(const struct home_file *h, const char *given,
+                               char room[HOME_CONSUMER_ROOM]);
 void home_file_close(struct home_file *h); /* unlocks; takes a zeroed one */
 /* Keeps the program from renewing or writing its login. ERR_CONFLICT: it is at it, and was for HOME_LOCK_WAIT_MS. What an earlier change of ours
  * that was killed left beside the file goes. */

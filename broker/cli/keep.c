@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
     {"home", OPTION_TEXT, offsetof(struct keep_options, home), "DIR",
      "the home that the program's directory is in"},
     {"consumer", OPTION_TEXT, offsetof(struct keep_options, consumer), "NAME",
-     "whose socket; home when not given"},
+     "whose socket; home-UID when not given"},
     {"once", OPTION_FLAG, offsetof(struct keep_options, once), NULL,
      "bring it up to date, and end"},
     VERB_ROWS(struct keep_options)};
@@ -74,7 +74,9 @@ static void keep_free(struct keep *k)
 
 static MUST err_t connect_to(struct keep *k, char socket[BROKER_SOCKET_ROOM], struct why *why)
 {
-    const char *consumer = k->o->consumer ? k->o->consumer : "home";
+    const struct home_file own = {.owner = geteuid()};
+    char room[HOME_CONSUMER_ROOM];
+    const char *consumer = home_file_consumer(&own, k->o->consumer, room);
     TRY(broker_socket_find(k->o->common.socket, consumer, socket, why));
     return broker_connect(socket, 0, &k->client, why);
 }

@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     {"home", OPTION_TEXT, offsetof(struct release_options, home), "DIR",
      "the home that the program's directory is in"},
     {"consumer", OPTION_TEXT, offsetof(struct release_options, consumer), "NAME",
-     "that kept the file fresh; home when not given"},
+     "that kept the file fresh; home-UID when not given"},
     {"yes", OPTION_FLAG, offsetof(struct release_options, yes), NULL, "do not ask"},
     VERB_ROWS(struct release_options)};
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
@@ -192,9 +192,10 @@ static void take_grant_back(const struct giving *g)
     AUTO(buf_free) struct buf path = {0}, answer = {0};
     AUTO(auto_json) json_t *there = NULL;
     struct why unheard = {0};
+    char room[HOME_CONSUMER_ROOM];
     buf_add_str(&path, "/v1/consumers/");
-    if (path_add(&path, g->o->consumer ? g->o->consumer : "home", "consumer name", &unheard) !=
-        ERR_OK)
+    if (path_add(&path, home_file_consumer(&g->file, g->o->consumer, room), "consumer name",
+                 &unheard) != ERR_OK)
         return;
     if (admin_get(&g->o->common, buf_text(&path), &there, &unheard) != ERR_OK)
         return;

@@ -24,6 +24,8 @@ struct taking {
     struct buf text;
     enum home_state state;
     int64_t expires;
+    const char *consumer;
+    char room[HOME_CONSUMER_ROOM];
     bool enrolled, same; /* something of that name; it is this login */
 };
 
@@ -108,7 +110,7 @@ static MUST err_t ask(const struct taking *k, struct why *why)
                           "  and the file keeps only the short-lived access token: what else is in "
                           "it stays.\n"
                           "Back goes it with: broker-cli release %s\n",
-                          k->t->name, k->t->consumer, k->t->name);
+                          k->t->name, k->consumer, k->t->name);
     }
     return ask_yes(k->t->yes, k->t->copy ? "Copy it?" : "Take it over?", why);
 }
@@ -140,13 +142,13 @@ static MUST err_t add_consumer(const struct taking *k, struct why *why)
     AUTO(buf_free) struct buf body = {0}, answer = {0}, path = {0};
     AUTO(auto_json) json_t *there = NULL;
     buf_add_str(&path, "/v1/consumers/");
-    TRY(path_add(&path, k->t->consumer, "consumer name", why));
+    TRY(path_add(&path, k->consumer, "consumer name", why));
     err_t e = admin_get(k->t->common, buf_text(&path), &there, why);
     if (e != ERR_NOT_FOUND)
         return e;
     struct jsonw w = jsonw_to(&body);
     jsonw_open(&w, NULL, '{');
-    jsonw_str(&w, "name", k->t->consumer);
+    jsonw_str(&w, "name", k->consumer);
     jsonw_open(&w, "uids", '[');
     jsonw_int(&w, NULL, (int64_t)k->file.owner);
     jsonw_close(&w, ']');
@@ -166,7 +168,7 @@ static MUST err_t add_grant(const struct taking *k, struct why *why)
     jsonw_close(&w, ']');
     jsonw_close(&w, '}');
     buf_add_str(&path, "/v1/consumers/");
-    TRY(path_add(&path, k->t->consumer, "consumer name", why));
+    TRY(path_add(&path, k->consumer, "consumer name", why));
     buf_add_str(&path, "/grants");
     return admin_call(k->t->common, "POST", buf_text(&path), &body, &answer, why);
 }
@@ -191,7 +193,7 @@ static void say_done(const struct taking *k)
         jsonw_str(&w, "name", k->t->name);
         jsonw_str(&w, "file", k->file.path);
         jsonw_bool(&w, "copy", k->t->copy);
-        jsonw_str(&w, "consumer", k->t->copy ? NULL : k->t->consumer);
+        jsonw_str(&w, "consumer", k->t->copy ? NULL : k->consumer);
         jsonw_close(&w, '}');
         buf_add_str(&out, "\n");
         (void)!verb_write(&out, &unheard);
@@ -231,6 +233,7 @@ err_t transfer_take(const struct transfer *t, struct why *why)
     if (!form)
         return fail(why, ERR_USAGE, "--from-home takes claude or codex, not \"%.32s\"", t->program);
     TRY(home_file_open(form, t->home, &k.file, why));
+    k.consumer = home_file_consumer(&k.file, t->consumer, k.room);
     TRY(read_file(&k, why));
     TRY(look_at_broker(&k, why));
     TRY(may_take(&k, why));

@@ -11,7 +11,7 @@ struct transfer {
     const char *program;  /* claude, codex */
     const char *name;     /* of the credential */
     const char *home;     /* NULL: as its program finds it */
-    const char *consumer; /* that keeps the file fresh */
+    const char *consumer; /* that keeps the file fresh; NULL: the owner's */
     bool yes, copy, replace;
 };
 /* Takes it over: seals it, and leaves in the file only what keeps the program working. Cut anywhere, it is done again with the same outcome. */

@@ -10,7 +10,7 @@ out=$(take claude --copy 2>&1) || die "$out"
 grep -q 'two owners of one login log each other out' <<<"$out" || die "no warning: $out"
 cmp "$H/.claude/.credentials.json" "$LOGINS/claude.json" || die "the file was changed"
 in_broker claude || die "it was not sealed"
-! "$CLI" consumer show home >/dev/null 2>&1 || die "a copy needs nobody who keeps a file"
+! "$CLI" consumer show "home-$UID" >/dev/null 2>&1 || die "a copy needs nobody who keeps a file"
 # from the copy to the transfer: the same login, so it goes on
 out=$(take claude 2>&1) || die "$out"
 ! grep -q 'two owners' <<<"$out" || die "a warning for nothing: $out"
@@ -19,7 +19,7 @@ out=$(take claude 2>&1) || die "$out"
 cp "$H/.claude/.credentials.json" "$T/before"
 take claude 2>&1 | grep -q 'taken over already' || die "once more"
 cmp "$H/.claude/.credentials.json" "$T/before"
-[[ $(take claude --json 2>/dev/null) == "{\"name\":\"claude\",\"file\":\"$H/.claude/.credentials.json\",\"copy\":false,\"consumer\":\"home\"}" ]] || die "json: $(take claude --json)"
+[[ $(take claude --json 2>/dev/null) == "{\"name\":\"claude\",\"file\":\"$H/.claude/.credentials.json\",\"copy\":false,\"consumer\":\"home-$UID\"}" ]] || die "json: $(take claude --json)"
 # a new login of the program is not lost in a name that has one
 sed 's/4070908800000/4070908900000/; s/sk-ant-ort01-/sk-ant-ort01-second-/' "$LOGINS/claude.json" >"$H/.claude/.credentials.json"
 expect_fail 7 'say --replace' "$CLI" enroll --from-home claude --home "$H" --yes

@@ -87,3 +87,22 @@ expect_fail 8 'no login' "$CLI" release key --home "$H" --yes
 # consumers may not ask
 consumer gateway claude file
 [[ $(call gateway POST /v1/credentials/claude/release) == 404* ]] || die "a consumer may ask for a release"
+
+# root looks after somebody's home: what is there stays theirs, and a name that leads elsewhere leads nowhere
+if ((EUID == 0)); then
+    "$CLI" remove claude --yes >/dev/null
+    fresh_home
+    chown -R daemon: "$H"
+    chmod 711 "$H"
+    take claude >"$T/out" 2>&1 || die "$(cat "$T/out")"
+    "$CLI" consumer show "home-$(id -u daemon)" --json | grep -q "\"uids\":\[[0-9,]*$(id -u daemon)" || die "the consumer is not for the owner of the home: $("$CLI" consumer show "home-$(id -u daemon)" --json)"
+    [[ -z $(find "$H" ! -user daemon) ]] || die "root left something of its own: $(find "$H" ! -user daemon)"
+    give_back claude >"$T/out" 2>&1 || die "$(cat "$T/out")"
+    [[ -z $(find "$H" ! -user daemon) ]] || die "root left something of its own: $(find "$H" ! -user daemon)"
+    cmp "$H/.claude/.credentials.json" "$LOGINS/claude.json"
+    mkdir "$T/roots"
+    mv "$H/.claude" "$T/roots/.claude"
+    chown -R root: "$T/roots"
+    ln -s "$T/roots/.claude" "$H/.claude"
+    expect_fail 8 'is a link' "$CLI" enroll --from-home claude --home "$H" --yes
+fi

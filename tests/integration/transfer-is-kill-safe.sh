@@ -28,7 +28,7 @@ nothing_left() { # PROGRAM
 reset() {
     fresh_home
     "$CLI" remove "$1" --yes >/dev/null 2>&1 || true
-    "$CLI" revoke-grant home "$1" >/dev/null 2>&1 || true
+    "$CLI" revoke-grant "home-$UID" "$1" >/dev/null 2>&1 || true
 }
 
 for program in claude codex; do

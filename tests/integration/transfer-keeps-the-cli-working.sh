@@ -79,7 +79,7 @@ stop_broker
 start_broker
 "$CLI" lock >/dev/null
 "$CLI" unlock >/dev/null
-"$CLI" revoke --consumer home --yes >/dev/null
+"$CLI" revoke --consumer "home-$UID" --yes >/dev/null
 renewed claude 5
 access_of "$T/claude.5" >>"$T/claude.good"
 "$CLI" replace claude --file "$T/claude.5" >/dev/null 2>&1

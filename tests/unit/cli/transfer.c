@@ -10,6 +10,14 @@
 #define SHOWN(expires) "{\"name\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"expires_at_ms\":" expires ",\"state\":\"ok\"}"
 #define NONE           "{\"error\":\"not_found\",\"message\":\"nothing of that name\"}"
 
+/* The consumer is named after the owner of the home: us. */
+static const char *named(char out[80], const char *before, const char *after)
+{
+    (void)snprintf(out, 80, "%s/v1/consumers/home-%u%s ", before, (unsigned)geteuid(), after);
+    return out;
+}
+#define NAMED(before, after) named((char[80]){0}, before, after)
+
 static struct scratch home;
 
 static void begin(const char *file)
@@ -39,8 +47,8 @@ TEST(sealed_first_and_only_then_stripped)
 {
     begin(LOGIN);
     BEGIN(call_on("GET /v1/credentials/claude ", 404, NONE), call_on("POST /v1/credentials ", 200, SHOWN("4070908800000")),
-          call_on("GET /v1/consumers/home ", 404, NONE), call_on("POST /v1/consumers ", 200, "{}"),
-          call_on("POST /v1/consumers/home/grants ", 200, "{}"));
+          call_on(NAMED("GET ", ""), 404, NONE), call_on("POST /v1/consumers ", 200, "{}"),
+          call_on(NAMED("POST ", "/grants"), 200, "{}"));
     CHECK_INT(TAKE_OVER("--yes"), 0);
     SAYS("claude: taken over, sealed.\n");
     SAYS("broker-cli keep claude");
@@ -54,12 +62,12 @@ TEST(sealed_first_and_only_then_stripped)
 
 TEST(a_broker_that_fails_leaves_the_file_alone)
 {
-    static const char *const at[] = {"POST /v1/credentials ", "POST /v1/consumers ", "POST /v1/consumers/home/grants "};
+    const char *const at[] = {"POST /v1/credentials ", "POST /v1/consumers ", NAMED("POST ", "/grants")};
     for (size_t i = 0; i < COUNT(at); i++) {
         begin(LOGIN);
         BEGIN(call_on(at[i], 503, "{\"error\":\"audit_unavailable\",\"message\":\"the log is full\"}"),
               call_on("GET /v1/credentials/claude ", 404, NONE), call_on("POST /v1/credentials ", 200, SHOWN("4070908800000")),
-              call_on("GET /v1/consumers/home ", 404, NONE), call_on("POST /v1/consumers ", 200, "{}"));
+              call_on(NAMED("GET ", ""), 404, NONE), call_on("POST /v1/consumers ", 200, "{}"));
         CHECK_INT(TAKE_OVER("--yes"), 15);
         WARNS("the log is full");
         CHECK_STR(now_holds(), LOGIN);
@@ -70,8 +78,8 @@ TEST(a_broker_that_fails_leaves_the_file_alone)
 TEST(the_same_login_goes_on_and_another_one_is_refused)
 {
     begin(LOGIN);
-    BEGIN(call_on("GET /v1/credentials/claude ", 200, SHOWN("4070908800000")), call_on("GET /v1/consumers/home ", 200, "{}"),
-          call_on("POST /v1/consumers/home/grants ", 200, "{}"));
+    BEGIN(call_on("GET /v1/credentials/claude ", 200, SHOWN("4070908800000")), call_on(NAMED("GET ", ""), 200, "{}"),
+          call_on(NAMED("POST ", "/grants"), 200, "{}"));
     CHECK_INT(TAKE_OVER("--yes"), 0);
     CHECK(!strstr(fake_seen(&fake), "POST /v1/credentials "));
     CHECK_STR(now_holds(), STRIPPED);
