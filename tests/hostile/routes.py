@@ -20,6 +20,7 @@ SECRET = "gen-secret/planted+0123456789"
 KEY = "sk-ant-api03-FAKE-planted-0123456789abcdefghijklmnopqrstuv"
 claude = json.loads((LOGINS / "claude.json").read_text())["claudeAiOauth"]["accessToken"]
 codex = json.loads((LOGINS / "codex.json").read_text())["tokens"]
+openai, gemini = ((LOGINS / n).read_text().strip() for n in ("openai.txt", "gemini.txt"))
 POST = "POST /v1/messages HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer \\T\\r\\n"
 
 
@@ -46,6 +47,12 @@ ROUTES = {
                                        "Connection: chatgpt-account-id\\r\\n", "x-api-key: \\K\\r\\n", "Cookie: session=\\K\\r\\n",
                                        "Sec-WebSocket-Key: a\\r\\nSec-WebSocket-Version: 13\\r\\n") +
                               [r.replace("/v1/", "/v1/../") for r in own("")] + [r.replace("/v1/", "/backend-api/codex/") for r in own("")]),
+    "openai-key-tls": dict(provider="openai", tls=True, input=LOGINS / "openai.txt", credential=("authorization", "Bearer " + openai), target="/v1/responses",
+                           rows=own("authorization: \\K\\r\\n", "api-key: \\K\\r\\n", "OpenAI-Organization: org\\r\\n", "Cookie: \\K\\r\\n")),
+    "gemini-key": dict(provider="gemini", input=LOGINS / "gemini.txt", credential=("x-goog-api-key", gemini),
+                       target="/v1beta/models/gemini-2.5-pro:generateContent",
+                       rows=own("x-goog-api-key: \\K\\r\\n", "X_Goog-Api_Key: \\K\\r\\n") +
+                       [r.replace("/v1/messages", "/v1/messages?" + q) for r in own("") for q in ("key=\\K", "alt=sse&key=\\K", "KEY=\\K&alt=sse", "key[]=\\K", "access_token=\\K")]),
     "generic-header": dict(provider="generic", input=SECRET, enroll=["--header", "X-Vendor-Key: k-{}"], credential=("x-vendor-key", "k-" + SECRET),
                            rows=own("X-Vendor-Key: \\K\\r\\n", "x-vendor-key: \\K\\r\\nX-VENDOR-KEY: \\K\\r\\n", "X_Vendor_Key: \\K\\r\\n", "X-Vendor_Key: \\K\\r\\n",
                                     "Connection: x-vendor-key\\r\\nX-Vendor-Key: \\K\\r\\n", "X-Vendor-Key:\\r\\n", "X-Vendor-Key : \\K\\r\\n", "X-Vendor-Key: \\T\\r\\n")),

@@ -39,7 +39,11 @@ stream tokens "$tokens" "$T/s1"
 running=$STREAM
 begins "$(ask tokens "$tokens")" 200 || die "the first request for tokens"
 ask tokens "$tokens" >/dev/null
+from=${EPOCHREALTIME/./}
 timeout 5 tail -s 0.02 --pid="$running" -f /dev/null || die "a stream goes on though the budget is spent"
+took=$(((${EPOCHREALTIME/./} - from) / 1000))
+((took <= 500)) || die "the stream went on for $took ms after the budget was spent"
+echo "cut $took ms after the budget was spent"
 if grep -q message_stop "$T/s1"; then die "the stream was not cut"; fi
 begins "$(ask tokens "$tokens")" 429 || die "a spent budget of tokens lets through"
 eventually 5 audit_has 'request.end .*reason=limit' || die "the cut is not recorded"
@@ -47,7 +51,14 @@ eventually 5 audit_has 'request.end .*reason=limit' || die "the cut is not recor
 # models
 answer=$(ask cheap "$cheap")
 begins "$answer" 403 || die "a model that is not granted: $answer"
-answer=$(ask cheap "$cheap" -d '{"model":"claude-haiku-4-5","max_tokens":9,"messages":[],"mod\u0065l":"claude-opus-4-5"}')
-begins "$answer" 200 && die "two models went through: $answer"
-curl -sS -o "$T/body" -w '%{http_code}' --unix-socket "$RUN/cheap/proxy.sock" -H "x-api-key: $cheap" -H 'anthropic-version: 2023-06-01' \
-    -d '{"max_tokens":9,"model":"claude-haiku-4-5","messages":[]}' http://localhost/v1/messages | grep -q 200 || die "the granted model: $(cat "$T/body")"
+with_body() { # STATUS BODY
+    local got
+    got=$(curl -sS -o "$T/body" -w '%{http_code}' --unix-socket "$RUN/cheap/proxy.sock" -H "x-api-key: $cheap" -H 'anthropic-version: 2023-06-01' -d "$2" http://localhost/v1/messages)
+    [[ $got == "$1" ]] || die "$2 got $got, not $1: $(cat "$T/body")"
+}
+before=$(upstream_saw True)
+with_body 403 '{"mod\u0065l":"claude-opus-4-5","max_tokens":9,"messages":[]}'
+with_body 403 '{"model":"claude-haiku-4-5","mod\u0065l":"claude-opus-4-5","max_tokens":9,"messages":[]}'
+with_body 403 '{"max_tokens":9,"messages":[]}'
+[[ $(upstream_saw True) == "$before" ]] || die "the provider saw a model that is not granted"
+with_body 200 '{"max_tokens":9,"model":"claude-haiku-4-5","messages":[]}'

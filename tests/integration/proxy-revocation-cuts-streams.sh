@@ -37,5 +37,6 @@ took=$(((${EPOCHREALTIME/./} - from) / 1000))
 ((took <= 2600)) || die "the stream went on for $took ms of a lease of 2 s"
 
 # the upstream was let go each time
-eventually 5 bash -c "[[ \$(grep -c '\"reader_gone\": *true' '$RECORD') -ge 2 ]]" || grep -q gone "$RECORD" || die "the upstream was not let go: $(tail -3 "$RECORD")"
+let_go() { [[ $(upstream_saw 'r.get("gone")') -ge 2 ]]; }
+eventually 5 let_go || die "the upstream was not let go: $(tail -3 "$RECORD")"
 kill "$survivor" 2>/dev/null || true
