@@ -28,28 +28,28 @@ static const struct home_member claude_inner[] = {
     {"scopes", CF_SCOPES, WORDS, false},
     {"subscriptionType", CF_PLAN, TEXT, false},
     {"rateLimitTier", CF_TIER, TEXT, false},
-    {NULL},
+    {.key = NULL},
 };
 static const struct home_member codex_inner[] = {
     {"id_token", CF_ID_TOKEN, TEXT, true},
     {"access_token", CF_ACCESS_TOKEN, TEXT, true},
     {"refresh_token", CF_REFRESH_TOKEN, TEXT, true},
     {"account_id", CF_ACCOUNT, TEXT, false},
-    {NULL},
+    {.key = NULL},
 };
 static const struct home_member codex_top[] = {
     {"auth_mode", CF_AUTH_MODE, TEXT, false},
     {"last_refresh", CF_LAST_REFRESH, TEXT, true},
-    {NULL},
+    {.key = NULL},
 };
-static const struct home_member none[] = {{NULL}};
+static const struct home_member none[] = {{.key = NULL}};
 
 static const struct home_form forms[] = {
     {"claude", "CLAUDE_CONFIG_DIR", "claudeAiOauth", "refreshToken", "null", claude_inner, none,
      NULL},
     {"codex", "CODEX_HOME", "tokens", "refresh_token", "\"\"", codex_inner, codex_top,
      "OPENAI_API_KEY"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct home_form *home_forms(void)
