@@ -56,10 +56,10 @@ static void say(struct acp *a, const char *before, const char *behind, const cha
     acp_errors_say(a->errors, text);
 }
 
-static bool on_fresh(void *ctx, const char *token)
+static bool on_fresh(void *ctx, const char *token, int64_t spare_ms)
 {
     struct acp *a = ctx;
-    return acp_login_give(a->login, token);
+    return acp_login_give(a->login, token, spare_ms);
 }
 
 static void on_given(void *ctx, enum acp_way way, const char *why)
@@ -109,7 +109,7 @@ static MUST err_t take_login(struct acp *a, struct exec_lease *l, struct why *wh
                    acp->path);
     (void)snprintf(a->credential, sizeof(a->credential), "%s", l->lease.credential);
     TRY(acp_login_new(a->loop, &login, &a->login, why));
-    if (!acp_login_give(a->login, l->lease.token))
+    if (!acp_login_give(a->login, l->lease.token, 0))
         return fail(why, ERR_INTERNAL, "out of memory");
     return rotation_new(a->loop, &rotation, &l->lease, &a->rotation, why);
 }

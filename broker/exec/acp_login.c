@@ -8,7 +8,9 @@
  * Ids of ours are strings with a random part. Once the login is ours the client cannot change it:
  * an authenticate of its own is answered "done" here, because the adapter has its login, and what would
  * put another in its place is refused. Later tokens are given between two lines, and nothing waits for
- * them: the adapter takes them when its turns are over, which may want answers of the client's.
+ * them: the adapter takes them when its turns are over, which may want answers of the client's. An
+ * adapter that starts its program again with the new token has nothing to resume of a session that was
+ * never asked anything (codex-acp 2.6 loses it), so a token that has time waits for the first prompt.
  */
 #include "exec/acp_login.h"
 
@@ -32,6 +34,9 @@ struct acp_login {
     char provider[ACP_NAME_ROOM]; /* "": not known yet */
     char *token;                  /* the last one that was to be given */
     bool due;                     /* it is not given yet */
+    bool unasked;                 /* a session was made since the last prompt */
+    bool holding;                 /* the client's messages wait */
+    struct loop_timer *spare;     /* no longer than this for the prompt */
     enum step step;
     enum acp_way way;
     char id[48]; /* of the request under way */
@@ -59,13 +64,19 @@ static void next_id(struct acp_login *g, enum step step)
 
 /* ---- giving */
 
+static void release(struct acp_login *g)
+{
+    loop_timer_cancel(g->patience);
+    acp_stream_hold(g->up, false);
+    g->holding = false;
+}
+
 static void settle(struct acp_login *g, enum acp_way way, const char *why)
 {
     g->step = IDLE;
     if (way != ACP_BY_ENVIRONMENT)
         g->way = way;
-    loop_timer_cancel(g->patience);
-    acp_stream_hold(g->up, false);
+    release(g);
     g->o.given(g->o.ctx, way, why);
 }
 
@@ -96,14 +107,15 @@ static void set_provider(struct acp_login *g)
 static void wait_for(struct acp_login *g, int64_t ms)
 {
     if (loop_timer_set(g->patience, clock_boot_ms() + ms) != ERR_OK)
-        acp_stream_hold(g->up, false);
+        release(g);
 }
 
 static void begin(struct acp_login *g)
 {
     struct acp_text line = {0};
     g->due = false;
-    if (g->way == ACP_BY_ENVIRONMENT)
+    loop_timer_cancel(g->spare);
+    if (g->holding)
         wait_for(g, ACP_LOGIN_MS);
     g->reason[0] = '\0';
     if (!g->offer.providers) {
@@ -122,7 +134,18 @@ static bool has_way(const struct acp_login *g)
     return g->offer.providers || g->offer.gateway[0];
 }
 
-bool acp_login_give(struct acp_login *g, const char *token)
+static void begin_due(struct acp_login *g)
+{
+    if (g->due && g->opened && g->step == IDLE)
+        begin(g);
+}
+
+static void on_spare(void *ctx)
+{
+    begin_due(ctx);
+}
+
+bool acp_login_give(struct acp_login *g, const char *token, int64_t spare_ms)
 {
     char *copy = strdup(token);
     if (!copy || (g->opened && !has_way(g))) {
@@ -134,8 +157,9 @@ bool acp_login_give(struct acp_login *g, const char *token)
     free(g->token);
     g->token = copy;
     g->due = true;
-    if (g->opened && g->step == IDLE)
-        begin(g);
+    if (!g->unasked || spare_ms <= 0 ||
+        loop_timer_set(g->spare, clock_boot_ms() + spare_ms) != ERR_OK)
+        begin_due(g);
     return true;
 }
 
@@ -176,8 +200,7 @@ static void on_answer(struct acp_login *g, bool well, const char *line, size_t n
         note_refusal(g, "the gateway", line, n);
         settle(g, ACP_BY_ENVIRONMENT, g->reason);
     }
-    if (g->due && g->step == IDLE)
-        begin(g);
+    begin_due(g);
 }
 
 static bool is_ours(const struct acp_login *g, const char *id)
@@ -205,11 +228,22 @@ static const char *const logins[] = {"authenticate", "auth/login", NULL};
 static const char *const changes[] = {"logout", "auth/logout", "providers/set", "providers/disable",
                                       NULL};
 
+static void note_session(struct acp_login *g, const char *method)
+{
+    if (strcmp(method, "session/new") == 0)
+        g->unasked = true;
+    if (strcmp(method, "session/prompt") != 0)
+        return;
+    g->unasked = false;
+    begin_due(g); /* goes out behind the prompt */
+}
+
 enum acp_take acp_login_judge_up(void *ctx, const struct acp_scan *scan)
 {
     struct acp_login *g = ctx;
     if (scan->kind != ACP_CALL)
         return ACP_PASS;
+    note_session(g, scan->method);
     if (strcmp(scan->method, "initialize") == 0)
         return g->opened || g->initialize[0] ? ACP_PASS : ACP_WHOLE;
     if (g->way != ACP_BY_ENVIRONMENT &&
@@ -221,7 +255,7 @@ enum acp_take acp_login_judge_up(void *ctx, const struct acp_scan *scan)
 static void on_patience(void *ctx)
 {
     struct acp_login *g = ctx;
-    acp_stream_hold(g->up, false); /* the login may still come, behind what the client says */
+    release(g); /* the login may still come, behind what the client says */
     g->o.slow(g->o.ctx);
 }
 
@@ -243,6 +277,7 @@ static void on_initialize(struct acp_login *g, const char *line, size_t n)
     if (find_id(line, n, g->initialize) && acp_offer_gateway(line, n, &more, &g->asked)) {
         acp_stream_put(g->up, more.p, more.n);
         acp_stream_hold(g->up, true);
+        g->holding = true;
         wait_for(g, ACP_START_MS);
     } else {
         g->initialize[0] = '\0';
@@ -281,7 +316,7 @@ enum acp_take acp_login_judge_down(void *ctx, const struct acp_scan *scan)
         return ACP_PASS;
     if (is_ours(g, scan->id))
         return ACP_KEEP;
-    return g->initialize[0] && strcmp(scan->id, g->initialize) == 0 ? ACP_WHOLE : ACP_PASS;
+    return g->initialize[0] && acp_same_id(scan->id, g->initialize) ? ACP_WHOLE : ACP_PASS;
 }
 
 /* What the adapter can do is known. */
@@ -296,17 +331,14 @@ static void on_initialized(struct acp_login *g, const char *line, size_t n)
     acp_text_free(&less);
     if (!acp_read_offer(line, n, g->o.protocol,
                         &g->offer)) { /* an error: the client may try again */
-        loop_timer_cancel(g->patience);
-        acp_stream_hold(g->up, false);
+        release(g);
         return;
     }
     g->opened = true;
-    if (g->due) {
+    if (g->due)
         begin(g);
-        return;
-    }
-    loop_timer_cancel(g->patience);
-    acp_stream_hold(g->up, false);
+    else
+        release(g);
 }
 
 void acp_login_whole_down(void *ctx, const struct acp_scan *scan, const char *line, size_t n)
@@ -325,7 +357,8 @@ err_t acp_login_new(struct loop *l, const struct acp_login_options *o, struct ac
 {
     uint32_t random[2] = {0};
     AUTO(auto_free) struct acp_login *g = calloc(1, sizeof(*g));
-    if (!g || loop_timer_new(l, on_patience, g, &g->patience) != ERR_OK)
+    if (!g || loop_timer_new(l, on_patience, g, &g->patience) != ERR_OK ||
+        loop_timer_new(l, on_spare, g, &g->spare) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
     g->loop = l;
     g->o = *o;
@@ -346,6 +379,7 @@ void acp_login_free(struct acp_login *g)
     if (!g)
         return;
     loop_timer_free(g->patience);
+    loop_timer_free(g->spare);
     if (g->token)
         explicit_bzero(g->token, strlen(g->token));
     free(g->token);

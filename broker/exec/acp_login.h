@@ -28,8 +28,9 @@ MUST err_t acp_login_new(struct loop *l, const struct acp_login_options *o, stru
                          struct why *why);
 /* The two directions; they are the caller's. To be set before the loop runs. */
 void acp_login_streams(struct acp_login *g, struct acp_stream *up, struct acp_stream *down);
-/* The token to give: kept (a copy) until the adapter can take it, given at once where it has been initialized. False: it never can. */
-bool acp_login_give(struct acp_login *g, const char *token);
+/* The token to give: kept (a copy) until the adapter can take it, given at once where it has been initialized; but not for
+ * `spare_ms` while there is a session without a prompt, which an adapter may lose by it. False: it never can. */
+bool acp_login_give(struct acp_login *g, const char *token, int64_t spare_ms);
 void acp_login_free(struct acp_login *g); /* takes NULL; wipes */
 
 /* For the streams: from the client (up) and from the adapter (down); ctx is the login. */

@@ -12,7 +12,7 @@
 #include <broker/client.h>
 #include <string.h>
 
-enum { ROOM_FIRST = 1024, QUOTED_ROOM = 4096 };
+enum { ROOM_FIRST = 1024, QUOTED_ROOM = 4096, ID_TEXT_ROOM = 256 };
 
 void acp_text_free(struct acp_text *t)
 {
@@ -343,4 +343,22 @@ void acp_read_error(const char *line, size_t n, char *out, size_t room)
     if (!read_message(line, n, &message) || !object_at(message, "error", &error) ||
         !json_member(error, "message", &value) || !json_text(value, out, room, NULL))
         out[0] = '\0';
+}
+
+static bool id_text(const char *id, char *out, size_t room)
+{
+    struct json_slice v;
+    return json_value(id, strlen(id), &v) && json_text(v, out, room, NULL);
+}
+
+bool acp_same_id(const char *a, const char *b)
+{
+    char text_a[ID_TEXT_ROOM], text_b[ID_TEXT_ROOM], *end_a, *end_b;
+    if (strcmp(a, b) == 0)
+        return a[0] != '\0';
+    if (a[0] == '"' || b[0] == '"')
+        return id_text(a, text_a, sizeof(text_a)) && id_text(b, text_b, sizeof(text_b)) &&
+               strcmp(text_a, text_b) == 0;
+    double number_a = strtod(a, &end_a), number_b = strtod(b, &end_b);
+    return end_a > a && !*end_a && end_b > b && !*end_b && number_a == number_b;
 }

@@ -56,6 +56,9 @@ void acp_write_gateway(struct acp_text *out, const char *id, const struct acp_of
 bool acp_answer_done(const char *line, size_t n, struct acp_text *out);
 bool acp_answer_refused(const char *line, size_t n, const char *sentence, struct acp_text *out);
 
+/* Two ids, as they stand in a message: the same string, however it is escaped, or the same number. */
+bool acp_same_id(const char *a, const char *b);
+
 /* The message of an error answer; "" where there is none. */
 void acp_read_error(const char *line, size_t n, char *out, size_t room);
 

@@ -38,6 +38,7 @@ struct rotation {
     struct errand *leasing;
     struct loop_timer *offer; /* the next token again */
     int64_t not_before_ms;    /* the next try to lease */
+    unsigned refused;         /* since the last that succeeded */
     bool fixed, over;         /* fixed: the program takes no other token */
 };
 
@@ -288,7 +289,8 @@ static void run_lease(void *ctx, int answer, int keep)
 static void offer(void *ctx)
 {
     struct rotation *r = ctx;
-    if (!r->next.there || r->o.fresh(r->o.ctx, r->next.lease.token))
+    int64_t left = r->present.there ? r->present.lease.max_expires_at_ms - clock_wall_ms() : 0;
+    if (!r->next.there || r->o.fresh(r->o.ctx, r->next.lease.token, left / 2))
         return;
     r->fixed = true;
     end_in(&r->next, 0);
@@ -297,7 +299,8 @@ static void offer(void *ctx)
 /* It could not be leased: again later, unless the present one is gone and it never will be. */
 static void on_refused(struct rotation *r, err_t e, const char *why)
 {
-    r->not_before_ms = clock_wall_ms() + ROTATION_LOOK_MS;
+    int64_t pause = (int64_t)ROTATION_LOOK_MS << (r->refused < 8 ? r->refused++ : 8);
+    r->not_before_ms = clock_wall_ms() + (pause < ROTATION_DENIED_MS ? pause : ROTATION_DENIED_MS);
     if (r->present.there)
         return;
     if (e == ERR_DENIED || e == ERR_NOT_FOUND || e == ERR_NEEDS_LOGIN)
@@ -321,6 +324,7 @@ static void on_leased(void *ctx, const void *p, size_t n)
     explicit_bzero(&w, sizeof(w));
     if (!lease.token)
         return; /* out of memory: it ends by its time */
+    r->refused = 0;
     hold(&r->next, &lease);
     if (r->over)
         end_in(&r->next, 0);

@@ -12,8 +12,9 @@
 enum {
     ROTATION_LOOK_MS = 5000, /* the end of a lease is noticed within */
     ROTATION_LEAST_MS = 250,
-    ROTATION_RETRY_MS = 30000, /* a token that was not taken is offered again after */
-    ROTATION_GRACE_MS = 2000,  /* what ran under the old token may end */
+    ROTATION_RETRY_MS = 30000,   /* a token that was not taken is offered again after */
+    ROTATION_DENIED_MS = 600000, /* the longest pause after a lease was refused */
+    ROTATION_GRACE_MS = 2000,    /* what ran under the old token may end */
     ROTATION_CONNECT_MS = 250
 };
 struct rotation_options {
@@ -21,8 +22,8 @@ struct rotation_options {
     const char *credential, *delivery;
     int64_t ttl_ms; /* 0: as granted */
     bool owner_process;
-    /* A token to be given; rotation_taken or rotation_refused answers. False: none can be given any more. */
-    bool (*fresh)(void *ctx, const char *token);
+    /* A token to be given, within spare_ms if it can; rotation_taken or rotation_refused answers. False: none can be given any more. */
+    bool (*fresh)(void *ctx, const char *token, int64_t spare_ms);
     /* The lease has ended, and no other takes its place. `revoked`: before its time. Once. */
     void (*lost)(void *ctx, bool revoked, const char *why);
     void *ctx;

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Drives an ACP adapter over its standard input and output, as a gateway does: initialize, session/new, session/prompt; prints the answer.
 
-    acp.py [--authenticate METHOD [JSON]] [--ask TEXT] [--turns SECONDS FILE] -- ADAPTER [ARGUMENT …]
+    acp.py [--authenticate METHOD [JSON]] [--ask TEXT] [--idle SECONDS] [--turns SECONDS FILE] -- ADAPTER [ARGUMENT …]
 
 --authenticate is sent between the first two; JSON is the rest of its parameters. Exit code 0: the turn ended by itself; the answer is on standard
-output, the number of pieces that it came in on standard error. With --turns it asks again and again for so long, in the one session, each answer
+output, the number of pieces that it came in on standard error. It waits --idle before it asks. With --turns it asks again and again for so long, in the one session, each answer
 on a line of its own; then it says so, waits for FILE, and asks once more, which must be refused.
 """
 import argparse
@@ -95,6 +95,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--authenticate", nargs="+", metavar=("METHOD", "JSON"))
     p.add_argument("--ask", default="What is the answer?")
+    p.add_argument("--idle", type=float, default=0)
     p.add_argument("--turns", nargs=2, metavar=("SECONDS", "FILE"))
     p.add_argument("command", nargs="+")
     options = p.parse_args()
@@ -104,6 +105,7 @@ def main():
         method, *rest = options.authenticate
         adapter.call("authenticate", {"methodId": method, **(json.loads(rest[0]) if rest else {})})
     session = adapter.call("session/new", {"cwd": os.getcwd(), "mcpServers": []})["sessionId"]
+    time.sleep(options.idle)
     if options.turns:
         well = many(adapter, session, options)
         adapter.end()

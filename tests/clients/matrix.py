@@ -221,14 +221,15 @@ class Cell:
 class Session(Cell):
     """An ACP session by the broker that is longer than a lease may live, and is revoked in the end."""
 
-    LIMITS, SECONDS = ("--ttl", "5s", "--max-ttl", "16s"), 24
+    # the first token is to be replaced after 18 s, before the first prompt: which a session without any would not outlive everywhere
+    LIMITS, IDLE, SECONDS = ("--ttl", "5s", "--max-ttl", "24s"), 19.5, 24
 
     def command(self):
         row = self.row
         self.consumer = re.sub(r"[^a-z0-9]+", "-", f"session {row.name} {row.login}".lower())
         where = self.rig.broker.give(self.consumer, row.sample.split(".")[0], row.provider, os.path.join(rows.LOGINS, row.sample), *self.LIMITS)
         # a client that authenticates, too: it is told that it is done
-        driver = [*row.driver[:-1], "--authenticate", "api-key", "--turns", str(self.SECONDS), f"{self.directory}/revoked", "--"]
+        driver = [*row.driver[:-1], "--authenticate", "api-key", "--idle", str(self.IDLE), "--turns", str(self.SECONDS), f"{self.directory}/revoked", "--"]
         return [*driver, self.rig.broker.exec, "--socket", where, "--profile", row.profile, *row.exec_flags, "--", *map(self.filled, row.command)]
 
     def look_while_it_runs(self, client):

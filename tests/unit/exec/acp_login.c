@@ -84,7 +84,7 @@ static void begin(const char *token)
     CHECK_OK(acp_stream_new(loop, &d, &down, &why), why);
     acp_login_streams(login, up, down);
     if (token)
-        CHECK(acp_login_give(login, token));
+        CHECK(acp_login_give(login, token, 0));
 }
 static void end(void)
 {
@@ -154,13 +154,13 @@ TEST(the_session_waits_for_the_login)
 TEST(another_token_in_a_running_session)
 {
     by_providers("token-1");
-    CHECK(acp_login_give(login, "token-2"));
+    CHECK(acp_login_give(login, "token-2", 0));
     client_says("{\"id\":3,\"method\":\"session/prompt\"}\n"); /* nobody waits */
     CHECK(strstr(at_adapter, "providers/set") && strstr(at_adapter, "token-2") && strstr(at_adapter, "session/prompt"));
     CHECK(!strstr(at_adapter, "providers/list"));
     char id[64];
     snprintf(id, sizeof(id), "%s", our_id());
-    CHECK(acp_login_give(login, "token-3")); /* one after the other */
+    CHECK(acp_login_give(login, "token-3", 0)); /* one after the other */
     look();
     CHECK_STR(at_adapter, "");
     snprintf(at_adapter, sizeof(at_adapter), "%s", id);
@@ -168,6 +168,31 @@ TEST(another_token_in_a_running_session)
     CHECK(strstr(at_adapter, "token-3") != NULL);
     adapter_answers("\"result\":{}");
     CHECK(given == 3 && way == ACP_BY_PROVIDERS);
+    end();
+}
+
+TEST(a_session_that_was_never_asked_is_spared)
+{
+    by_providers("token-1");
+    client_says("{\"id\":2,\"method\":\"session/new\"}\n");
+    CHECK(acp_login_give(login, "token-2", 60000));
+    look();
+    CHECK_STR(at_adapter, "");
+    client_says("{\"id\":3,\"method\":\"session/prompt\"}\n");
+    char *prompt = strstr(at_adapter, "session/prompt"), *set = strstr(at_adapter, "token-2");
+    CHECK(prompt && set && prompt < set);
+    adapter_answers("\"result\":{}");
+    CHECK_INT(given, 2);
+    CHECK(acp_login_give(login, "token-3", 60000)); /* it was asked */
+    look();
+    CHECK(strstr(at_adapter, "token-3") != NULL);
+    adapter_answers("\"result\":{}");
+    client_says("{\"id\":4,\"method\":\"session/new\"}\n");
+    CHECK(acp_login_give(login, "token-4", 20));
+    for (int i = 0; i < 10; i++)
+        run();
+    look();
+    CHECK(strstr(at_adapter, "token-4") != NULL); /* but not for ever */
     end();
 }
 
@@ -193,7 +218,7 @@ TEST(a_gateway_where_the_provider_is_refused)
     adapter_answers("\"error\":{\"code\":1,\"message\":\"nor this\"}");
     CHECK(given == 1 && way == ACP_BY_ENVIRONMENT);
     CHECK(strstr(reason, "nor this") != NULL);
-    CHECK(acp_login_give(login, "token-2")); /* the next one may be taken */
+    CHECK(acp_login_give(login, "token-2", 0)); /* the next one may be taken */
     look();
     CHECK(strstr(at_adapter, "providers/set") != NULL);
     end();
@@ -206,7 +231,7 @@ TEST(nothing_where_there_is_nothing)
     adapter_says(ANSWER("\"authMethods\":[]"));
     CHECK(given == 1 && way == ACP_BY_ENVIRONMENT);
     CHECK_STR(at_adapter, "{\"id\":2,\"method\":\"authenticate\",\"params\":{}}\n"); /* the adapter's to answer */
-    CHECK(!acp_login_give(login, "token-2"));
+    CHECK(!acp_login_give(login, "token-2", 0));
     end();
 }
 

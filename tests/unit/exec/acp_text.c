@@ -160,6 +160,14 @@ TEST(answers_of_ours)
     begin();
 }
 
+TEST(ids_are_the_same_however_they_are_written)
+{
+    CHECK(acp_same_id("1", "1") && acp_same_id("1", "1.0") && acp_same_id("1e2", "100"));
+    CHECK(acp_same_id("\"a\"", "\"\\u0061\"") && acp_same_id("\"\xc3\xa9\"", "\"\\u00e9\"") && acp_same_id("null", "null"));
+    CHECK(!acp_same_id("1", "2") && !acp_same_id("1", "\"1\"") && !acp_same_id("\"1\"", "1"));
+    CHECK(!acp_same_id("", "") && !acp_same_id("", "1") && !acp_same_id("null", "0") && !acp_same_id("{", "1"));
+}
+
 TEST(a_text_grows_up_to_its_bound)
 {
     char chunk[4096];

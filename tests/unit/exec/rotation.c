@@ -18,10 +18,12 @@ static struct fake_reply replies[8];
 static size_t n_replies;
 static char fresh_token[64], lost_why[200];
 static int fresh_n, lost_n;
+static int64_t spare;
 static bool takes, was_revoked;
 
-static bool on_fresh(void *ctx, const char *token)
+static bool on_fresh(void *ctx, const char *token, int64_t spare_ms)
 {
+    spare = spare_ms;
     CHECK(ctx == &takes);
     snprintf(fresh_token, sizeof(fresh_token), "%s", token);
     fresh_n++;
@@ -131,6 +133,7 @@ TEST(replaced_when_three_quarters_are_over)
     run(700);
     CHECK_INT(fresh_n, 1);
     CHECK_STR(fresh_token, "token-b");
+    CHECK(spare > 0 && spare < 300); /* half of what is left */
     CHECK(strstr(fake_seen(&fake), "\"credential\":\"key\",\"deliver\":\"proxy\",\"owner\":\"process\"") != NULL);
     run(1000);
     CHECK_INT(count("DELETE"), 0); /* it is not taken yet */
