@@ -63,6 +63,18 @@ fresh
 put_back "$old" 'manifest-*' records
 found "an older manifest" 'has seen change [0-9]+: it was rolled back'
 
+# the same number of changes, of which the last is another one
+for which in this other; do
+    fresh
+    start_broker
+    "$CLI" replace key --yes <<<"$which-value" >/dev/null 2>&1
+    end_broker
+    cp -a "$STATE" "$T/$which"
+done
+rm -rf "$STATE" && cp -a "$T/this" "$STATE"
+put_back "$T/other" 'manifest-*' records
+found "a store of another history" 'is at change ([0-9]+) but the audit log has seen change \1:'
+
 fresh
 put_back "$old" keys
 found "an older key header" 'key header is at change [0-9]+.*has seen change [0-9]+'
