@@ -145,6 +145,7 @@ static const struct route routes[] = {
     SPECIAL("POST", "/v1/credentials",        CRED_PUT, ENROLL, enroll,  ROUTE_ENROLLS, REPLY_JSON),
     SPECIAL("PUT",  "/v1/credentials/{name}", CRED_PUT, ENROLL, replace, ROUTE_ENROLLS, REPLY_JSON),
     ADMIN("GET",    "/v1/credentials/{name}",      CRED_SHOW,      0,      WITH(credential)),
+    ADMIN("POST",   "/v1/credentials/{name}/refresh", REFRESH,     SMALL,  WITH(credential)),
     ADMIN("DELETE", "/v1/credentials/{name}",      CRED_REMOVE,    0,      WITH(credential)),
     ADMIN("POST",   "/v1/credentials/{name}/release", CRED_RELEASE, SMALL, WITH(credential)),
     ADMIN("GET",    "/v1/consumers",               CONSUMER_LIST,  0,      WITH(after)),

@@ -74,6 +74,7 @@ void config_free(struct config *c)
     free(c->store);
     free_list(c->key);
     free(c->anchor);
+    free(c->notify);
     free(c->admin_uid.id);
     free(c);
 }

@@ -93,6 +93,7 @@ struct config {
     unsigned n_prices;
     struct config_provider *providers;
     unsigned n_providers;
+    char *notify;     /* command to run when a login is dead; NULL: none */
     unsigned proxies; /* proxy workers, 1 to CONFIG_MAX_PROXIES; default 1 */
 };
 

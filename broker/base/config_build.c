@@ -319,6 +319,9 @@ static err_t build_settings(const struct build *b, const struct yaml_root *y, st
     if (y->anchor && y->anchor[0] != '/')
         return build_fail(b, "", "anchor", "expected an absolute path");
     TRY(copy_text(b, "", "anchor", y->anchor, &out->anchor));
+    if (y->notify && !config_is_file(y->notify))
+        return build_fail(b, "", "notify", "expected the absolute path of a program");
+    TRY(copy_text(b, "", "notify", y->notify, &out->notify));
     if (audit)
         out->sync = (enum audit_sync)audit->sync;
     TRY(take_number(b, "audit", &max_bytes, audit ? audit->max_bytes : NULL,

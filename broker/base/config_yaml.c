@@ -134,6 +134,7 @@ static const cyaml_schema_field_t root_fields[] = {
     OPTIONAL_LIST(struct yaml_root, key),
     OPTIONAL_MAP(struct yaml_root, audit, audit_fields),
     OPTIONAL_TEXT(struct yaml_root, "anchor", anchor),
+    OPTIONAL_TEXT(struct yaml_root, "notify", notify),
     OPTIONAL_MAP(struct yaml_root, admin, admin_fields),
     OPTIONAL_WORD(struct yaml_root, files_on_disk, bool_words),
     CYAML_FIELD_SEQUENCE("consumers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_root,

@@ -51,7 +51,7 @@ struct yaml_proxy {
     char *workers;
 };
 struct yaml_root {
-    char *store, *anchor;
+    char *store, *anchor, *notify;
     char **key;
     unsigned key_count;
     struct yaml_audit *audit;

@@ -93,6 +93,7 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(ADMIN_REVOKE,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(RELOAD,         FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
     X(BUDGETS,        FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
+    X(REFRESH,        FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
     X(AUDIT_READ,     FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     /* supervisor */                                                                             \
     X(SPAWN,          FROM_VAULT,             0,                           512)                  \
@@ -101,6 +102,7 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(RELOAD_SIGNAL,  FROM_SUPERVISOR,        0,                           256)                  \
     X(STOP,           FROM_SUPERVISOR,        0,                           256)                  \
     X(NOTIFY,         FROM_VAULT,             0,                           512)                  \
+    X(ALERT,          FROM_VAULT,             0,                           2048)                 \
     /* key source helper: one question, one answer */                                            \
     X(KEY_ASK,        FROM_VAULT,             M_SECRET,                    8192)                 \
     X(KEY_ANSWER,     FROM_HELPER,            M_SECRET,                    8192)                 \

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 
-enum { HTTP_REPLY_MAX = 65536, HTTP_HEAD_MAX = 32768, HTTP_RETRY_MAX_MS = 3600 * 1000 };
+enum { HTTP_REPLY_MAX = 61440, HTTP_HEAD_MAX = 32768, HTTP_RETRY_MAX_MS = 3600 * 1000 };
 
 struct http_ask {
     struct view url; /* https://…; with `insecure_loopback` also http:// to this host */

@@ -16,7 +16,7 @@
 const struct proxy_times proxy_times_default = {.head = 10000,
                                                 .idle = 600000,
                                                 .body = 60000,
-                                                .vault = 5000,
+                                                .vault = 15000, /* it may wait for a refresh */
                                                 .first_byte = 900000,
                                                 .silence = 600000,
                                                 .reader = 300000};

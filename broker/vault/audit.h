@@ -52,6 +52,9 @@
     X(CRED_REPLACE,     "credential.replace",  true)                                             \
     X(CRED_REMOVE,      "credential.remove",   true)                                             \
     X(CRED_RELEASE,     "credential.release",  true)                                             \
+    X(CRED_NEEDS_LOGIN, "credential.needs_login", false)                                         \
+    X(REFRESH_BEGIN,    "refresh.begin",       false)                                            \
+    X(REFRESH_END,      "refresh.end",         false)                                            \
     X(CONSUMER_ADD,     "consumer.add",        true)                                             \
     X(CONSUMER_REMOVE,  "consumer.remove",     true)                                             \
     X(GRANT_ADD,        "grant.add",           true)                                             \

@@ -297,7 +297,8 @@ static err_t describe(const struct credentials *cs, const struct cred *c, struct
     if (cred_has(c, CF_ACCOUNT) && cs->redact_key)
         redact_id(cs->redact_key, c->f[CF_ACCOUNT], row->account);
     row->expires_ms = cred_ms(c, CF_EXPIRES_AT);
-    row->needs_login = row->released = false;
+    row->needs_login = LOGIN_WORKS;
+    row->released = false;
     return ERR_OK;
 }
 
@@ -367,7 +368,22 @@ err_t credential_hold(struct credentials *cs, struct view name, struct why *why)
     if (!row)
         return fail(why, ERR_NOT_FOUND, "there is no such credential");
     struct credential next = *row;
-    next.needs_login = next.released = true;
+    next.needs_login = LOGIN_REVOKED;
+    next.released = true;
+    TRY(manifest_mend(&cs->manifest, &cs->index, why));
+    TRY(or_settle(cs, manifest_put(&cs->manifest, &next, why)));
+    *row = next;
+    return ERR_OK;
+}
+
+err_t credential_set_end(struct credentials *cs, const struct credential *c, enum login_end how,
+                         struct why *why)
+{
+    struct credential *row = index_find(&cs->index, view_str(c->name));
+    if (!row || row != c)
+        return fail(why, ERR_NOT_FOUND, "there is no such credential");
+    struct credential next = *row;
+    next.needs_login = (uint8_t)how;
     TRY(manifest_mend(&cs->manifest, &cs->index, why));
     TRY(or_settle(cs, manifest_put(&cs->manifest, &next, why)));
     *row = next;

@@ -12,6 +12,15 @@
 #include <broker/provider.h>
 #include <broker/store.h>
 
+/* Whether a login works, as its provider said last. Stored: append only. */
+enum login_end {
+    LOGIN_WORKS,
+    LOGIN_REVOKED, /* the refresh token is not accepted any more */
+    LOGIN_ROTATED, /* because somebody else has used it */
+    LOGIN_LOST,    /* because the answer that replaced it was lost */
+    LOGIN__COUNT
+};
+
 struct credential { /* one index row */
     uint8_t id[SEAL_ID];
     char name[65];
@@ -23,9 +32,9 @@ struct credential { /* one index row */
     uint32_t epoch;
     uint8_t hash[SEAL_HASH]; /* of the sealed record */
     int64_t created_ms, replaced_ms,
-        expires_ms;   /* expires: of the access token; 0: unknown or never */
-    char account[19]; /* redaction id of the account; "" none */
-    bool needs_login;
+        expires_ms;      /* expires: of the access token; 0: unknown or never */
+    char account[19];    /* redaction id of the account; "" none */
+    uint8_t needs_login; /* enum login_end; 0: it works */
     bool released; /* held: given back to its owner, and no longer used; implies needs_login */
 };
 
@@ -61,6 +70,9 @@ struct credential_put {
 };
 MUST err_t credential_put(struct credentials *cs, const struct credential_put *put,
                           const struct credential **out, struct why *why);
+/* The login is dead: kept as it is, and marked. Durable on return. Only a credential that is put in its place takes the mark away. */
+MUST err_t credential_set_end(struct credentials *cs, const struct credential *c,
+                              enum login_end how, struct why *why);
 MUST err_t credential_remove(struct credentials *cs, struct view name, struct why *why);
 /* Marks it as given back to its owner: it is kept, and not used until it is replaced. Durable on return. */
 MUST err_t credential_hold(struct credentials *cs, struct view name, struct why *why);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "vault/listen.h"
+#include "vault/refresh.h"
 #include "vault/server.h"
 
 #include <fcntl.h>
@@ -32,7 +33,8 @@ err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms
                     "the login \"%s\" was given back to its owner; to take it again: broker-cli "
                     "enroll --from-home",
                     c->name);
-    if (c->needs_login)
+    /* what is still valid is still served */
+    if (c->needs_login && (!short_lived || c->expires_ms - now_ms < MIN_LEFT_MS))
         return fail(why, ERR_NEEDS_LOGIN,
                     "the login \"%s\" no longer works; enroll it again: broker-cli replace %s",
                     c->name, c->name);
@@ -124,6 +126,7 @@ static err_t write_projected(struct vault *v, struct lease *l, const struct prov
                              .credential = l->credential,
                              .lease = l->id_hex};
     server_note(v, &r);
+    refresh_note_file(v, l->credential);
     return ERR_OK;
 }
 
@@ -199,6 +202,19 @@ void deliver_refresh(struct vault *v, const char *credential)
         /* one without a file was not answered yet: it gets the new version */
         if (l->file[0] && strcmp(l->credential, credential) == 0 &&
             refresh_one(v, l, c, &why) != ERR_OK)
+            log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential,
+                      "why", why.text, NULL);
+    }
+}
+
+void deliver_void(struct vault *v, const char *credential)
+{
+    const struct credential *c = credential_find(v->credentials, view_str(credential));
+    uint64_t cursor = 0;
+    for (struct lease *l; c && (l = lease_next(v->leases, &cursor)) != NULL;) {
+        struct why why = {0};
+        if (l->file[0] && strcmp(l->credential, credential) == 0 &&
+            write_projected(v, l, c->provider, view_str("{}"), &why) != ERR_OK)
             log_event(LOG_LVL_WARN, "file.stale", "consumer", l->consumer, "credential", credential,
                       "why", why.text, NULL);
     }

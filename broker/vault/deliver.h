@@ -25,6 +25,8 @@ unsigned deliver_possible(const struct credential *c);
 void deliver_end(struct vault *v, const struct lease *l);
 /* A credential was replaced: projected files follow. */
 void deliver_refresh(struct vault *v, const char *credential);
+/* Nothing of the credential is valid any more: its files say `{}`, which programs take for "logged out". */
+void deliver_void(struct vault *v, const char *credential);
 /* The store is locked: no projected file stays. It is open again: those of live leases come back. */
 void deliver_remove_all(struct vault *v);
 void deliver_restore(struct vault *v);

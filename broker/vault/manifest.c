@@ -20,11 +20,30 @@ enum {
     ENTRY_REMOVE = 3,
     FLAG_NEEDS_LOGIN = 1,
     FLAG_RELEASED = 2,
+    FLAG_NO_REFRESH = 4,
+    HOW_SHIFT = 3, /* above it: enum login_end of one that needs a login, from LOGIN_REVOKED */
     COMPACT_SLACK = 64
 };
 static const char context[] = "manifest";
 
 /* ---- plaintexts */
+
+static uint8_t flags_of(const struct credential *row)
+{
+    unsigned how = row->needs_login ? (row->needs_login - 1u) << HOW_SHIFT : 0;
+    return (uint8_t)((row->needs_login ? FLAG_NEEDS_LOGIN : 0) | (row->released ? FLAG_RELEASED : 0) |
+                     (row->no_refresh ? FLAG_NO_REFRESH : 0) | how);
+}
+
+static bool take_flags(uint8_t flags, struct credential *row)
+{
+    bool needs = flags & FLAG_NEEDS_LOGIN;
+    unsigned how = flags >> HOW_SHIFT;
+    row->needs_login = (uint8_t)(needs ? LOGIN_REVOKED + how : LOGIN_WORKS);
+    row->released = (flags & FLAG_RELEASED) != 0;
+    row->no_refresh = (flags & FLAG_NO_REFRESH) != 0;
+    return row->needs_login < LOGIN__COUNT && (needs || how == 0);
+}
 
 err_t manifest_encode_row(const struct credential *row, struct buf *out, struct why *why)
 {
@@ -42,8 +61,7 @@ err_t manifest_encode_row(const struct credential *row, struct buf *out, struct 
     buf_put_u64(out, (uint64_t)row->created_ms);
     buf_put_u64(out, (uint64_t)row->replaced_ms);
     buf_put_u64(out, (uint64_t)row->expires_ms);
-    buf_put_u8(out, (uint8_t)((row->needs_login ? FLAG_NEEDS_LOGIN : 0) |
-                              (row->released ? FLAG_RELEASED : 0)));
+    buf_put_u8(out, flags_of(row));
     return buf_ok(out, why);
 }
 
@@ -70,10 +88,7 @@ static bool get_numbers(struct cursor *c, struct credential *row)
     row->replaced_ms = (int64_t)get_u64(c);
     row->expires_ms = (int64_t)get_u64(c);
     uint8_t flags = get_u8(c);
-    row->needs_login = (flags & FLAG_NEEDS_LOGIN) != 0;
-    row->released = (flags & FLAG_RELEASED) != 0;
-    return ok && flags <= (FLAG_NEEDS_LOGIN | FLAG_RELEASED) && cursor_done(c) &&
-           row->version > 0 && row->epoch > 0;
+    return take_flags(flags, row) && ok && cursor_done(c) && row->version > 0 && row->epoch > 0;
 }
 
 err_t manifest_decode_row(struct cursor *c, struct credential *row, struct why *why)

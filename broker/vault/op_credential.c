@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/name.h"
 #include "vault/deliver.h"
+#include "vault/refresh.h"
 #include "vault/unlock.h"
 
 #include <string.h>
@@ -61,27 +62,6 @@ err_t op_cred_put(struct request *rq, struct pending *p, struct jsonw *w)
     return server_record(rq->v, &r, p, rq->why);
 }
 
-static void write_credential(struct jsonw *w, const struct credential *c)
-{
-    bool expired = c->expires_ms && c->expires_ms <= clock_wall_ms();
-    jsonw_str(w, "name", c->name);
-    jsonw_str(w, "provider", c->provider->name);
-    jsonw_str(w, "kind", c->kind);
-    jsonw_int(w, "version", (int64_t)c->version);
-    jsonw_int(w, "created_at_ms", c->created_ms);
-    jsonw_int(w, "replaced_at_ms", c->replaced_ms);
-    if (c->expires_ms)
-        jsonw_int(w, "expires_at_ms", c->expires_ms);
-    else
-        jsonw_null(w, "expires_at_ms");
-    jsonw_str(w, "account", c->account[0] ? c->account : NULL);
-    jsonw_str(w, "state",
-              c->released      ? "released"
-              : c->needs_login ? "needs_login"
-              : expired        ? "expired"
-                               : "ok");
-}
-
 static err_t note_failure(struct vault *v, const struct pending *p, enum audit_event event, err_t e)
 {
     v->swept = false; /* its record may be left */
@@ -110,12 +90,13 @@ err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, st
     if (e != ERR_OK)
         return note_failure(v, p, p->flag ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL, e);
     unlock_note_commit(v);
+    refresh_note_change(v, p->name);
     if (p->flag) {
         route_end_credential(v, p->name);
         deliver_refresh(v, p->name);
     }
     jsonw_open(w, NULL, '{');
-    write_credential(w, c);
+    op_write_credential(v, w, c);
     jsonw_close(w, '}');
     return ERR_OK;
 }
@@ -139,7 +120,7 @@ err_t op_cred_list(struct request *rq, struct pending *p, struct jsonw *w)
         c = next;
         at = c->name;
         jsonw_open(w, NULL, '{');
-        write_credential(w, c);
+        op_write_credential(rq->v, w, c);
         jsonw_close(w, '}');
     }
     jsonw_close(w, ']');
@@ -168,7 +149,7 @@ err_t op_cred_show(struct request *rq, struct pending *p, struct jsonw *w)
     cred_describe(c->provider, cred, &detail);
     TRY(buf_ok(&detail, rq->why));
     jsonw_open(w, NULL, '{');
-    write_credential(w, c);
+    op_write_credential(rq->v, w, c);
     write_deliveries(w, "deliver", deliver_possible(c));
     jsonw_hex(w, "hash", c->hash, 8);
     jsonw_raw(w, "detail", buf_view(&detail));

@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "crypto/chain.h"
 #include "vault/deliver.h"
+#include "vault/refresh.h"
 
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void write_grant(struct jsonw *w, struct vault *v, const struct config_gr
     jsonw_int(w, "max_ttl_ms", g->max_ttl_ms);
     jsonw_int(w, "uses", (int64_t)g->uses);
     jsonw_str(w, "owner", g->owner_process ? "process" : "none");
-    if (c && deliver_usable(c, DELIVER_ACCESS_TOKEN, clock_wall_ms(), &why) != ERR_OK)
+    if (c && refresh_usable(v, c, DELIVER_ACCESS_TOKEN, &why) != ERR_OK)
         usable = false;
     jsonw_bool(w, "available", usable);
     jsonw_str(w, "reason", usable ? NULL : c ? why.text : "this credential is not enrolled");
@@ -137,7 +138,10 @@ err_t op_lease_issue(struct request *rq, struct pending *p, struct jsonw *w)
     TRY(policy_decide(rq->conn->consumer, &rq->conn->peer, &ask, &limits, rq->why));
     if (!c)
         return fail(rq->why, ERR_DENIED, "no grant for this credential");
-    TRY(deliver_usable(c, limits.delivery, clock_wall_ms(), rq->why));
+    TRY(refresh_for_use(rq, p, c, limits.delivery));
+    if (rq->deferred)
+        return ERR_OK;
+    TRY(refresh_usable(v, c, limits.delivery, rq->why));
     struct lease_ask what = {.consumer = rq->conn->consumer,
                              .peer = &rq->conn->peer,
                              .credential = c->name,
@@ -283,7 +287,10 @@ err_t op_lease_renew(struct request *rq, struct pending *p, struct jsonw *w)
     const struct credential *c = credential_find(v->credentials, view_str(l->credential));
     if (!c)
         return fail(rq->why, ERR_NOT_FOUND, "the credential was removed");
-    TRY(deliver_usable(c, l->delivery, clock_wall_ms(), rq->why));
+    TRY(refresh_for_use(rq, p, c, l->delivery));
+    if (rq->deferred)
+        return ERR_OK;
+    TRY(refresh_usable(v, c, l->delivery, rq->why));
     struct audit_record r = about(rq, AUDIT_LEASE_RENEW, l);
     TRY(renewal_ttl(rq, l, &ttl));
     TRY(lease_renew(v->leases, l, ttl, rq->why));

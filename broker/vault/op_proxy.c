@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "vault/deliver.h"
+#include "vault/refresh.h"
 #include "vault/renew.h"
 #include "vault/request_end.h"
 #include "vault/request_policy.h"
@@ -87,7 +88,10 @@ static err_t judge(struct request *rq, struct pending *p, struct ask *a)
         return ERR_OK;
     }
     TRY(request_check_model(rq->v->config, a->g, &a->caveats, &a->rq, &a->price, rq->why));
-    TRY(deliver_usable(a->c, DELIVER_PROXY, clock_wall_ms(), rq->why));
+    TRY(refresh_for_use(rq, p, a->c, DELIVER_PROXY));
+    if (rq->deferred)
+        return ERR_OK;
+    TRY(refresh_usable(rq->v, a->c, DELIVER_PROXY, rq->why));
     return check_spending(rq, p, a);
 }
 
@@ -195,6 +199,8 @@ err_t op_proxy_begin(struct request *rq, struct pending *p, struct jsonw *w)
                            .model = msg_view(m, F_MODEL)}};
     (void)w;
     err_t e = judge(rq, p, &a);
+    if (rq->deferred)
+        return e;
     if (e == ERR_OK && !p->flags)
         e = begin(rq, p, &a);
     if (e != ERR_OK)
@@ -241,7 +247,7 @@ static err_t find_running(struct request *rq, struct proxied **out)
         return fail(rq->why, ERR_NOT_FOUND, "no such request is running");
     if (!q->lease || q->cut)
         return fail(rq->why, ERR_EXPIRED, "the lease has ended: lease again");
-    if (q->asked_again)
+    if (q->asked_again && !rq->again)
         return fail(rq->why, ERR_NEEDS_LOGIN, "the request was tried again already");
     *out = q;
     return ERR_OK;
@@ -255,8 +261,10 @@ err_t op_proxy_again(struct request *rq, struct pending *p, struct jsonw *w)
     TRY(find_running(rq, &q));
     q->asked_again = true;
     const struct credential *c = credential_find(v->credentials, view_str(q->account->credential));
-    err_t e = c ? renew_after_401(v, q, c, rq->why)
+    err_t e = c ? renew_after_401(rq, p, q, c)
                 : fail(rq->why, ERR_NEEDS_LOGIN, "the credential was removed");
+    if (rq->deferred)
+        return e;
     struct audit_record r = request_record(q, AUDIT_REQUEST_AGAIN, e);
     r.version = c ? c->version : 0;
     rq->recorded = e != ERR_OK;

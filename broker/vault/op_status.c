@@ -158,6 +158,7 @@ err_t op_metrics(struct request *rq, struct pending *p, struct jsonw *w)
                     "%s\ncredential_broker_%s %" PRIu64 "\n",
                     m[i].name, m[i].help, m[i].name, m[i].type, m[i].name, m[i].value);
     op_proxy_metrics(v, w->out);
+    op_refresh_metrics(rq->v, w->out);
     return ERR_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "provider/phantom.h"
 #include "vault/deliver.h"
+#include "vault/refresh.h"
 
 #include <string.h>
 
@@ -47,7 +48,7 @@ static err_t judge(struct request *rq, struct ask *a)
     TRY(peer_matches(&rq->conn->peer, &a->g->peer, rq->why));
     if (!a->c)
         return fail(rq->why, ERR_DENIED, "the credential was removed");
-    return deliver_usable(a->c, DELIVER_PROXY, clock_wall_ms(), rq->why);
+    return refresh_usable(rq->v, a->c, DELIVER_PROXY, rq->why);
 }
 
 /* Would it be issued today? Then max_ttl counts from now. */

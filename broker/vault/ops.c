@@ -49,6 +49,7 @@ const struct op ops[] = {
     {MSG_ADMIN_REVOKE,    READY, AUDIT_LEASE_END,       op_admin_revoke,    op_ended,             NULL},
     {MSG_RELOAD,          ANY,   AUDIT_RELOAD,          op_reload,          op_policy_finish,     NULL},
     {MSG_BUDGETS,         READY, QUIET,                 op_budgets,         NULL,                 NULL},
+    {MSG_REFRESH,         READY, AUDIT_REFRESH_BEGIN,   op_refresh,         NULL,                 NULL},
     {MSG_AUDIT_READ,      READY, QUIET,                 op_audit_read,      NULL,                 NULL},
     {MSG_NONE,            ANY,   QUIET,                 NULL,               NULL,                 NULL},
 };

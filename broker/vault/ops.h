@@ -92,6 +92,13 @@ OP_FINISH(op_cred_remove_finish);
 OP_DECIDE(op_cred_release);
 OP_FINISH(op_cred_released);
 
+/* op_refresh.c */
+OP_DECIDE(op_refresh);
+/* The members of the credential's object, with its health. */
+void op_write_credential(struct vault *v, struct jsonw *w, const struct credential *c);
+/* Appends the figures of refreshes and of each login in Prometheus' text form. */
+void op_refresh_metrics(struct vault *v, struct buf *out);
+
 /* op_policy.c */
 OP_DECIDE(op_consumer_add);
 OP_FINISH(op_policy_finish);

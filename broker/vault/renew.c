@@ -1,12 +1,11 @@
 /*
- * The present answer to an upstream's 401: look whether an operator has put a new login in the place of the one that was refused. Nothing is
- * refreshed by the broker itself here, and no version is asked for twice by one request.
+ * An upstream's 401: either there is a newer login already (another request's 401 has renewed it, or an operator), or it is renewed now, once for
+ * all who were refused, or it cannot be and the operator is told. No version is asked for twice by one request.
  */
 #include "vault/renew.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "vault/deliver.h"
+#include "vault/refresh.h"
 
 #include <string.h>
 
@@ -24,13 +23,17 @@ static void tell_operator(struct vault *v, const struct proxied *q, const struct
               NULL);
 }
 
-err_t renew_after_401(struct vault *v, const struct proxied *q, const struct credential *c,
-                      struct why *why)
+err_t renew_after_401(struct request *rq, struct pending *p, const struct proxied *q,
+                      const struct credential *c)
 {
+    struct vault *v = rq->v;
     if (c->version > q->version)
-        return deliver_usable(c, DELIVER_PROXY, clock_wall_ms(), why);
+        return refresh_usable(v, c, DELIVER_PROXY, rq->why);
+    err_t e = refresh_after_401(rq, p, c);
+    if (e != ERR_NEEDS_LOGIN)
+        return e;
     tell_operator(v, q, c);
-    return fail(why, ERR_NEEDS_LOGIN,
+    return fail(rq->why, ERR_NEEDS_LOGIN,
                 "the upstream no longer accepts the credential \"%s\": the operator must enroll it "
                 "again",
                 c->name);

@@ -9,9 +9,12 @@
 #include "base/clock.h"
 #include "vault/account_state.h"
 #include "vault/ops.h"
+#include "vault/refresh.h"
 #include "vault/worker.h"
 
 #include <string.h>
+
+enum { UNAUTHORIZED = 401 };
 
 unsigned request_worker(unsigned kind)
 {
@@ -227,6 +230,8 @@ static void on_end(struct vault *v, struct proxied *q, const struct msg *m)
                                  .duration_ms = millis(m, F_DURATION_MS),
                                  .first_ms = millis(m, F_FIRST_MS)};
     bool unused = flags & PROXY_END_UNUSED && q->follows;
+    if (end.http_status && end.http_status != UNAUTHORIZED)
+        refresh_note_accepted(v, q->account->credential, q->version);
     if (q->follows && !unused && q->left > 0)
         q->left--; /* it was one of those allowed in advance */
     if (unused)

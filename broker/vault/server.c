@@ -309,7 +309,7 @@ static void run(struct request *rq, const struct op *op)
     buf_reset(&v->reply);
 }
 
-static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
+static void on_request(struct vault_worker *wk, const struct msg *m, int fd, bool again)
 {
     struct vault *v = wk->vault;
     struct why why = {0};
@@ -332,8 +332,13 @@ static void on_request(struct vault_worker *wk, const struct msg *m, int fd)
         send_reply(v, &p, e, NULL, &why);
         return;
     }
-    struct request rq = {.v = v, .worker = wk, .conn = c, .msg = m, .why = &why};
+    struct request rq = {.v = v, .worker = wk, .conn = c, .msg = m, .why = &why, .again = again};
     run(&rq, op);
+}
+
+void server_again(struct vault_worker *wk, const struct msg *m)
+{
+    on_request(wk, m, -1, true);
 }
 
 /* Each is a packet of its own, and only two kinds may be. */
@@ -371,7 +376,7 @@ static err_t on_packet(struct vault_worker *wk, struct view packet, int fd, stru
     else if (m.type == MSG_PROXY_NEWS)
         return on_news(wk, msg_view(&m, F_BODY), why);
     else
-        on_request(wk, &m, fd);
+        on_request(wk, &m, fd, false);
     return ERR_OK;
 }
 

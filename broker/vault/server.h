@@ -56,6 +56,8 @@ void server_answer(struct vault *v, struct pending *p, err_t e, const struct buf
 void server_refuse(struct vault *v, struct pending *p, err_t e, const struct why *why);
 /* Goes on to `finish` when p->pos is durable, now or later. Takes p. */
 void server_wait(struct vault *v, struct pending *p);
+/* A request that waited (vault/parked.h) is taken up as if it came now; it does not wait again. */
+void server_again(struct vault_worker *wk, const struct msg *m);
 void pending_free(struct pending *p);
 /* Who asked, for the record; NULL when the connection has ended meanwhile. */
 const struct peer *server_peer(const struct vault *v, const struct pending *p);

@@ -12,6 +12,7 @@
 #include "vault/account_state.h"
 #include "vault/deliver.h"
 #include "vault/ops.h"
+#include "vault/refresh.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,11 +62,9 @@ static err_t derive(struct vault *v, struct why *why)
     struct {
         const char *context;
         struct secret **out;
-    } const sub[] = {{"token", &k->token},
-                     {"lease-journal", &k->journal},
-                     {"audit-seal", &k->audit_seal},
-                     {"redact", &k->redact},
-                     {"budget", &k->budget}};
+    } const sub[] = {{"token", &k->token},           {"lease-journal", &k->journal},
+                     {"audit-seal", &k->audit_seal}, {"redact", &k->redact},
+                     {"budget", &k->budget},         {"refresh", &k->refresh}};
     for (size_t i = 0; i < COUNT(sub); i++)
         if (kdf_subkey(k->root, sub[i].context, 0, sub[i].out) != ERR_OK)
             return fail(why, ERR_UNAVAILABLE, "no secret memory left");
@@ -198,6 +197,7 @@ static void enter_ready(struct vault *v, const char *why)
 {
     unlock_state(v, VAULT_READY, why);
     op_end_orphans(v);
+    refreshes_open(v);
     deliver_restore(v);
 }
 
@@ -243,8 +243,9 @@ void unlock_accept(struct vault *v)
 void unlock_close(struct vault *v, const char *why)
 {
     struct vault_keys *k = &v->keys;
-    struct secret **all[] = {&k->master,  &k->previous,   &k->root,   &k->token,
-                             &k->journal, &k->audit_seal, &k->redact, &k->budget};
+    struct secret **all[] = {&k->master,     &k->previous, &k->root,   &k->token,  &k->journal,
+                             &k->audit_seal, &k->redact,   &k->budget, &k->refresh};
+    refreshes_close(v);
     op_proxy_close(v, why);
     if (v->leases && !v->stopping) /* leases outlive a restart, and so do their files */
         deliver_remove_all(v);

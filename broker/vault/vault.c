@@ -15,6 +15,7 @@
 #include "vault/keycall.h"
 #include "vault/listen.h"
 #include "vault/oauthcall.h"
+#include "vault/refresh.h"
 #include "vault/ops.h"
 #include "vault/unlock.h"
 #include "vault/worker.h"
@@ -28,6 +29,7 @@ enum {
     SECRET_POOL = 1 << 20,
     TICK_MS = 500,
     SPAWN_WAIT_MS = 5000,
+    STOP_WAIT_MS = 4000, /* the supervisor insists after 5 s */
     SPAWN_PACKETS = 8,
     SWEEP_RECORDS = 64
 };
@@ -106,6 +108,20 @@ static void on_reload(struct vault *v)
         notify(v, "READY=1");
 }
 
+/* A refresh whose request is out is let come to its end: its answer may hold the only good refresh token. */
+static void on_stop(struct vault *v)
+{
+    v->stop_at_ms = clock_boot_ms() + STOP_WAIT_MS;
+    if (refresh_counts(v).running == 0)
+        loop_stop(v->loop, 0);
+}
+
+static void stop_when_quiet(struct vault *v)
+{
+    if (v->stop_at_ms && (refresh_counts(v).running == 0 || clock_boot_ms() >= v->stop_at_ms))
+        loop_stop(v->loop, 0);
+}
+
 static void on_supervisor_packet(struct vault *v, struct view packet, int fd)
 {
     struct msg m;
@@ -125,7 +141,7 @@ static void on_supervisor_packet(struct vault *v, struct view packet, int fd)
     else if (m.type == MSG_RELOAD_SIGNAL)
         on_reload(v);
     else if (m.type == MSG_STOP)
-        loop_stop(v->loop, 0);
+        on_stop(v);
 }
 
 static void on_supervisor(void *ctx, int sock, uint32_t events)
@@ -186,6 +202,9 @@ static void on_tick(void *ctx)
     if (v->audit && audit_checkpoint(v->audit, false, &why) != ERR_OK)
         log_event(LOG_LVL_WARN, "audit.checkpoint", "why", why.text, NULL);
     op_proxy_tick(v);
+    if (!v->stop_at_ms)
+        refreshes_tick(v);
+    stop_when_quiet(v);
     server_on_progress(v);
     if (loop_timer_set(v->tick, clock_boot_ms() + TICK_MS) != ERR_OK)
         log_event(LOG_LVL_ERROR, "timer.failed", NULL);
@@ -272,8 +291,8 @@ static void stop(struct vault *v)
     }
     listen_close(v);
     keycall_cancel_all(v);
-    oauthcall_cancel_all(v);
     unlock_close(v, "stopping");
+    oauthcall_cancel_all(v);
     for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);
     while (v->queue) {

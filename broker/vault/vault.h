@@ -89,12 +89,14 @@ const struct vault_listener *listener_by_path(const struct vault *v, const char 
 /* Keys that exist only while the store is open. */
 struct vault_keys {
     struct keyheader header;
-    struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact, *budget;
+    struct secret *master, *previous, *root, *token, *journal, *audit_seal, *redact, *budget,
+        *refresh;
 };
 
 struct pending;     /* vault/server.h */
 struct helper_call; /* vault/keycall.h */
 struct oauth_call;  /* vault/oauthcall.h */
+struct refreshes;   /* vault/refresh.h */
 struct unlock;      /* vault/unlock.h */
 struct init;        /* vault/init.h */
 
@@ -127,6 +129,7 @@ struct vault {
         **queue_tail; /* answers waiting for their record, in order of sink positions */
     struct loop_timer *queue_timer; /* the oldest one's deadline */
     struct helper_call *helpers;
+    struct refreshes *refreshes;    /* NULL while the store is not open */
     struct oauth_call *oauth_calls; /* in the order they were asked for */
     struct unlock *unlock;          /* the search for a key that opens the store, while it runs */
     struct init *init;              /* the making of a store, while it runs */
@@ -139,6 +142,7 @@ struct vault {
             messages, upstream_rejections;
     } count;
     char sandbox_report[64];
+    int64_t stop_at_ms; /* not 0: asked to stop, and at that time at the latest it does */
     bool stopping, announced;
     bool
         start_recorded; /* broker.start is in the log: once for each run, when the store is opened first */
@@ -154,6 +158,7 @@ struct request {
     struct why *why;
     bool recorded; /* the handler recorded its refusal itself, in more words */
     bool deferred; /* a helper answers later; the handler kept the pending */
+    bool again;    /* it has waited (vault/parked.h), and does not wait twice */
 };
 
 #endif

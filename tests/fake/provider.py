@@ -19,6 +19,10 @@ FAULT is NAME=ARGUMENT, with *N behind it for the first N requests only (a crede
     cut=BYTES  ends the connection so far in    write=BYTES  writes of at most this size           repeat=N  the answer's text N times
     echo=raw|base64|base64+1|base64+2|base64url|hex|HEX|url|json  the credential stands in the answer (and in an error's message)
     echo-header=…  in a header of the answer
+
+--control FILE is read at each request. A line `expire=WORD` ends the access tokens when WORD is a new one; a line `token=FAULT` is what the token
+endpoints do:  status=N   slow=SECONDS (before anything is done)   hang   lose (the tokens are rotated, and no answer comes)   cut=BYTES (so far in,
+after the rotation)   garbage   flood (two gigabytes)   html. `token=FAULT*N` is for the first N requests.
 """
 import argparse
 import asyncio
@@ -186,7 +190,8 @@ class Provider:
         self.hosts = set(options.host)
         self.faults = options.fault
         self.answer = options.answer
-        self.tokens = tokens.Tokens(self.expect, options.refresh)
+        self.tokens = tokens.Tokens(self.expect, options.refresh, options.life, options.grace, options.family)
+        self.control, self.expired, self.token_faults = options.control, "", {}
         self.record_file = open(options.record, "a", buffering=1) if options.record else None
         self.count = 0
 
@@ -242,6 +247,59 @@ class Provider:
                 return f.take()
         return None
 
+    def read_control(self):
+        """The fault of the token endpoints now: (name, argument), or none."""
+        lines = []
+        if self.control:
+            try:
+                with open(self.control) as f:
+                    lines = f.read().split()
+            except FileNotFoundError:
+                pass
+        said = dict(line.partition("=")[::2] for line in lines)
+        if said.get("expire", self.expired) != self.expired:
+            self.expired = said["expire"]
+            self.tokens.expire()
+        return said.get("token", "")
+
+    def token_fault(self):
+        text = self.read_control()
+        fault, _, times = text.partition("*")
+        if times:
+            self.token_faults[text] = self.token_faults.get(text, 0) + 1
+            if self.token_faults[text] > int(times):
+                return "", ""
+        name, _, argument = fault.partition("=")
+        return name, argument
+
+    async def serve_token(self, request, writer, line):
+        """One request to a token endpoint, with its fault. False: the connection ends."""
+        name, argument = self.token_fault()
+        line["fault"] = name or None
+        if name in ("slow", "hang"):
+            await asyncio.sleep(float(argument) if name == "slow" else 3600)
+        headers = []
+        if name == "status":
+            line["status"], data = int(argument), {"error": "temporarily_unavailable" if argument != "429" else "rate_limited"}
+            headers = ["retry-after: 1"] if argument == "429" else []
+        else:
+            line["status"], data = self.tokens.answer(RENEWALS[request.path], request.asked())
+        body = json.dumps(data).encode()
+        if name == "lose":
+            return False
+        if name in ("garbage", "html"):
+            body = b"<html>a proxy between says hello</html>" if name == "html" else bytes(range(256)) * 4
+        length = 2 << 30 if name == "flood" else len(body)
+        head = [f"HTTP/1.1 {line['status']} {REASONS.get(line['status'], 'Fault')}", "content-type: application/json", f"content-length: {length}", *headers]
+        writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+        if name == "flood":
+            for _ in range(2 << 14):
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+        writer.write(body[: int(argument)] if name == "cut" else body)
+        await writer.drain()
+        return name not in ("cut", "flood")
+
     def echo(self, request, how):
         value = (request.credentials() or [("", "")])[0][1]
         return encoded(value.removeprefix("Bearer "), how)
@@ -256,9 +314,6 @@ class Provider:
             return 401, [("x-should-retry", "false")], *dialects.plain(error(401, "; ".join(line["violations"])))
         if request.values("upgrade"):
             return 426, [], *dialects.plain(error(426, "no WebSocket here"))
-        if request.path in RENEWALS and request.method == "POST":
-            status, data = self.tokens.answer(RENEWALS[request.path], request.asked())
-            return status, [], *dialects.plain(data)
         if not route:
             line["unknown"] = True
             return 404, [], *dialects.plain(dialects.no_such_model(request.path))
@@ -301,6 +356,9 @@ class Provider:
         return True
 
     async def serve_one(self, request, writer, line):
+        if request.path in RENEWALS and request.method == "POST" and not self.violations(request, None):
+            return await self.serve_token(request, writer, line)
+        self.read_control()
         status, headers, content_type, pieces = self.reply(request, line)
         line["status"] = status
         if silence := self.fault("first-byte"):
@@ -380,6 +438,10 @@ def parse(argv):
     p.add_argument("--expect", type=expectation, action="append", default=[], metavar="KIND=VALUE")
     p.add_argument("--refresh", type=expectation, action="append", default=[], metavar="KIND=VALUE", help="refresh token of claude or chatgpt; it is good once")
     p.add_argument("--never", action="append", metavar="TEXT", help="must come in no request (default: cbrk1_)")
+    p.add_argument("--life", type=int, default=28800, metavar="SECONDS", help="of an access token that comes of a refresh")
+    p.add_argument("--grace", type=float, default=0, metavar="SECONDS", help="a used refresh token still works that long")
+    p.add_argument("--family", action="store_true", help="a refresh token used twice ends the whole login")
+    p.add_argument("--control", metavar="FILE")
     p.add_argument("--host", action="append", default=[], help="accepted as Host too, beside 127.0.0.1:PORT and localhost:PORT")
     p.add_argument("--port", type=int, default=0)
     p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))

@@ -34,13 +34,11 @@ holds "and so is one of an authority that the system does not know: $said" begin
 ask "https://127.0.0.1:$PORT/v1/oauth/token" "$T/c/ours.pem"
 holds "and one for another name: $said" begins "$said" "unavailable 0 127.0.0.1: SSL peer certificate"
 cp "$T/c/ours.pem" "$T/outside.pem"
-ask "https://localhost:$PORT/v1/oauth/token" "$T/outside.pem"
-landlock=$(grep -c landlock /sys/kernel/security/lsm 2>/dev/null || true)
-if [[ $landlock == 1 ]]; then
+if python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1)'; then # Landlock
+    ask "https://localhost:$PORT/v1/oauth/token" "$T/outside.pem"
     holds "a file beside no configuration cannot be read: $said" begins "$said" "unavailable 0 localhost: "
 else
     leave_out 1 "this kernel has no Landlock"
-    provider --tls "$T/c/ours.pem" "$T/ours.key"
 fi
 ask "https://localhost:$PORT/v1/oauth/token" "$T/c/ours.pem"
 holds "with its own authority it is served, said: $said" is "$said" "ok 200 0 ${ACCESS}r1"
