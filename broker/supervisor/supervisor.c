@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "base/msg.h"
 #include "base/sandbox.h"
+#include "supervisor/alert.h"
 #include "supervisor/dirs.h"
 #include "supervisor/notify.h"
 
@@ -49,6 +50,7 @@ struct supervisor {
     struct loop *loop;
     struct loop_fd *watch;
     struct loop_timer *stage_timer, *wish_timer;
+    struct alerts alerts;
     int vault; /* socket; -1: gone */
     struct child children[CHILDREN];
     int64_t starts[SPAWN_ROLES][SUPERVISOR_STARTS_OFTEN]; /* a ring per role; 0: never */
@@ -66,6 +68,7 @@ static void supervisor_free(struct supervisor *s)
     loop_unwatch(s->watch);
     loop_timer_free(s->stage_timer);
     loop_timer_free(s->wish_timer);
+    alerts_close(&s->alerts);
     loop_free(s->loop);
     spawner_free(s->spawner);
     auto_close(&s->vault);
@@ -263,12 +266,14 @@ static void on_packet(struct supervisor *s, struct view packet)
     struct msg m;
     struct why why = {0};
     if (msg_parse(packet, FROM_VAULT, &m, &why) != ERR_OK ||
-        (m.type != MSG_SPAWN && m.type != MSG_NOTIFY)) {
+        (m.type != MSG_SPAWN && m.type != MSG_NOTIFY && m.type != MSG_ALERT)) {
         log_event(LOG_LVL_ERROR, "vault.protocol", "why",
                   why.text[0] ? why.text : "not for the supervisor", NULL);
         begin_end(s, TERM_VAULT, 1);
     } else if (m.type == MSG_NOTIFY) {
         tell_manager(s, msg_view(&m, F_NOTE));
+    } else if (m.type == MSG_ALERT) {
+        alert_take(&s->alerts, &m);
     } else if (s->stage == RUNNING) {
         on_spawn(s, &m);
     }
@@ -336,10 +341,12 @@ static void on_exit_of(struct supervisor *s, struct child *c, int status)
 static void reap(struct supervisor *s)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        alert_reaped(&s->alerts, pid, status);
         for (unsigned i = 0; i < CHILDREN; i++)
             if (s->children[i].pid == pid)
                 on_exit_of(s, &s->children[i], status);
+    }
     if (s->stage != RUNNING && s->stage != OVER && !any_child(s, stages[s->stage].vault_only))
         enter_stage(s, s->stage);
 }
@@ -405,6 +412,7 @@ static MUST err_t start(struct supervisor *s, struct why *why)
     TRY(watch_signals(s, why));
     TRY(loop_timer_new(s->loop, on_stage_over, s, &s->stage_timer));
     TRY(loop_timer_new(s->loop, grant_wishes, s, &s->wish_timer));
+    TRY(alerts_open(&s->alerts, s->loop));
     TRY(start_role(s, VAULT, &vault, why));
     s->vault = vault.sock;
     return loop_watch(s->loop, &(struct loop_source){s->vault, EPOLLIN, on_vault, s}, &s->watch,

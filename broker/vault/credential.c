@@ -299,6 +299,7 @@ static err_t describe(const struct credentials *cs, const struct cred *c, struct
     row->expires_ms = cred_ms(c, CF_EXPIRES_AT);
     row->needs_login = LOGIN_WORKS;
     row->released = false;
+    row->no_refresh = !cred_has(c, CF_REFRESH_TOKEN);
     return ERR_OK;
 }
 

@@ -35,6 +35,7 @@ struct credential { /* one index row */
         expires_ms;      /* expires: of the access token; 0: unknown or never */
     char account[19];    /* redaction id of the account; "" none */
     uint8_t needs_login; /* enum login_end; 0: it works */
+    bool no_refresh;     /* it has no refresh token */
     bool released; /* held: given back to its owner, and no longer used; implies needs_login */
 };
 

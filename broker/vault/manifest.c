@@ -31,8 +31,9 @@ static const char context[] = "manifest";
 static uint8_t flags_of(const struct credential *row)
 {
     unsigned how = row->needs_login ? (row->needs_login - 1u) << HOW_SHIFT : 0;
-    return (uint8_t)((row->needs_login ? FLAG_NEEDS_LOGIN : 0) | (row->released ? FLAG_RELEASED : 0) |
-                     (row->no_refresh ? FLAG_NO_REFRESH : 0) | how);
+    return (uint8_t)((row->needs_login ? FLAG_NEEDS_LOGIN : 0) |
+                     (row->released ? FLAG_RELEASED : 0) | (row->no_refresh ? FLAG_NO_REFRESH : 0) |
+                     how);
 }
 
 static bool take_flags(uint8_t flags, struct credential *row)

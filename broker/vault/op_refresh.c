@@ -79,7 +79,9 @@ static void write_consumers(struct jsonw *w, const struct vault *v, const struct
 static void write_remedy(struct jsonw *w, const struct credential *c, const struct refresh_view *r)
 {
     char text[160];
-    if (c->needs_login || (expired(c) && !r->renewable))
+    if (c->released)
+        (void)snprintf(text, sizeof(text), "to take it again: broker-cli enroll --from-home");
+    else if (c->needs_login || (expired(c) && !r->renewable))
         (void)snprintf(text, sizeof(text), "log in again, then: broker-cli replace %s", c->name);
     else if (r->failures)
         (void)snprintf(text, sizeof(text),
@@ -101,8 +103,12 @@ void op_write_credential(struct vault *v, struct jsonw *w, const struct credenti
     jsonw_int(w, "replaced_at_ms", c->replaced_ms);
     write_time(w, "expires_at_ms", c->expires_ms);
     jsonw_str(w, "account", c->account[0] ? c->account : NULL);
-    jsonw_str(w, "state", c->needs_login ? "needs_login" : expired(c) ? "expired" : "ok");
-    jsonw_str(w, "ended", c->needs_login ? login_end_name(c->needs_login) : NULL);
+    jsonw_str(w, "state",
+              c->released      ? "released"
+              : c->needs_login ? "needs_login"
+              : expired(c)     ? "expired"
+                               : "ok");
+    jsonw_str(w, "ended", c->needs_login && !c->released ? login_end_name(c->needs_login) : NULL);
     write_refresh(w, &r);
     write_consumers(w, v, c);
     write_remedy(w, c, &r);

@@ -7,6 +7,7 @@
 #include "vault/ops.h"
 
 #include "base/auto.h"
+#include "vault/refresh.h"
 #include "vault/route_table.h"
 #include "vault/unlock.h"
 
@@ -24,6 +25,9 @@ err_t op_cred_release(struct request *rq, struct pending *p, struct jsonw *w)
         return fail(rq->why, ERR_CONFLICT,
                     "\"%s\" is no login that came from a program's own file: it does not go back",
                     c->name);
+    TRY(refresh_settled(rq, p, c));
+    if (rq->deferred)
+        return ERR_OK;
     (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
     struct audit_record r = {.event = AUDIT_CRED_RELEASE,
                              .outcome = ERR_OK,

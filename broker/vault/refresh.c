@@ -46,7 +46,7 @@ static int64_t due_of(const struct refresh *r, const struct credential *c)
     int64_t since = c->replaced_ms ? c->replaced_ms : c->created_ms;
     int64_t life = c->expires_ms - since;
     uint32_t random = 0;
-    if (!c->expires_ms || c->needs_login)
+    if (!c->expires_ms || c->needs_login || c->no_refresh)
         return 0;
     if (life <= 0)
         return since;
@@ -63,7 +63,7 @@ void refresh_follow(struct refresh *r, const struct credential *c)
     if (r->version == c->version)
         return;
     r->version = c->version;
-    r->no_token = r->voided = false;
+    r->voided = false;
     r->due_ms = due_of(r, c);
     r->not_before_ms = 0;
     r->failures = 0;
@@ -92,14 +92,6 @@ const struct credential *refresh_credential(const struct refresh *r)
     const struct credential *c =
         r->v->credentials ? credential_find(r->v->credentials, view_str(r->name)) : NULL;
     return c && memcmp(c->id, r->id, SEAL_ID) == 0 ? c : NULL;
-}
-
-bool refresh_has_token(struct refresh *r, const struct credential *c)
-{
-    const struct cred *login = NULL;
-    if (!r->no_token && credential_view(r->v->credentials, c, &login, NULL) == ERR_OK)
-        r->no_token = !oauth_can_refresh(c->provider, login);
-    return !r->no_token;
 }
 
 static void free_entry(struct refresh *r)
@@ -159,10 +151,6 @@ static void try_again(struct refresh *r, const struct credential *c, int64_t now
     bool due = r->due_ms && r->due_ms <= now_ms;
     if (r->running || c->needs_login || (!due && !left_over) || r->not_before_ms > clock_boot_ms())
         return;
-    if (!refresh_has_token(r, c)) {
-        r->due_ms = 0;
-        return;
-    }
     if (refresh_begin(r, left_over ? r->cause : REFRESH_EARLY, NULL, &why) != ERR_OK &&
         r->not_before_ms <= clock_boot_ms())
         r->not_before_ms = clock_boot_ms() + MINUTE; /* it could not even be recorded */
@@ -296,7 +284,7 @@ void refresh_look(struct vault *v, const struct credential *c, struct refresh_vi
     *out = (struct refresh_view){.why = ""};
     if (!r)
         return;
-    out->renewable = refresh_has_token(r, c);
+    out->renewable = !c->no_refresh;
     out->running = r->running;
     out->doubtful = r->doubtful;
     out->failures = r->failures;

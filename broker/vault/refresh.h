@@ -51,6 +51,9 @@ MUST err_t refresh_after_401(struct request *rq, struct pending *p, const struct
 MUST err_t refresh_on_demand(struct request *rq, struct pending *p, const struct credential *c,
                              struct jsonw *w);
 
+/* Before a login leaves the broker: a refresh that runs, or whose outcome is open, comes to its end first; the request is parked for that. */
+MUST err_t refresh_settled(struct request *rq, struct pending *p, const struct credential *c);
+
 /* What an operator sees. */
 struct refresh_view {
     bool renewable; /* it has a refresh token, and its provider's row says where to go */

@@ -365,7 +365,7 @@ static err_t may_begin(struct refresh *r, const struct credential *c, struct oau
     if (!c)
         return fail(why, ERR_NOT_FOUND, "the credential was removed");
     refresh_follow(r, c);
-    if (!oauth_client_of(c->provider, r->v->config, client) || !refresh_has_token(r, c))
+    if (!oauth_client_of(c->provider, r->v->config, client) || c->no_refresh)
         return fail(why, ERR_CONFLICT,
                     "\"%s\" has no refresh token: put a fresh login in its place: broker-cli "
                     "replace %s",

@@ -13,7 +13,6 @@ struct refresh { /* of one login */
     uint8_t id[SEAL_ID];
     char name[65];
     uint64_t version;  /* what the facts below are about */
-    bool no_token;     /* this version has no refresh token */
     bool files;        /* a consumer has a file with it */
     bool voided;       /* its files say nothing any more, for nothing of it is valid */
     int64_t due_ms;    /* wall clock; 0: never */
@@ -48,8 +47,6 @@ struct refresh *refresh_of(struct vault *v, const struct credential *c);
 const struct credential *refresh_credential(const struct refresh *r);
 /* Facts of a version that is new to the entry. */
 void refresh_follow(struct refresh *r, const struct credential *c);
-/* Does this version have a refresh token? Opens it once per version. */
-bool refresh_has_token(struct refresh *r, const struct credential *c);
 
 /* refresh_run.c. Begins a run. `peer`: who asked; NULL: nobody. An error: there is none now, and why. */
 MUST err_t refresh_begin(struct refresh *r, enum refresh_cause cause, const struct peer *peer,

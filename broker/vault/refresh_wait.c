@@ -19,9 +19,9 @@ static bool too_little_left(const struct credential *c, enum delivery d)
            c->expires_ms - clock_wall_ms() < MIN_LEFT_MS;
 }
 
-static bool renewable(struct refresh *r, const struct credential *c)
+static bool renewable(const struct refresh *r, const struct credential *c)
 {
-    return r && !c->needs_login && refresh_has_token(r, c);
+    return r && !c->needs_login && !c->no_refresh;
 }
 
 static err_t later(const struct refresh *r, const struct credential *c, struct why *why)
@@ -103,4 +103,18 @@ err_t refresh_on_demand(struct request *rq, struct pending *p, const struct cred
         return fail(rq->why, r->last == ERR_OK ? ERR_CONFLICT : r->last, "%s",
                     r->why[0] ? r->why : "there is nothing to renew it with");
     return ERR_OK;
+}
+
+err_t refresh_settled(struct request *rq, struct pending *p, const struct credential *c)
+{
+    struct refresh *r = refresh_of(rq->v, c);
+    bool open = r && (r->journaled || r->uncommitted) && !c->needs_login;
+    if (!r || (!r->running && !open))
+        return ERR_OK;
+    if (rq->again)
+        return r->running ? later(r, c, rq->why)
+                          : ERR_OK; /* it cannot be settled now: it goes as it is */
+    if (!r->running)
+        TRY(refresh_begin(r, REFRESH_DEMAND, &rq->conn->peer, rq->why));
+    return join(rq, p, r, REFRESH_DEMAND);
 }

@@ -200,7 +200,7 @@ TEST(config_refuses_bad_dropins)
 static const struct bad {
     const char *yaml, *sentence;
 } bad[] = {
-    {"stor: file\n", "broker.yaml:1: stor: unknown key; known here: store, key, audit, anchor, admin, files_on_disk, consumers"},
+    {"stor: file\n", "broker.yaml:1: stor: unknown key; known here: store, key, audit, anchor, notify, admin, files_on_disk, consumers"},
     {"store: file\n\naudit:\n  sink: x\n", "broker.yaml:4: sink: unknown key; known here: sync, max_bytes"},
     {"store: file\nkey: [a]\nstor: file\n", "broker.yaml:3: stor: unknown key"},
     {"consumers:\n - name: a\n - name: b\n - name: c\n   grants:\n    - credential: a\n      deliver: [file]\n    - credential: b\n      deliver: [file]\n\n      tll: 3\n",

@@ -8,7 +8,7 @@ TEST(a_credential_is_enrolled_shown_replaced_and_removed)
     struct cred key = rig_key(KEY_SECRET), second = rig_key("sk-ant-api03-ANOTHERANOTHERANOTHER");
     CHECK_OK(rig_put(&r, admin, "key", &key, false), r.why);
     CHECK_HAS(&r, "{\"name\":\"key\",\"provider\":\"anthropic\",\"kind\":\"api_key\",\"version\":1,");
-    CHECK_HAS(&r, "\"expires_at_ms\":null,\"account\":null,\"state\":\"ok\"}");
+    CHECK_HAS(&r, "\"expires_at_ms\":null,\"account\":null,\"state\":\"ok\",\"ended\":null,");
     CHECK_INT(rig_logged(&r, EVENT("credential.enroll"), "\"credential\":\"key\"", "\"provider\":\"anthropic\""), 1);
     CHECK_INT(rig_logged(&r, EVENT("store.commit"), NULL, NULL) > 0, 1);
     CHECK_OK(ASK(&r, MSG_CRED_SHOW, admin, S(F_CREDENTIAL, "key")), r.why);
@@ -170,6 +170,13 @@ TEST(states_of_a_login)
     ((struct credential *)(uintptr_t)credential_find(r.v->credentials, view_str("claude")))->needs_login = true;
     CHECK_OK(ASK(&r, MSG_CRED_LIST, admin), r.why);
     CHECK_HAS(&r, "\"state\":\"needs_login\"");
+    CHECK_OK(rig_issue(&r, rig_conn(&r, "gw"), "claude", "access_token"), r.why); /* what is still valid is still served */
+    old = rig_login(ACCESS_TOKEN, -1000);
+    CHECK_OK(rig_put(&r, admin, "claude", &old, true), r.why);
+    ((struct credential *)(uintptr_t)credential_find(r.v->credentials, view_str("claude")))->needs_login = LOGIN_ROTATED;
     CHECK_INT(rig_issue(&r, rig_conn(&r, "gw"), "claude", "access_token"), ERR_NEEDS_LOGIN);
+    CHECK_OK(ASK(&r, MSG_CRED_LIST, admin), r.why);
+    CHECK_HAS(&r, "\"ended\":\"rotated\"");
+    CHECK_HAS(&r, "\"remedy\":\"log in again, then: broker-cli replace claude\"");
     rig_end(&r);
 }

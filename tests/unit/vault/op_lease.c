@@ -44,6 +44,7 @@ TEST(grants_say_what_can_be_had_and_why_not)
     CHECK_HAS(&r, "\"deliver\":[\"helper\",\"secret\"],\"ttl_ms\":900000,"
                   "\"max_ttl_ms\":86400000,\"uses\":0,\"owner\":\"none\",\"available\":false,\"reason\":\"this credential is not enrolled\"");
     struct cred key = rig_key(KEY_SECRET), login = rig_login(ACCESS_TOKEN, 30000);
+    WITHOUT_REFRESH(login);
     CHECK_OK(rig_put(&r, admin, "key", &key, false), r.why);
     CHECK_OK(rig_put(&r, admin, "claude", &login, false), r.why);
     CHECK_OK(ASK(&r, MSG_GRANTS, gw), r.why);
@@ -144,6 +145,7 @@ TEST(a_login_that_ended_is_not_handed_out)
     struct rig r;
     uint64_t admin = rig_begin(&r), gw = rig_conn(&r, "gw");
     struct cred login = rig_login(ACCESS_TOKEN, 59000);
+    WITHOUT_REFRESH(login);
     CHECK_OK(rig_put(&r, admin, "claude", &login, false), r.why);
     CHECK_INT(rig_issue(&r, gw, "claude", "access_token"), ERR_NEEDS_LOGIN);
     CHECK_INT(rig_issue(&r, gw, "claude", "file"), ERR_NEEDS_LOGIN);
@@ -379,6 +381,7 @@ TEST(renewal_refusals_of_the_credential)
     CHECK_OK(rig_issue(&r, gw, "claude", "access_token"), r.why);
     struct held h = hold(&r);
     struct cred old = rig_login(ACCESS_TOKEN, 10000);
+    WITHOUT_REFRESH(old);
     CHECK_OK(rig_put(&r, admin, "claude", &old, true), r.why);
     CHECK_INT(renew(&r, gw, h.id, h.token), ERR_NEEDS_LOGIN);
     CHECK_INT(r.v->count.renewed, 0);

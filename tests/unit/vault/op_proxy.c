@@ -387,6 +387,7 @@ TEST(a_login_that_ended_begins_nothing)
     scene(&s, PROXY_CONFIG);
     struct rig *r = &s.r;
     struct cred login = rig_login(ACCESS_TOKEN, 30000);
+    WITHOUT_REFRESH(login);
     proxy_lease(r, s.api, "claude", s.token, NULL);
     CHECK_OK(messages(&s, NULL), r->why);
     CHECK_OK(rig_put(r, s.admin, "claude", &login, true), r->why);

@@ -19,6 +19,7 @@
 #include "vault/init.h"
 #include "vault/keycall.h"
 #include "vault/listen.h"
+#include "vault/oauthcall.h"
 #include "vault/ops.h"
 #include "vault/sink.h"
 #include "vault/unlock.h"
@@ -496,6 +497,7 @@ static inline void rig_stop(struct rig *r)
     listen_close(v);
     keycall_cancel_all(v);
     unlock_close(v, "stopping");
+    oauthcall_cancel_all(v);
     for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);
     while (v->queue) {
@@ -565,6 +567,8 @@ static inline uint64_t rig_begin(struct rig *r)
 
 #define KEY_SECRET "sk-ant-api03-SECRETSECRETSECRETSECRET"
 #define ACCESS_TOKEN "sk-ant-oat01-ACCESSACCESSACCESSACCESS"
+/* A login that nobody can renew. */
+#define WITHOUT_REFRESH(login) ((login).f[CF_REFRESH_TOKEN] = (struct view){0})
 #define REFRESH_TOKEN "sk-ant-ort01-REFRESHREFRESHREFRESH"
 
 static inline err_t rig_put(struct rig *r, uint64_t admin, const char *name, const struct cred *c, bool replace)
