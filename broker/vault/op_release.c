@@ -68,6 +68,10 @@ err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, stru
         v->credentials ? credential_find(v->credentials, view_str(p->name)) : NULL;
     if (!c)
         return fail(why, ERR_NOT_FOUND, "the credential was removed meanwhile");
+    struct refresh_view r;
+    refresh_look(v, c, &r);
+    if (r.running) /* one that began between the record and now: what would go out is about to be replaced */
+        return fail(why, ERR_CONFLICT, "\"%s\" is being renewed: try again", c->name);
     TRY(hold(v, c, &ended, why));
     TRY(credential_view(v->credentials, c, &cred, why));
     jsonw_open(w, NULL, '{');

@@ -124,6 +124,8 @@ ask("admin", "POST", "/v1/rekey")
 ask("admin", "POST", "/v1/reload")
 ask("admin", "DELETE", "/v1/consumers/gw/grants/key", "/v1/consumers/{name}/grants/{credential}")
 ask("admin", "DELETE", "/v1/consumers/gw", "/v1/consumers/{name}")
+ask("admin", "POST", "/v1/credentials/key/refresh", "/v1/credentials/{name}/refresh", status=409)
+ask("admin", "POST", "/v1/credentials/none/refresh", "/v1/credentials/{name}/refresh", status=404)
 ask("admin", "DELETE", "/v1/credentials/key", "/v1/credentials/{name}")
 back = ask("admin", "POST", "/v1/credentials/claude/release", "/v1/credentials/{name}/release")
 assert back["fields"]["REFRESH_TOKEN"] == json.load(open(f"{logins}/claude.json"))["claudeAiOauth"]["refreshToken"]
