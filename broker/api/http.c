@@ -12,9 +12,9 @@
 #include "api/exchange.h"
 #include "api/front.h"
 #include "api/link.h"
-#include "api/listen.h"
 #include "api/reply.h"
 #include "base/auto.h"
+#include "base/listen.h"
 
 #include <broker/secret.h>
 

@@ -10,9 +10,9 @@
  */
 #include "api/link.h"
 #include "api/front.h"
-#include "api/listen.h"
 #include "base/auto.h"
 #include "base/ipc.h"
+#include "base/listen.h"
 #include "base/log.h"
 
 #include <string.h>

@@ -8,12 +8,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/start.h"
 
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
-enum { FD_MAX = 1024, FDS_BESIDES = 64 };
+enum { FDS_BESIDES = 64 };
 
 struct options {
     const char *role;
@@ -36,16 +36,6 @@ static bool read_role(const char *text, struct options *o)
     return o->role != NULL;
 }
 
-static bool read_fd(const char *text, struct options *o)
-{
-    char *end = NULL;
-    long fd = strtol(text, &end, 10);
-    if (end == text || *end || fd < 3 || fd > FD_MAX)
-        return false;
-    o->fd = (int)fd;
-    return true;
-}
-
 static MUST err_t read_options(int argc, char **argv, struct options *o, struct why *why)
 {
     bool good = true;
@@ -53,23 +43,12 @@ static MUST err_t read_options(int argc, char **argv, struct options *o, struct 
         if (strncmp(argv[i], "--role=", 7) == 0)
             good = read_role(argv[i] + 7, o);
         else
-            good = strncmp(argv[i], "--fd=", 5) == 0 && read_fd(argv[i] + 5, o);
+            good = strncmp(argv[i], "--fd=", 5) == 0 && start_fd(argv[i] + 5, &o->fd);
     }
     if (!good || !o->role || o->fd < 0)
         return fail(why, ERR_USAGE,
                     "usage: brokerd-api --role=api|admin --fd=N (started by brokerd, not by hand)");
     return ERR_OK;
-}
-
-/* One descriptor a connection: the soft limit is mostly far below the hard one. */
-static void raise_descriptors(void)
-{
-    struct rlimit r;
-    const rlim_t want = CONN_MAX + FDS_BESIDES;
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
-        return;
-    r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
-    (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 static MUST err_t serve(const struct options *o, struct why *why)
@@ -79,7 +58,9 @@ static MUST err_t serve(const struct options *o, struct why *why)
     struct worker *w = NULL;
     TRY(sandbox_process(why));
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptors();
+    start_descriptors(
+        CONN_MAX +
+        FDS_BESIDES); /* one a connection: the soft limit is mostly far below the hard one */
     if (o->from == FROM_ADMIN)
         json_wiping_allocators(); /* the providers' parsers use jansson */
     TRY(worker_new(o->from, o->fd, NULL, &w, why));

@@ -13,8 +13,8 @@
 #include "api/front.h"
 #include "api/h1.h"
 #include "api/link.h"
-#include "api/listen.h"
 #include "base/auto.h"
+#include "base/listen.h"
 
 #include <broker/secret.h>
 

@@ -4,14 +4,55 @@
  * limited.
  */
 #include "api/worker.h"
+#include "api/answer.h"
 #include "api/front.h"
 #include "api/link.h"
-#include "api/listen.h"
 #include "base/auto.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include <broker/secret.h>
 
-enum { STALL_MS = 250 };
+#include <sys/socket.h>
+
+enum { STALL_MS = 250, QUOTA_API = 64, QUOTA_ADMIN = 16 };
+
+/* ---- who comes */
+
+static bool is_full(void *ctx)
+{
+    return conns_open(((struct worker *)ctx)->conns) >= CONN_MAX;
+}
+
+static void turn_away(void *ctx, int fd)
+{
+    AUTO(buf_free) struct buf out = {0};
+    (void)ctx;
+    answer_error(ERR_UNAVAILABLE, "too many connections at once; close some or wait",
+                 &(struct answer_head){.retry_s = 1, .closes = true}, &out);
+    if (!out.bad)
+        (void)!send(fd, out.p, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void adopt(void *ctx, int fd, struct listener *from)
+{
+    struct worker *w = ctx;
+    w->front->adopt(w->clients, fd, from);
+}
+
+static void drop(void *ctx, const struct listener *from)
+{
+    struct worker *w = ctx;
+    struct conn *c;
+    for (uint32_t at = 0; (c = conn_next(w->conns, at)) != NULL;) {
+        at = c->slot + 1;
+        if (c->from == from)
+            w->front->kill(w->clients, c); /* may free c */
+    }
+}
+
+static const struct listen_ops who_comes = {is_full, turn_away, adopt, drop};
+
+/* ---- turns */
 
 static void expire(void *ctx, struct conn *c)
 {
@@ -61,7 +102,9 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     AUTO(auto_close) int owned = vault_fd;
     TRY(loop_new(&w->loop, why));
     TRY(conns_new(CONN_MAX, limits ? limits : &conn_limits_default, &w->conns, why));
-    TRY(listeners_new(w, &w->listeners, why));
+    const struct listen_setup setup = {w->loop, &who_comes, w,
+                                       w->role == FROM_ADMIN ? QUOTA_ADMIN : QUOTA_API, CONN_MAX};
+    TRY(listeners_new(&setup, &w->listeners, why));
     TRY(w->front->open(w, &w->clients, why));
     if (loop_timer_new(w->loop, on_timer, w, &w->timer) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");

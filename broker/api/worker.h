@@ -12,7 +12,7 @@
 
 struct front;     /* api/front.h */
 struct link;      /* api/link.h */
-struct listeners; /* api/listen.h */
+struct listeners; /* base/listen.h */
 
 struct worker {
     uint32_t role; /* FROM_API or FROM_ADMIN */

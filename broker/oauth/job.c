@@ -110,7 +110,7 @@ static err_t ask_job(int sock, const struct msg *m, const struct provider *p, st
 {
     AUTO(buf_free) struct buf packet = {.max = MSG_MAX};
     struct http_reply reply = {0};
-    struct msg kept;
+    struct msg kept = {0};
     struct why reason = {0};
     err_t e = post(m, &reply, &reason);
     err_t told = tell_raw(sock, &reply, e, &reason, why);

@@ -7,54 +7,30 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/start.h"
 #include "oauth/job.h"
 #include "oauth/memory.h"
 
 #include <curl/curl.h>
-#include <limits.h>
 #include <string.h>
 
 enum { SOCKET_FD = 3 };
 
-/* The directory of broker.yaml: CA files may lie beside it. */
-static void beside(int argc, char **argv, char out[PATH_MAX])
+/* The path of broker.yaml, as the supervisor told; NULL. */
+static const char *config_of(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        const char *path = strncmp(argv[i], "--config=/", 10) == 0 ? argv[i] + 9 : NULL;
-        const char *slash = path ? strrchr(path, '/') : NULL;
-        if (slash && slash > path)
-            (void)view_copy(VIEW(path, (size_t)(slash - path)), out, PATH_MAX);
-    }
-}
-
-/* What resolving and verifying read: no store, no log, no socket directory is among it. */
-static MUST err_t confine(const char *dir, struct why *why)
-{
-    const char *file = getenv("SSL_CERT_FILE"), *certs = getenv("SSL_CERT_DIR");
-    const struct sandbox_path paths[] = {{"/etc", false},
-                                         {"/usr/lib/ssl", false},
-                                         {"/usr/share/ca-certificates", false},
-                                         {"/usr/local/share/ca-certificates", false},
-                                         {"/run/systemd/resolve", false},
-                                         {"/run/resolvconf", false},
-                                         {"/run/NetworkManager", false},
-                                         {"/dev/urandom", false},
-                                         {"/dev/null", false},
-                                         {dir[0] ? dir : "/etc", false},
-                                         {file && file[0] == '/' ? file : "/etc", false},
-                                         {certs && certs[0] == '/' ? certs : "/etc", false},
-                                         {NULL, false}};
-    return sandbox_enter(SANDBOX_OAUTH, paths, NULL, why);
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--config=/", 10) == 0)
+            return argv[i] + 9;
+    return NULL;
 }
 
 static MUST err_t run(int argc, char **argv, struct why *why)
 {
-    char dir[PATH_MAX] = "";
     TRY(sandbox_process(why));
     json_wiping_allocators();
     TRY(memory_curl_init(why));
-    beside(argc, argv, dir);
-    TRY(confine(dir, why));
+    TRY(start_outwards(SANDBOX_OAUTH, config_of(argc, argv), NULL, why));
     err_t e = job_serve(SOCKET_FD, why);
     curl_global_cleanup();
     return e;

@@ -6,11 +6,11 @@
 #include "proxy/client.h"
 
 #include "base/auto.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "proxy/admit.h"
 #include "proxy/allowance.h"
 #include "proxy/link.h"
-#include "proxy/listen.h"
 #include "proxy/stream.h"
 
 #include <broker/secret.h>

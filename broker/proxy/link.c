@@ -7,10 +7,10 @@
 
 #include "base/auto.h"
 #include "base/ipc.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "proxy/allowance.h"
 #include "proxy/client.h"
-#include "proxy/listen.h"
 #include "proxy/routes.h"
 #include "proxy/stream.h"
 

@@ -6,31 +6,20 @@
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/start.h"
 #include "proxy/proxy.h"
 #include <broker/secret.h>
 
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
-enum { FD_MAX = 1024, FDS_BESIDES = 256, ROLE_MAX = 16 };
+enum { FDS_BESIDES = 256, ROLE_MAX = 16 };
 
 struct options {
     const char *role;
     const char *config; /* path of broker.yaml: CA files may lie beside it; NULL: none do */
     int fd;
 };
-
-static bool read_fd(const char *text, struct options *o)
-{
-    char *end = NULL;
-    long fd = strtol(text, &end, 10);
-    if (end == text || *end || fd < 3 || fd > FD_MAX)
-        return false;
-    o->fd = (int)fd;
-    return true;
-}
 
 static MUST err_t read_options(int argc, char **argv, struct options *o, struct why *why)
 {
@@ -41,7 +30,7 @@ static MUST err_t read_options(int argc, char **argv, struct options *o, struct 
         else if (strncmp(argv[i], "--config=/", 10) == 0)
             o->config = argv[i] + 9;
         else
-            good = strncmp(argv[i], "--fd=", 5) == 0 && read_fd(argv[i] + 5, o);
+            good = strncmp(argv[i], "--fd=", 5) == 0 && start_fd(argv[i] + 5, &o->fd);
     }
     if (!good || !o->role || o->fd < 0)
         return fail(
@@ -51,50 +40,17 @@ static MUST err_t read_options(int argc, char **argv, struct options *o, struct 
     return ERR_OK;
 }
 
-/* Two descriptors a connection: the client's and the upstream's. */
-static void raise_descriptors(void)
-{
-    struct rlimit r;
-    const rlim_t want = 2 * PROXY_CONNS + FDS_BESIDES;
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
-        return;
-    r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
-    (void)setrlimit(RLIMIT_NOFILE, &r);
-}
-
-/* What resolving and verifying read while it works (proxy/upstream.h): no store, no log, no socket directory is among it. */
-static MUST err_t confine(const struct options *o, char report[64], struct why *why)
-{
-    char beside[PATH_MAX] = "";
-    const char *slash = o->config ? strrchr(o->config, '/') : NULL;
-    const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
-    if (slash && slash > o->config)
-        (void)view_copy(VIEW(o->config, (size_t)(slash - o->config)), beside, sizeof(beside));
-    const struct sandbox_path paths[] = {{"/etc", false},
-                                         {"/usr/lib/ssl", false},
-                                         {"/usr/share/ca-certificates", false},
-                                         {"/usr/local/share/ca-certificates", false},
-                                         {"/run/systemd/resolve", false},
-                                         {"/run/resolvconf", false},
-                                         {"/run/NetworkManager", false},
-                                         {"/dev/urandom", false},
-                                         {beside[0] ? beside : "/etc", false},
-                                         {file && file[0] == '/' ? file : "/etc", false},
-                                         {dir && dir[0] == '/' ? dir : "/etc", false},
-                                         {NULL, false}};
-    return sandbox_enter(SANDBOX_PROXY, paths, report, why);
-}
-
 static MUST err_t serve(const struct options *o, struct why *why)
 {
     char report[64] = "";
     struct proxy *p = NULL;
     TRY(sandbox_process(why));
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptors();
+    start_descriptors(2 * PROXY_CONNS +
+                      FDS_BESIDES); /* of a connection: the client's and the upstream's */
     TRY(secret_pool_open(PROXY_SECRETS, why));
     TRY(proxy_new(o->fd, NULL, &p, why));
-    err_t e = confine(o, report, why);
+    err_t e = start_outwards(SANDBOX_PROXY, o->config, report, why);
     if (e == ERR_OK && proxy_run(p, report) != 0)
         e = fail(why, ERR_INTERNAL, "the worker gave up");
     proxy_free(p);

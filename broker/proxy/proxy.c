@@ -5,13 +5,18 @@
 #include "proxy/proxy.h"
 
 #include "base/auto.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "proxy/client.h"
 #include "proxy/link.h"
-#include "proxy/listen.h"
+#include "proxy/refusal.h"
 #include "proxy/routes.h"
 #include "proxy/upstream.h"
 #include <broker/secret.h>
+
+#include <sys/socket.h>
+
+enum { QUOTA = 1024 }; /* connections of one consumer, where the vault gives none */
 
 const struct proxy_times proxy_times_default = {.head = 10000,
                                                 .idle = 600000,
@@ -20,6 +25,47 @@ const struct proxy_times proxy_times_default = {.head = 10000,
                                                 .first_byte = 900000,
                                                 .silence = 600000,
                                                 .reader = 300000};
+
+/* ---- who comes */
+
+static bool is_full(void *ctx)
+{
+    return clients_full(((struct proxy *)ctx)->clients);
+}
+
+static void turn_away(void *ctx, int fd)
+{
+    AUTO(buf_free) struct buf out = {0};
+    (void)ctx;
+    refusal_write(&(struct refusal){.dialect = ROUTE_PLAIN,
+                                    .status = 503,
+                                    .code = ERR_UNAVAILABLE,
+                                    .message = "too many connections at once",
+                                    .retry_ms = 1000},
+                  &out);
+    if (!out.bad)
+        (void)!send(fd, out.p, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void adopt(void *ctx, int fd, struct listener *from)
+{
+    if (!client_adopt(((struct proxy *)ctx)->clients, fd, from))
+        listener_release(from);
+}
+
+static void drop(void *ctx, const struct listener *from)
+{
+    struct proxy *p = ctx;
+    for (uint32_t slot = 0; slot < PROXY_CONNS; slot++) {
+        struct client *c = client_of_slot(p->clients, slot);
+        if (c && c->from == from)
+            client_close(c);
+    }
+}
+
+static const struct listen_ops who_comes = {is_full, turn_away, adopt, drop};
+
+/* ---- turns */
 
 static void on_sweep(void *ctx)
 {
@@ -46,7 +92,8 @@ static MUST err_t make_parts(struct proxy *p, int vault_fd, struct why *why)
         return fail(why, ERR_INTERNAL, "out of memory");
     TRY(loop_new(&p->loop, why));
     TRY(clients_new(p, &p->clients, why));
-    TRY(listeners_new(p, &p->listeners, why));
+    const struct listen_setup setup = {p->loop, &who_comes, p, QUOTA, PROXY_CONNS};
+    TRY(listeners_new(&setup, &p->listeners, why));
     TRY(routes_new(&p->routes, why));
     TRY(upstreams_new(p->loop, NULL, &p->upstreams, why));
     if (loop_timer_new(p->loop, on_sweep, p, &p->sweep) != ERR_OK ||

@@ -4,9 +4,8 @@
  * the total is not reached. A listener lives until its last connection is gone, so that a
  * connection's pointer to it never dangles.
  */
-#include "api/listen.h"
-#include "api/answer.h"
-#include "api/front.h"
+#include "base/listen.h"
+
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/name.h"
@@ -15,7 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { PER_TURN = 64, QUOTA_MAX = CONN_MAX };
+enum { PER_TURN = 64 };
 
 struct listener {
     struct listeners *all;
@@ -27,7 +26,7 @@ struct listener {
     bool full; /* told the log already */
 };
 struct listeners {
-    struct worker *w;
+    struct listen_setup by;
     struct listener *first;
     bool stalled; /* some are not watched until listeners_retry() */
 };
@@ -62,11 +61,7 @@ void listener_release(struct listener *from)
 
 static void turn_away(struct listener *l, int fd)
 {
-    AUTO(buf_free) struct buf out = {0};
-    answer_error(ERR_UNAVAILABLE, "too many connections at once; close some or wait",
-                 &(struct answer_head){.retry_s = 1, .closes = true}, &out);
-    if (!out.bad)
-        (void)!send(fd, out.p, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    l->all->by.ops->refuse(l->all->by.ctx, fd);
     close(fd);
     if (!l->full)
         log_event(LOG_LVL_WARN, "conn.quota", "consumer", l->consumer, NULL);
@@ -76,7 +71,7 @@ static void turn_away(struct listener *l, int fd)
 static void watch_for(struct listener *l, uint32_t events)
 {
     if (loop_rewatch(l->watch, events) != ERR_OK)
-        loop_stop(l->all->w->loop, 1);
+        loop_stop(l->all->by.loop, 1);
 }
 
 /* Out of descriptors or memory: the socket stays readable, so it is not watched for a while. */
@@ -90,6 +85,7 @@ static void stall(struct listener *l)
 static void on_accept(void *ctx, int fd, uint32_t events)
 {
     struct listener *l = ctx;
+    const struct listen_setup *by = &l->all->by;
     (void)events;
     /* where few come, few wait: one more accept4() would mostly be told that there is nobody */
     const uint32_t most = l->open < PER_TURN ? l->open + 1 : PER_TURN;
@@ -102,12 +98,12 @@ static void on_accept(void *ctx, int fd, uint32_t events)
                 stall(l);
             return;
         }
-        if (l->open >= l->quota || conns_open(l->all->w->conns) >= CONN_MAX) {
+        if (l->open >= l->quota || by->ops->full(by->ctx)) {
             turn_away(l, peer);
             continue;
         }
         l->open++;
-        l->all->w->front->adopt(l->all->w->clients, peer, l);
+        by->ops->adopt(by->ctx, peer, l);
     }
 }
 
@@ -160,7 +156,7 @@ err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t q
         return fail(why, ERR_INTERNAL, "out of memory");
     struct loop_fd *watch = NULL;
     err_t e =
-        loop_watch(all->w->loop, &(struct loop_source){fd, EPOLLIN, on_accept, l}, &watch, why);
+        loop_watch(all->by.loop, &(struct loop_source){fd, EPOLLIN, on_accept, l}, &watch, why);
     if (e != ERR_OK) {
         if (l->fd < 0 && l->open == 0)
             listener_drop(l);
@@ -169,33 +165,28 @@ err_t listen_add(struct listeners *all, struct view consumer, int fd, uint64_t q
     listener_close(l);
     l->fd = TAKE_FD(owned);
     l->watch = watch;
-    uint64_t standard = all->w->role == FROM_ADMIN ? LISTEN_QUOTA_ADMIN : LISTEN_QUOTA_API;
-    l->quota = (uint32_t)(quota == 0 ? standard : quota < QUOTA_MAX ? quota : QUOTA_MAX);
+    uint64_t most = all->by.quota_max;
+    l->quota = quota == 0 ? all->by.quota : (uint32_t)(quota < most ? quota : most);
     return ERR_OK;
 }
 
 void listen_remove(struct listeners *all, struct view consumer)
 {
     struct listener *l = find(all, consumer);
-    struct conn *c;
     if (!l)
         return;
     listener_close(l);
     l->open++; /* so that its last connection does not take it along */
-    for (uint32_t at = 0; (c = conn_next(all->w->conns, at)) != NULL;) {
-        at = c->slot + 1;
-        if (c->from == l)
-            all->w->front->kill(all->w->clients, c); /* may free c */
-    }
+    all->by.ops->drop(all->by.ctx, l);
     listener_release(l);
 }
 
-err_t listeners_new(struct worker *w, struct listeners **out, struct why *why)
+err_t listeners_new(const struct listen_setup *by, struct listeners **out, struct why *why)
 {
     struct listeners *all = calloc(1, sizeof(*all));
     if (!all)
         return fail(why, ERR_INTERNAL, "out of memory");
-    all->w = w;
+    all->by = *by;
     *out = all;
     return ERR_OK;
 }
