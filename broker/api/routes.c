@@ -52,18 +52,14 @@ static const struct route_field cred_list[] = {
         LOCAL("origin", false, 512), LOCAL("header", false, 512), LOCAL("env", false, 128),        \
         LOCAL("username", false, 256)
 static const struct route_field enroll[] = {
-    NEEDED("name", CREDENTIAL, K_TEXT),
-    NEEDED("provider", PROVIDER, K_TEXT),
-    MEMBER("ceiling", DELIVER, K_NAMES),
-    ALWAYS("replace", FLAGS, 0),
-    ENROLL_MEMBERS,
+    NEEDED("name", CREDENTIAL, K_TEXT),  NEEDED("provider", PROVIDER, K_TEXT),
+    MEMBER("ceiling", DELIVER, K_NAMES), ALWAYS("replace", FLAGS, 0),
+    MEMBER("hold", HOLD, K_BOOL),        ENROLL_MEMBERS,
 };
 static const struct route_field replace[] = {
-    PARAM("name", CREDENTIAL, K_TEXT),
-    NEEDED("provider", PROVIDER, K_TEXT),
-    MEMBER("ceiling", DELIVER, K_NAMES),
-    ALWAYS("replace", FLAGS, 1),
-    ENROLL_MEMBERS,
+    PARAM("name", CREDENTIAL, K_TEXT),   NEEDED("provider", PROVIDER, K_TEXT),
+    MEMBER("ceiling", DELIVER, K_NAMES), ALWAYS("replace", FLAGS, 1),
+    MEMBER("hold", HOLD, K_BOOL),        ENROLL_MEMBERS,
 };
 static const struct route_field credential[] = {PARAM("name", CREDENTIAL, K_TEXT)};
 static const struct route_field after[] = {QUERY("after", AFTER, K_TEXT)};
@@ -148,6 +144,7 @@ static const struct route routes[] = {
     ADMIN("POST",   "/v1/credentials/{name}/refresh", REFRESH,     SMALL,  WITH(credential)),
     ADMIN("DELETE", "/v1/credentials/{name}",      CRED_REMOVE,    0,      WITH(credential)),
     ADMIN("POST",   "/v1/credentials/{name}/release", CRED_RELEASE, SMALL, WITH(credential)),
+    ADMIN("DELETE", "/v1/credentials/{name}/release", CRED_RESUME, 0, WITH(credential)),
     ADMIN("GET",    "/v1/consumers",               CONSUMER_LIST,  0,      WITH(after)),
     ADMIN("POST",   "/v1/consumers",               CONSUMER_ADD,   MIDDLE, WITH(consumer_add)),
     ADMIN("GET",    "/v1/consumers/{name}",        CONSUMER_SHOW,  0,      WITH(consumer)),

@@ -83,6 +83,7 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(CRED_SHOW,      FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(CRED_REMOVE,    FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(CRED_RELEASE,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
+    X(CRED_RESUME,    FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(CONSUMER_ADD,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   8192)                 \
     X(CONSUMER_LIST,  FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     X(CONSUMER_SHOW,  FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
@@ -187,7 +188,8 @@ enum msg_type {
     X(USER_CODE,   S, 64)                                                                        \
     X(VERIFY_URI,  S, 512)                                                                       \
     X(VERIFY_FULL, S, 1024)   /* with the user code in it */                                     \
-    X(INTERVAL_MS, U, 8)      /* between two questions whether the person has agreed */
+    X(INTERVAL_MS, U, 8)      /* between two questions whether the person has agreed */          \
+    X(HOLD,        U, 8)      /* 1: enrolled, and not used before it is resumed */
 /* clang-format on */
 
 /* F_FLAGS of a reply to PROXY_BEGIN: ask again with MODEL (empty: the request has none). */

@@ -178,7 +178,7 @@ static MUST err_t forget(const struct giving *g, struct why *why)
     AUTO(auto_json) json_t *there = NULL;
     TRY(path_to(g, "", &path, why));
     TRY(admin_get(&g->o->common, buf_text(&path), &there, why));
-    if (int_of(there, "version") != g->version || !text_is(there, "state", "released"))
+    if (int_of(there, "version") != g->version || !text_is(there, "state", "held"))
         return fail(
             why, ERR_CONFLICT,
             "\"%s\" was replaced meanwhile: the file has the old login, the broker a new one",
@@ -234,7 +234,7 @@ static MUST err_t look_first(struct giving *g, struct why *why)
         return ERR_OK;
     TRY(path_to(g, "", &path, why));
     TRY(admin_get(&g->o->common, buf_text(&path), &there, why));
-    return text_is(there, "state", "released") || int_of(there, "expires_at_ms") == expires
+    return text_is(there, "state", "held") || int_of(there, "expires_at_ms") == expires
                ? ERR_OK
                : own_login(g, why);
 }

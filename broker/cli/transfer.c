@@ -1,11 +1,12 @@
 /*
  * broker-cli enroll --from-home: the login that a program keeps in its own file changes hands. The order, under the program's own locks:
  * - 1 read it, say what will be done, ask
- * - 2 seal it: from here on it is in two places
+ * - 2 seal it, held: from here on it is in two places, and only the program can renew it
  * - 3 a consumer and a grant, so that the file can be kept fresh
  * - 4 replace the file by one without the refresh token, in one step: now it is in one
- * Killed between 2 and 4, the next run finds the same login enrolled (its access token ends at the same instant) and goes on at 3. A login that
- * is enrolled and is not the same one is never touched without --replace, and a file that holds none is done already.
+ * - 5 the broker lets it go, and is its owner
+ * Killed between 2 and 5, the next run finds the same login held (its access token ends at the same instant), or a file that is without it, and
+ * goes on. A login that is enrolled and is not the same one is never touched without --replace.
  */
 #include "cli/transfer.h"
 
@@ -26,7 +27,7 @@ struct taking {
     int64_t expires;
     const char *consumer;
     char room[HOME_CONSUMER_ROOM];
-    bool enrolled, same; /* something of that name; it is this login */
+    bool enrolled, same, held; /* something of that name; it is this login; it is not used */
 };
 
 static void taking_free(struct taking *k)
@@ -56,7 +57,8 @@ static MUST err_t look_at_broker(struct taking *k, struct why *why)
     if (!text_is(there, "provider", k->t->program))
         return fail(why, ERR_EXISTS, "\"%s\" is a %s credential: choose another name", k->t->name,
                     text_of(there, "provider"));
-    k->same = int_of(there, "expires_at_ms") == k->expires && !text_is(there, "state", "released");
+    k->same = int_of(there, "expires_at_ms") == k->expires;
+    k->held = text_is(there, "state", "held");
     return ERR_OK;
 }
 
@@ -117,7 +119,7 @@ static MUST err_t ask(const struct taking *k, struct why *why)
 
 /* ---- 2 and 3: the broker */
 
-static MUST err_t seal(const struct taking *k, struct why *why)
+static MUST err_t seal(struct taking *k, struct why *why)
 {
     AUTO(buf_free) struct buf body = {0}, b64 = {0}, path = {0}, answer = {0};
     if (k->same)
@@ -128,13 +130,16 @@ static MUST err_t seal(const struct taking *k, struct why *why)
     if (!k->enrolled)
         jsonw_str(&w, "name", k->t->name);
     jsonw_str(&w, "provider", k->t->program);
+    jsonw_bool(&w, "hold", !k->t->copy);
     jsonw_view(&w, "data_base64", buf_view(&b64));
     jsonw_close(&w, '}');
     buf_add_str(&path, "/v1/credentials");
     if (k->enrolled)
         buf_add_fmt(&path, "/%s", k->t->name);
-    return admin_call(k->t->common, k->enrolled ? "PUT" : "POST", buf_text(&path), &body, &answer,
-                      why);
+    TRY(admin_call(k->t->common, k->enrolled ? "PUT" : "POST", buf_text(&path), &body, &answer,
+                   why));
+    k->held = !k->t->copy;
+    return ERR_OK;
 }
 
 static MUST err_t add_consumer(const struct taking *k, struct why *why)
@@ -173,7 +178,7 @@ static MUST err_t add_grant(const struct taking *k, struct why *why)
     return admin_call(k->t->common, "POST", buf_text(&path), &body, &answer, why);
 }
 
-/* ---- 4: the file */
+/* ---- 4 and 5 */
 
 static MUST err_t strip(struct taking *k, struct why *why)
 {
@@ -181,6 +186,15 @@ static MUST err_t strip(struct taking *k, struct why *why)
         return ERR_OK;
     TRY(home_strip(k->file.form, &k->text, clock_wall_ms(), why));
     return home_file_write(&k->file, buf_view(&k->text), why);
+}
+
+static MUST err_t let_go(const struct taking *k, struct why *why)
+{
+    AUTO(buf_free) struct buf path = {0}, answer = {0};
+    if (!k->held)
+        return ERR_OK;
+    buf_add_fmt(&path, "/v1/credentials/%s/release", k->t->name); /* path_add() has seen it */
+    return admin_call(k->t->common, "DELETE", buf_text(&path), NULL, &answer, why);
 }
 
 static void say_done(const struct taking *k)
@@ -214,7 +228,7 @@ static MUST err_t under_lock(struct taking *k, struct why *why)
 {
     TRY(home_file_lock(&k->file, why));
     TRY(read_file(k, why)); /* it may have been renewed while the question was open */
-    k->enrolled = k->same = false;
+    k->enrolled = k->same = k->held = false;
     TRY(look_at_broker(k, why));
     TRY(may_take(k, why));
     if (k->state == HOME_LOGIN)
@@ -223,7 +237,8 @@ static MUST err_t under_lock(struct taking *k, struct why *why)
         return ERR_OK;
     TRY(add_consumer(k, why));
     TRY(add_grant(k, why));
-    return strip(k, why);
+    TRY(strip(k, why));
+    return let_go(k, why);
 }
 
 err_t transfer_take(const struct transfer *t, struct why *why)

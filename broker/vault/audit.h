@@ -55,6 +55,7 @@
     X(CRED_NEEDS_LOGIN, "credential.needs_login", false)                                         \
     X(REFRESH_BEGIN,    "refresh.begin",       false)                                            \
     X(REFRESH_END,      "refresh.end",         false)                                            \
+    X(CRED_RESUME,      "credential.resume",   true)                                             \
     X(CONSUMER_ADD,     "consumer.add",        true)                                             \
     X(CONSUMER_REMOVE,  "consumer.remove",     true)                                             \
     X(GRANT_ADD,        "grant.add",           true)                                             \

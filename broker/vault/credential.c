@@ -354,6 +354,8 @@ err_t credential_put(struct credentials *cs, const struct credential_put *put,
     struct cred cred;
     struct credential *old = index_find(&cs->index, put->name);
     TRY(prepare(cs, put, old, &next, &cred, why));
+    next.needs_login = put->hold ? LOGIN_REVOKED : LOGIN_WORKS;
+    next.released = put->hold;
     TRY(manifest_mend(&cs->manifest, &cs->index, why));
     TRY(seal_and_write(cs, old, &next, put, cred_ms(&cred, CF_REFRESH_EXPIRES), why));
     if (!old)
@@ -363,14 +365,14 @@ err_t credential_put(struct credentials *cs, const struct credential_put *put,
     return ERR_OK;
 }
 
-err_t credential_hold(struct credentials *cs, struct view name, struct why *why)
+err_t credential_hold(struct credentials *cs, struct view name, bool held, struct why *why)
 {
     struct credential *row = index_find(&cs->index, name);
     if (!row)
         return fail(why, ERR_NOT_FOUND, "there is no such credential");
     struct credential next = *row;
-    next.needs_login = LOGIN_REVOKED;
-    next.released = true;
+    next.needs_login = held ? LOGIN_REVOKED : LOGIN_WORKS;
+    next.released = held;
     TRY(manifest_mend(&cs->manifest, &cs->index, why));
     TRY(or_settle(cs, manifest_put(&cs->manifest, &next, why)));
     *row = next;

@@ -36,7 +36,7 @@ struct credential { /* one index row */
     char account[19];    /* redaction id of the account; "" none */
     uint8_t needs_login; /* enum login_end; 0: it works */
     bool no_refresh;     /* it has no refresh token */
-    bool released; /* held: given back to its owner, and no longer used; implies needs_login */
+    bool released; /* held: on its way from or to its owner, and not used; implies needs_login */
 };
 
 struct credentials;
@@ -64,9 +64,9 @@ const struct credential *credential_next(struct credentials *cs, const char *aft
  * validated here. Durable on return; a failure leaves the old version in force. */
 struct credential_put {
     struct view name, provider,
-        canonical;    /* provider may be empty in a replacement; another one is ERR_CONFLICT */
-    unsigned ceiling; /* 0: all that the provider serves; in a replacement: as before */
-    bool replace;
+        canonical;      /* provider may be empty in a replacement; another one is ERR_CONFLICT */
+    unsigned ceiling;   /* 0: all that the provider serves; in a replacement: as before */
+    bool replace, hold; /* hold: it is not used before credential_hold(…, false) */
     int64_t now_ms;
 };
 MUST err_t credential_put(struct credentials *cs, const struct credential_put *put,
@@ -75,8 +75,8 @@ MUST err_t credential_put(struct credentials *cs, const struct credential_put *p
 MUST err_t credential_set_end(struct credentials *cs, const struct credential *c,
                               enum login_end how, struct why *why);
 MUST err_t credential_remove(struct credentials *cs, struct view name, struct why *why);
-/* Marks it as given back to its owner: it is kept, and not used until it is replaced. Durable on return. */
-MUST err_t credential_hold(struct credentials *cs, struct view name, struct why *why);
+/* Held, it is kept and not used, until it is let go or replaced. Durable on return. */
+MUST err_t credential_hold(struct credentials *cs, struct view name, bool held, struct why *why);
 /* Opens the sealed record: the canonical form in a secret (decode with cred_decode). Sealed bytes are cached. */
 MUST err_t credential_open(struct credentials *cs, const struct credential *c,
                            struct secret **plain, struct why *why);

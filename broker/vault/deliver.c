@@ -30,9 +30,9 @@ err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms
     bool short_lived = d != DELIVER_SECRET && c->expires_ms > 0;
     if (c->released)
         return fail(why, ERR_NEEDS_LOGIN,
-                    "the login \"%s\" was given back to its owner; to take it again: broker-cli "
-                    "enroll --from-home",
-                    c->name);
+                    "the login \"%s\" is changing hands; to finish: broker-cli release %s, or "
+                    "broker-cli enroll --from-home",
+                    c->name, c->name);
     /* what is still valid is still served */
     if (c->needs_login && (!short_lived || c->expires_ms - now_ms < MIN_LEFT_MS))
         return fail(why, ERR_NEEDS_LOGIN,

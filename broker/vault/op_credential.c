@@ -54,6 +54,7 @@ err_t op_cred_put(struct request *rq, struct pending *p, struct jsonw *w)
     if (!p->payload)
         return fail(rq->why, ERR_TOO_LARGE, "a credential has 1 to %d bytes", SECRET_MAX);
     p->flag = replace;
+    p->hold = msg_u64(rq->msg, F_HOLD, 0) == 1;
     struct audit_record r = {.event = replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL,
                              .outcome = ERR_OK,
                              .credential = p->name,
@@ -85,6 +86,7 @@ err_t op_cred_put_finish(struct vault *v, struct pending *p, struct jsonw *w, st
                                      VIEW(secret_bytes(p->payload), secret_len(p->payload)),
                                  .ceiling = p->number,
                                  .replace = p->flag,
+                                 .hold = p->hold,
                                  .now_ms = clock_wall_ms()};
     err_t e = credential_put(v->credentials, &put, &c, why);
     if (e != ERR_OK)

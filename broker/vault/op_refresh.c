@@ -80,7 +80,9 @@ static void write_remedy(struct jsonw *w, const struct credential *c, const stru
 {
     char text[160];
     if (c->released)
-        (void)snprintf(text, sizeof(text), "to take it again: broker-cli enroll --from-home");
+        (void)snprintf(text, sizeof(text),
+                       "to finish: broker-cli release %.48s, or broker-cli enroll --from-home",
+                       c->name);
     else if (c->needs_login || (expired(c) && !r->renewable))
         (void)snprintf(text, sizeof(text), "log in again, then: broker-cli replace %s", c->name);
     else if (r->failures)
@@ -104,7 +106,7 @@ void op_write_credential(struct vault *v, struct jsonw *w, const struct credenti
     write_time(w, "expires_at_ms", c->expires_ms);
     jsonw_str(w, "account", c->account[0] ? c->account : NULL);
     jsonw_str(w, "state",
-              c->released      ? "released"
+              c->released      ? "held"
               : c->needs_login ? "needs_login"
               : expired(c)     ? "expired"
                                : "ok");

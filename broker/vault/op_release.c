@@ -1,5 +1,7 @@
 /*
- * A login goes back to its owner: the one way out for a refresh token, on the operator's socket alone. The order is what keeps the login in one
+ * A login changes hands. One that is enrolled in a transfer is held until the program's own file is without it (CRED_PUT with HOLD), and then let
+ * go; so the broker and the program never renew it both.
+ * It goes back to its owner: the one way out for a refresh token, on the operator's socket alone. The order is what keeps the login in one
  * hand: it is recorded; its leases and running requests end; the credential is held, durably, so that nobody is served with it and nothing
  * renews it; only then is it opened. It stays sealed here until the operator has it safe and removes it, so a release that was cut anywhere is
  * done again with the same outcome.
@@ -46,7 +48,7 @@ static err_t hold(struct vault *v, const struct credential *c, unsigned *ended, 
     route_end_credential(v, c->name);
     if (c->released)
         return ERR_OK;
-    TRY(credential_hold(v->credentials, view_str(c->name), why));
+    TRY(credential_hold(v->credentials, view_str(c->name), true, why));
     unlock_note_commit(v);
     return ERR_OK;
 }
@@ -80,6 +82,43 @@ err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, stru
     jsonw_int(w, "version", (int64_t)c->version);
     jsonw_int(w, "ended", ended);
     write_fields(w, cred);
+    jsonw_close(w, '}');
+    return ERR_OK;
+}
+
+/* ---- let go */
+
+err_t op_cred_resume(struct request *rq, struct pending *p, struct jsonw *w)
+{
+    const struct credential *c =
+        credential_find(rq->v->credentials, msg_view(rq->msg, F_CREDENTIAL));
+    (void)w;
+    if (!c)
+        return fail(rq->why, ERR_NOT_FOUND,
+                    "nothing of that name is enrolled; see: broker-cli list");
+    (void)view_copy(view_str(c->name), p->name, sizeof(p->name));
+    struct audit_record r = {.event = AUDIT_CRED_RESUME,
+                             .outcome = ERR_OK,
+                             .credential = p->name,
+                             .provider = c->provider->name,
+                             .version = c->version,
+                             .peer = &rq->conn->peer};
+    return server_record(rq->v, &r, p, rq->why);
+}
+
+err_t op_cred_resumed(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    const struct credential *c =
+        v->credentials ? credential_find(v->credentials, view_str(p->name)) : NULL;
+    if (!c)
+        return fail(why, ERR_NOT_FOUND, "the credential was removed meanwhile");
+    if (c->released) {
+        TRY(credential_hold(v->credentials, view_str(p->name), false, why));
+        unlock_note_commit(v);
+        refresh_note_change(v, p->name);
+    }
+    jsonw_open(w, NULL, '{');
+    jsonw_str(w, "resumed", p->name);
     jsonw_close(w, '}');
     return ERR_OK;
 }

@@ -39,6 +39,7 @@ const struct op ops[] = {
     {MSG_CRED_SHOW,       READY, QUIET,                 op_cred_show,       NULL,                 NULL},
     {MSG_CRED_REMOVE,     READY, AUDIT_CRED_REMOVE,     op_cred_remove,     op_cred_remove_finish, NULL},
     {MSG_CRED_RELEASE,    READY, AUDIT_CRED_RELEASE,    op_cred_release,    op_cred_released,     NULL},
+    {MSG_CRED_RESUME,     READY, AUDIT_CRED_RESUME,     op_cred_resume,     op_cred_resumed,      NULL},
     {MSG_CONSUMER_ADD,    READY, AUDIT_CONSUMER_ADD,    op_consumer_add,    op_policy_finish,     NULL},
     {MSG_CONSUMER_LIST,   ANY,   QUIET,                 op_consumer_list,   NULL,                 NULL},
     {MSG_CONSUMER_SHOW,   ANY,   QUIET,                 op_consumer_show,   NULL,                 NULL},

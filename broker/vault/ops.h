@@ -91,6 +91,8 @@ OP_FINISH(op_cred_remove_finish);
 /* op_release.c */
 OP_DECIDE(op_cred_release);
 OP_FINISH(op_cred_released);
+OP_DECIDE(op_cred_resume);
+OP_FINISH(op_cred_resumed);
 
 /* op_refresh.c */
 OP_DECIDE(op_refresh);

@@ -21,6 +21,7 @@ struct pending {
     char name[65], name2[65];
     unsigned number;        /* an operation's own: a slot, a mask, a count */
     bool flag;              /* replace; remove */
+    bool hold;              /* a credential is enrolled and not used yet */
     struct secret *payload; /* a credential on its way in; or a new slot's key */
     struct buf text;        /* a drop-in on its way to the disk */
     /* of answers to a proxy worker; zero: left out */

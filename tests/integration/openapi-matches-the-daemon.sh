@@ -130,7 +130,10 @@ ask("admin", "DELETE", "/v1/credentials/key", "/v1/credentials/{name}")
 back = ask("admin", "POST", "/v1/credentials/claude/release", "/v1/credentials/{name}/release")
 assert back["fields"]["REFRESH_TOKEN"] == json.load(open(f"{logins}/claude.json"))["claudeAiOauth"]["refreshToken"]
 ask("admin", "POST", "/v1/credentials/none/release", "/v1/credentials/{name}/release", status=404)
-assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["state"] == "released"
+assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["state"] == "held"
+assert ask("admin", "DELETE", "/v1/credentials/claude/release", "/v1/credentials/{name}/release") == {"resumed": "claude"}
+assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["state"] == "ok"
+ask("admin", "DELETE", "/v1/credentials/none/release", "/v1/credentials/{name}/release", status=404)
 ask("admin", "POST", "/v1/store/accept", status=409)
 ask("admin", "POST", "/v1/lock")
 ask("admin", "GET", "/v1/credentials", status=503)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# broker-cli is killed at every system call of a transfer and of a release: the login is in at least one place after each, the same command once
-# more finishes it, and then it is in exactly one, whole. Nothing is left over beside it: no second copy, no lock that the program waits for.
+# broker-cli is killed at every system call of a transfer and of a release: the login is in at least one place after each and never in use in two,
+# the same command once more finishes it, and then it is in exactly one, whole. Nothing is left over beside it: no second copy, no lock that the program waits for.
 #   transfer-is-kill-safe.sh [--every N]     every Nth system call only; a dose of about 80 when not given
 . "$(dirname "$0")/transfer.bash" || exit 1
 every=
@@ -41,9 +41,11 @@ for program in claude codex; do
         # shellcheck disable=SC2086
         killed_at ${all[i]} "$CLI" enroll --from-home "$program" --home "$H" --yes
         in_home "$program" || in_broker "$program" || die "$where: the login is lost"
+        one_owner "$program" || die "$where: it has two owners"
         take "$program" >"$T/out" 2>&1 || die "$where: once more fails: $(cat "$T/out")"
         in_broker "$program" || die "$where: the broker is without it"
         ! in_home "$program" || die "$where: it is in two places"
+        [[ $(state_of "$program") == ok ]] || die "$where: the broker does not use it: $(state_of "$program")"
         nothing_left
         give_back "$program" >"$T/out" 2>&1 || die "$where: it does not come back: $(cat "$T/out")"
         cmp -s "$H/${LOGIN_FILE[$program]}" "$LOGINS/$program.json" || die "$where: it came back changed"
@@ -60,6 +62,7 @@ for program in claude codex; do
         # shellcheck disable=SC2086
         killed_at ${all[i]} "$CLI" release "$program" --home "$H" --yes
         in_home "$program" || in_broker "$program" || die "$where: the login is lost"
+        one_owner "$program" || die "$where: it has two owners"
         # where it was done already there is nothing to give back any more
         give_back "$program" >"$T/out" 2>&1 || grep -q not_found "$T/out" || grep -q 'nothing of that name' "$T/out" || die "$where: once more fails: $(cat "$T/out")"
         cmp -s "$H/${LOGIN_FILE[$program]}" "$LOGINS/$program.json" || die "$where: it came back changed"

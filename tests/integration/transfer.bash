@@ -19,3 +19,6 @@ take() { "$CLI" enroll --from-home "$1" --home "$H" --yes "${@:2}"; }
 give_back() { "$CLI" release "$1" --home "$H" --yes "${@:2}"; }
 in_home() { grep -rqF -- "${REFRESH[$1]}" "$H"; } # anywhere in it
 in_broker() { "$CLI" show "$1" >/dev/null 2>&1; }
+state_of() { "$CLI" show "$1" --json 2>/dev/null | sed -n 's/.*"state":"\([a-z_]*\)".*/\1/p'; }
+# where it is in both places, the broker must not use it
+one_owner() { ! { in_home "$1" && in_broker "$1"; } || [[ $(state_of "$1") == held ]]; }

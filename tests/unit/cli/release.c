@@ -45,7 +45,7 @@ static void end(void)
 TEST(written_back_whole_and_then_forgotten)
 {
     begin(PROJECTED);
-    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("released", "2")),
+    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")),
           call_on("DELETE /v1/credentials/claude ", 200, "{\"removed\":\"claude\",\"ended\":0}"),
           call_on(NAMED("GET ", ""), 200, "{}"), call_on(NAMED("DELETE ", "/grants/claude"), 200, "{}"));
     CHECK_INT(GIVE_BACK("--yes"), 0);
@@ -70,7 +70,7 @@ TEST(a_login_of_its_own_stays_and_the_broker_keeps_its)
     end();
     /* held already: it is compared, and not removed */
     begin(OWN);
-    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("released", "2")));
+    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")));
     CHECK_INT(GIVE_BACK("--yes"), 7);
     CHECK_STR(now_holds(), OWN);
     CHECK(!strstr(fake_seen(&fake), "DELETE "));
@@ -80,7 +80,7 @@ TEST(a_login_of_its_own_stays_and_the_broker_keeps_its)
 TEST(what_was_replaced_meanwhile_is_not_forgotten)
 {
     begin(PROJECTED);
-    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("released", "3")));
+    BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "3")));
     CHECK_INT(GIVE_BACK("--yes"), 8);
     WARNS("was replaced meanwhile");
     CHECK(!strstr(fake_seen(&fake), "DELETE "));
@@ -92,7 +92,7 @@ TEST(an_answer_that_is_none_changes_nothing)
     static const char *const bad[] = {"", "[]", "{}", "{\"version\":1,\"fields\":{}}", "{\"version\":1,\"fields\":{\"ACCESS_TOKEN\":7}}", "{\"version\":1,\"fields\":[]}"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         begin(PROJECTED);
-        BEGIN(call_on("POST /v1/credentials/claude/release ", 200, bad[i]), call_on("GET /v1/credentials/claude ", 200, SHOWN("released", "2")));
+        BEGIN(call_on("POST /v1/credentials/claude/release ", 200, bad[i]), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")));
         CHECK(GIVE_BACK("--yes") != 0);
         CHECK_STR(now_holds(), PROJECTED);
         CHECK(!strstr(fake_seen(&fake), "DELETE "));

@@ -48,7 +48,8 @@ TEST(sealed_first_and_only_then_stripped)
     begin(LOGIN);
     BEGIN(call_on("GET /v1/credentials/claude ", 404, NONE), call_on("POST /v1/credentials ", 200, SHOWN("4070908800000")),
           call_on(NAMED("GET ", ""), 404, NONE), call_on("POST /v1/consumers ", 200, "{}"),
-          call_on(NAMED("POST ", "/grants"), 200, "{}"));
+          call_on(NAMED("POST ", "/grants"), 200, "{}"),
+          call_on("DELETE /v1/credentials/claude/release ", 200, "{\"resumed\":\"claude\"}"));
     CHECK_INT(TAKE_OVER("--yes"), 0);
     SAYS("claude: taken over, sealed.\n");
     SAYS("broker-cli keep claude");
@@ -56,6 +57,8 @@ TEST(sealed_first_and_only_then_stripped)
     WARNS("broker-cli release claude");
     CHECK(!strstr(call_err, "FAKE-") && !strstr(call_out, "FAKE-"));
     CHECK_STR(now_holds(), STRIPPED);
+    CHECK(strstr(fake_seen(&fake), "\"hold\":true"));
+    CHECK(strstr(fake_seen(&fake), "DELETE /v1/credentials/claude/release ") > strstr(fake_seen(&fake), "/grants "));
     CHECK(strstr(fake_seen(&fake), "{\"credential\":\"claude\",\"deliver\":[\"file\"]}"));
     end();
 }
@@ -71,6 +74,20 @@ TEST(a_broker_that_fails_leaves_the_file_alone)
         CHECK_INT(TAKE_OVER("--yes"), 15);
         WARNS("the log is full");
         CHECK_STR(now_holds(), LOGIN);
+        end();
+    }
+}
+
+TEST(what_is_held_is_let_go_when_the_file_is_without_it)
+{
+    static const char held[] = "{\"name\":\"claude\",\"provider\":\"claude\",\"kind\":\"login\",\"expires_at_ms\":4070908800000,\"state\":\"held\"}";
+    for (int i = 0; i < 2; i++) { /* killed before the file was replaced; and behind it */
+        begin(i ? STRIPPED : LOGIN);
+        BEGIN(call_on("GET /v1/credentials/claude ", 200, held), call_on(NAMED("GET ", ""), 200, "{}"), call_on(NAMED("POST ", "/grants"), 200, "{}"),
+              call_on("DELETE /v1/credentials/claude/release ", 200, "{\"resumed\":\"claude\"}"));
+        CHECK_INT(TAKE_OVER("--yes"), 0);
+        CHECK_STR(now_holds(), STRIPPED);
+        CHECK(strstr(fake_seen(&fake), "DELETE /v1/credentials/claude/release "));
         end();
     }
 }
