@@ -220,6 +220,22 @@ $(B)/bin/$(1): tests/fuzz/$(1).c $(call ARCH,vault keysource store provider cryp
 endef
 $(foreach t,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)),$(eval $(call fuzz_rule,$(t))))
 
+# the same targets in numbers: make blast BLAST="gate usage" N=100000000 SEED=1
+BLAST ?= gate gate_response chunk usage model guard host request_policy
+N     ?= 1000000
+SEED  ?= 1
+.PHONY: blast
+blast:
+	@$(MAKE) --no-print-directory B=build/blast CC=clang HARD="-O2 -g -DBROKER_NO_SANDBOX -fPIE" LINK=-pie \
+	    CFLAGS="-fsanitize=undefined -fsanitize-trap=undefined -Wno-unknown-warning-option -Wno-format-nonliteral" \
+	    $(addprefix build/blast/blast/,$(BLAST))
+	@for t in $(BLAST); do printf '%-16s ' $$t; build/blast/blast/$$t $(N) $(SEED) tests/fuzz/corpus/$$t || exit 1; done
+$(B)/blast/%: tests/fuzz/%.c tests/fuzz/blast/blast.c $(call ARCH,vault keysource store provider crypto api proxy oauth cli exec client base)
+	@mkdir -p $(@D)
+	$(call say,BLAST,$@)
+	$(Q)clang $(STD) -Itests -Itests/fuzz -O2 -g $(CFLAGS) $(filter %.c,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	    -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -lcurl -o $@
+
 # takes each protection of tests/mutants/mutants.txt away and sees which test notices; a quarter of an hour
 .PHONY: mutants
 mutants: deps-check
