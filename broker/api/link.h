@@ -5,8 +5,7 @@
 
 #include "api/worker.h"
 
-enum { LINK_QUEUE_MAX = 8 << 20 };
-
+/* Takes over `vault_fd`. */
 MUST err_t link_new(struct worker *w, int vault_fd, struct link **out, struct why *why);
 void link_free(struct link *l); /* takes NULL; closes vault_fd */
 

@@ -108,8 +108,7 @@ static MUST err_t make_parts(struct worker *w, int vault_fd, const struct conn_l
     TRY(w->front->open(w, &w->clients, why));
     if (loop_timer_new(w->loop, on_timer, w, &w->timer) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
-    TRY(link_new(w, owned, &w->link, why));
-    (void)TAKE_FD(owned);
+    TRY(link_new(w, TAKE_FD(owned), &w->link, why));
     return ERR_OK;
 }
 

@@ -68,7 +68,7 @@ void allowance_take(struct client *c, const struct msg *reply, const struct gate
         return;
     a->serial = msg_u64(reply, F_SERIAL, 0);
     a->left = left;
-    a->until_ms = loop_now(p->loop) + (int64_t)(ms < ALLOWANCE_MS ? ms : ALLOWANCE_MS);
+    a->until_ms = loop_now(p->loop) + (int64_t)ms;
     a->route = routes_take(p->routes, msg_u64(reply, F_ROUTE, 0));
     c->allowance = a;
     if (!a->route || !hex_decode(msg_view(reply, F_LEASE), a->lease, sizeof(a->lease)))

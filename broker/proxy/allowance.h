@@ -9,8 +9,6 @@
 #include "proxy/client.h"
 #include "proxy/routes.h"
 
-enum { ALLOWANCE_MS = 1000 }; /* none lasts longer, whatever the vault says */
-
 struct allowance;
 /* The vault's REPLY grants one to this connection, for requests like `rq`; it takes the place of none. Without memory there is none, and
  * what it was for is asked about. */

@@ -1,12 +1,11 @@
 /*
- * The line to the vault. Whole packets in a queue, sent at the end of the turn in order. A packet that shows a connection is held against the
- * table of clients at the moment it is sent: a connection that is gone meanwhile takes its packet with it, so a descriptor number that was
- * reused can never be shown in another's name. The vault's death ends the worker: without it nothing may be served.
+ * The proxy worker's line to the vault (base/line.h). What somebody waits for goes at the end of the turn; news (ends, usage) gather in one
+ * packet for up to LAZY_MS, unless they are urgent. Everything goes in the order it was said.
  */
 #include "proxy/link.h"
 
 #include "base/auto.h"
-#include "base/ipc.h"
+#include "base/line.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "proxy/allowance.h"
@@ -15,66 +14,40 @@
 #include "proxy/stream.h"
 
 #include <string.h>
-#include <sys/epoll.h>
 
-enum { PER_TURN = 16, QUEUE_MAX = 8 << 20, NEWS_MAX = 16384, LAZY_MS = 50 };
+enum { NEWS_MAX = 16384, LAZY_MS = 50 };
 
-struct entry {       /* before each packet in the queue */
-    uint64_t client; /* 0: none waits for it */
-    uint32_t n;
-};
 struct link {
     struct proxy *p;
-    int fd;
-    struct loop_fd *watch;
+    struct line *line;
     struct buf
-        news; /* PROXY_USAGE and PROXY_END that are not in the queue yet: they come behind it */
+        news; /* PROXY_USAGE and PROXY_END that are not in the line yet: they come behind what is */
     struct buf packet; /* of them, while it is built */
-    struct buf queue;
-    size_t sent; /* bytes of the queue that are done */
-    bool urgent; /* somebody waits for what is queued; else it is only news */
+    bool urgent;       /* somebody waits for what is queued; else it is only news */
     int64_t lazy_until;
-    struct ipc_batch in;
 };
-
-static void lost(struct link *l, const char *why)
-{
-    log_event(LOG_LVL_INFO, "vault.gone", "reason", why, NULL);
-    loop_stop(l->p->loop, 0);
-}
-
-static void watch_for(struct link *l, uint32_t events)
-{
-    if (loop_rewatch(l->watch, events) != ERR_OK)
-        loop_stop(l->p->loop, 1);
-}
 
 /* ---- sending */
 
+static bool is_empty(const struct link *l)
+{
+    return line_waiting(l->line) == 0 && l->news.len == 0;
+}
+
 static void begin_wait(struct link *l)
 {
-    if (l->queue.len == 0 && l->news.len == 0)
+    if (is_empty(l))
         l->lazy_until = loop_now(l->p->loop) + LAZY_MS;
 }
 
-static bool put_entry(struct link *l, uint64_t client, struct view packet)
-{
-    struct entry e = {.client = client, .n = (uint32_t)packet.n};
-    if (!buf_reserve(&l->queue, sizeof(e) + packet.n))
-        return false;
-    buf_add(&l->queue, &e, sizeof(e));
-    buf_add_view(&l->queue, packet);
-    return true;
-}
-
-/* All news so far become one packet of the queue. */
+/* All news so far become one packet of the line. */
 static bool queue_news(struct link *l)
 {
     if (l->news.len == 0)
         return true;
     msg_begin(&l->packet, MSG_PROXY_NEWS, 0, 0);
     msg_put(&l->packet, F_BODY, buf_view(&l->news));
-    bool good = !l->packet.bad && put_entry(l, 0, buf_view(&l->packet));
+    bool good = !l->packet.bad && line_add(l->line, 0, buf_view(&l->packet));
     buf_reset(&l->packet);
     buf_reset(&l->news);
     return good;
@@ -83,12 +56,12 @@ static bool queue_news(struct link *l)
 static bool queue_add(struct link *l, uint64_t client, struct view packet)
 {
     begin_wait(l);
-    return queue_news(l) && put_entry(l, client, packet);
+    return queue_news(l) && line_add(l->line, client, packet);
 }
 
 err_t link_request(struct link *l, struct client *c, struct view packet, struct why *why)
 {
-    if (l->queue.len + packet.n > QUEUE_MAX || !queue_add(l, c->id, packet))
+    if (line_waiting(l->line) + packet.n > LINE_QUEUE_MAX || !queue_add(l, c->id, packet))
         return fail(why, ERR_UNAVAILABLE, "the broker is busy; try again");
     l->urgent = true;
     return ERR_OK;
@@ -125,67 +98,33 @@ void link_ready(struct link *l, const char *sandbox)
     link_tell(l, packet.bad ? VIEW(NULL, 0) : buf_view(&packet), true);
 }
 
-/* The next packets of the queue, in order; a request whose client is gone is passed over. Returns the bytes of the queue they stand for. */
-static size_t collect(struct link *l, struct ipc_packet *p, struct client **shown, unsigned *n)
+/* The client waits for the answer still; its connection is shown with its first request. */
+static bool wanted(void *ctx, uint64_t key, int *fd)
 {
-    size_t at = l->sent;
-    struct entry e;
-    for (*n = 0; *n < IPC_BATCH && at < l->queue.len; at += sizeof(e) + e.n) {
-        memcpy(&e, l->queue.p + at, sizeof(e));
-        struct client *c = e.client ? client_find(l->p->clients, e.client) : NULL;
-        if (e.client && (!c || !c->stream))
-            continue;
-        p[*n] = (struct ipc_packet){VIEW(l->queue.p + at + sizeof(e), e.n), -1};
-        shown[*n] = c && !c->shown ? c : NULL;
-        if (shown[*n])
-            p[*n].fd = shown[*n]->fd;
-        ++*n;
-    }
-    return at;
+    const struct client *c = client_find(((struct link *)ctx)->p->clients, key);
+    if (!c || !c->stream)
+        return false;
+    if (!c->shown)
+        *fd = c->fd;
+    return true;
 }
 
-/* As many as go in one call. */
-static MUST err_t send_some(struct link *l, struct why *why)
+static void went(void *ctx, uint64_t key)
 {
-    struct ipc_packet p[IPC_BATCH];
-    struct client *shown[IPC_BATCH] = {0};
-    unsigned n, sent = 0;
-    size_t end = collect(l, p, shown, &n);
-    if (n > 0)
-        TRY(ipc_send_many(l->fd, p, n, &sent, why));
-    for (unsigned i = 0; i < sent; i++)
-        if (shown[i])
-            shown[i]->shown = true;
-    l->sent = sent == n ? end : (size_t)(p[sent].bytes.p - l->queue.p) - sizeof(struct entry);
-    return ERR_OK;
-}
-
-static bool may_wait(const struct link *l)
-{
-    return !l->urgent && l->queue.len == 0 && loop_now(l->p->loop) < l->lazy_until;
+    struct client *c = client_find(((struct link *)ctx)->p->clients, key);
+    if (c)
+        c->shown = true;
 }
 
 void link_flush(struct link *l)
 {
-    struct why why = {0};
-    if ((l->queue.len == 0 && l->news.len == 0) || may_wait(l))
+    bool may_wait =
+        !l->urgent && line_waiting(l->line) == 0 && loop_now(l->p->loop) < l->lazy_until;
+    if (is_empty(l) || may_wait)
         return;
     told(l, queue_news(l), false);
-    while (l->sent < l->queue.len) {
-        err_t e = send_some(l, &why);
-        if (e == ERR_UNAVAILABLE) {
-            watch_for(l, EPOLLIN | EPOLLOUT);
-            return;
-        }
-        if (e != ERR_OK) {
-            lost(l, why.text);
-            return;
-        }
-    }
-    buf_reset(&l->queue);
-    l->sent = 0;
-    l->urgent = false;
-    watch_for(l, EPOLLIN);
+    if (line_flush(l->line))
+        l->urgent = false;
 }
 
 /* ---- receiving */
@@ -204,8 +143,9 @@ static void end_unwanted(struct link *l, const struct msg *m)
 }
 
 /* A connection may have given up one question and asked another one: the number tells which is answered. */
-static MUST err_t on_reply(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_reply(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     struct client *c = client_find(l->p->clients, m->conn);
     (void)fd;
     (void)why;
@@ -216,8 +156,9 @@ static MUST err_t on_reply(struct link *l, const struct msg *m, int fd, struct w
     return ERR_OK;
 }
 
-static MUST err_t on_close(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_close(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     struct client *c = client_find(l->p->clients, m->conn);
     (void)fd;
     (void)why;
@@ -226,36 +167,41 @@ static MUST err_t on_close(struct link *l, const struct msg *m, int fd, struct w
     return ERR_OK;
 }
 
-static MUST err_t on_listen(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_listen(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
-    return listen_add(l->p->listeners, msg_view(m, F_CONSUMER), fd, msg_u64(m, F_MAX_CONNS, 0),
-                      why);
+    struct link *l = ctx;
+    return listen_add(l->p->listeners, msg_view(m, F_CONSUMER), TAKE_FD(*fd),
+                      msg_u64(m, F_MAX_CONNS, 0), why);
 }
 
-static MUST err_t on_unlisten(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_unlisten(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     (void)fd;
     (void)why;
     listen_remove(l->p->listeners, msg_view(m, F_CONSUMER));
     return ERR_OK;
 }
 
-static MUST err_t on_route(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_route(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     (void)fd;
     return routes_put(l->p->routes, msg_u64(m, F_ROUTE, 0), msg_view(m, F_BODY), why);
 }
 
-static MUST err_t on_route_end(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_route_end(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     (void)fd;
     (void)why;
     routes_end(l->p->routes, msg_u64(m, F_ROUTE, 0));
     return ERR_OK;
 }
 
-static MUST err_t on_cut(struct link *l, const struct msg *m, int fd, struct why *why)
+static err_t on_cut(void *ctx, const struct msg *m, int *fd, struct why *why)
 {
+    struct link *l = ctx;
     uint8_t lease[16];
     char reason[256];
     uint64_t serial = msg_u64(m, F_SERIAL, 0), status = msg_u64(m, F_STATUS, ERR_EXPIRED);
@@ -277,93 +223,34 @@ static MUST err_t on_cut(struct link *l, const struct msg *m, int fd, struct why
     return ERR_OK;
 }
 
-/* `fd` stays the dispatcher's unless the row takes it over. */
-static const struct {
-    enum msg_type type;
-    bool takes_fd;
-    err_t (*fn)(struct link *l, const struct msg *m, int fd, struct why *why);
-} handlers[] = {
-    {MSG_REPLY, false, on_reply},         {MSG_ROUTE, false, on_route},
-    {MSG_ROUTE_END, false, on_route_end}, {MSG_CUT, false, on_cut},
-    {MSG_LISTEN, true, on_listen},        {MSG_UNLISTEN, false, on_unlisten},
-    {MSG_CLOSE, false, on_close},
+static const struct line_handler handlers[] = {
+    {MSG_REPLY, on_reply}, {MSG_ROUTE, on_route},   {MSG_ROUTE_END, on_route_end},
+    {MSG_CUT, on_cut},     {MSG_LISTEN, on_listen}, {MSG_UNLISTEN, on_unlisten},
+    {MSG_CLOSE, on_close}, {MSG_NONE, NULL},
 };
-
-static MUST err_t dispatch(struct link *l, struct view packet, int *fd, struct why *why)
-{
-    AUTO(auto_close) int owned = TAKE_FD(*fd);
-    struct msg m;
-    TRY(msg_parse(packet, FROM_VAULT, &m, why));
-    for (size_t i = 0; i < COUNT(handlers); i++)
-        if (handlers[i].type == m.type)
-            return handlers[i].fn(l, &m, handlers[i].takes_fd ? TAKE_FD(owned) : -1, why);
-    return fail(why, ERR_INVALID, "%s is not for this role", msg_rule(m.type)->name);
-}
-
-/* False: the vault is gone, or broke the rules. */
-static bool take_batch(struct link *l)
-{
-    for (unsigned i = 0; i < l->in.n; i++) {
-        struct ipc_arrival *a = &l->in.packet[i];
-        struct why why = {0};
-        if (a->status != ERR_OK) {
-            lost(l, a->why.text);
-            return false;
-        }
-        if (dispatch(l, buf_view(&a->bytes), &a->fd, &why) != ERR_OK)
-            log_event(LOG_LVL_ERROR, "vault.message", "reason", why.text, NULL);
-        buf_reset(&a->bytes);
-    }
-    return true;
-}
-
-static void on_vault(void *ctx, int fd, uint32_t events)
-{
-    struct link *l = ctx;
-    struct why why = {0};
-    (void)events;
-    for (int i = 0; i < PER_TURN; i++) {
-        err_t e = ipc_recv_many(fd, &l->in, &why);
-        if (e == ERR_UNAVAILABLE)
-            return;
-        if (e != ERR_OK) {
-            lost(l, why.text);
-            return;
-        }
-        if (!take_batch(l) || l->in.n < IPC_BATCH)
-            return;
-    }
-}
+static const struct line_ops ops = {handlers, wanted, went};
 
 err_t link_new(struct proxy *p, int vault_fd, struct link **out, struct why *why)
 {
+    AUTO(auto_close) int owned = vault_fd;
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
-    *l = (struct link){.p = p,
-                       .fd = vault_fd,
-                       .queue.max = 2 * QUEUE_MAX,
-                       .news.max = 2 * NEWS_MAX,
-                       .packet.max = MSG_MAX};
-    err_t e =
-        loop_watch(p->loop, &(struct loop_source){vault_fd, EPOLLIN, on_vault, l}, &l->watch, why);
-    if (e != ERR_OK) {
-        free(l);
-        return e;
-    }
-    *out = l;
-    return ERR_OK;
+    *l = (struct link){.p = p, .news.max = 2 * NEWS_MAX, .packet.max = MSG_MAX};
+    err_t e = line_new(p->loop, TAKE_FD(owned), &ops, l, &l->line, why);
+    if (e != ERR_OK)
+        link_free(l);
+    else
+        *out = l;
+    return e;
 }
 
 void link_free(struct link *l)
 {
     if (!l)
         return;
-    loop_unwatch(l->watch);
-    auto_close(&l->fd);
-    buf_free(&l->queue);
+    line_free(l->line);
     buf_free(&l->news);
     buf_free(&l->packet);
-    ipc_batch_free(&l->in);
     free(l);
 }

@@ -99,8 +99,7 @@ static MUST err_t make_parts(struct proxy *p, int vault_fd, struct why *why)
     if (loop_timer_new(p->loop, on_sweep, p, &p->sweep) != ERR_OK ||
         loop_timer_set(p->sweep, loop_now(p->loop) + PROXY_SWEEP_MS) != ERR_OK)
         return fail(why, ERR_INTERNAL, "out of memory");
-    TRY(link_new(p, owned, &p->link, why));
-    (void)TAKE_FD(owned);
+    TRY(link_new(p, TAKE_FD(owned), &p->link, why));
     return ERR_OK;
 }
 

@@ -64,7 +64,7 @@ static void asks(struct scene *s, const char *request, const char *path)
 TEST(as_many_as_allowed_begin_unasked_and_each_end_is_told)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){2, 1000});
+    scene(&s, (struct rig_allowed){2, 60000});
     CHECK_INT(msg_u64(&s.m, F_FLAGS, 0), PROXY_END_GOES_ON);
     one_more(&s);
     told(&s, PROXY_END_GOES_ON, ERR_OK);
@@ -97,7 +97,7 @@ TEST(anything_else_is_asked_about_and_the_rest_given_back)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct scene s;
-        scene(&s, (struct rig_allowed){5, 1000});
+        scene(&s, (struct rig_allowed){5, 60000});
         rig_say(s.c, rows[i].request);
         told(&s, PROXY_END_UNUSED, ERR_OK);
         rig_expect(&s.r, MSG_PROXY_BEGIN, &s.m);
@@ -112,7 +112,7 @@ TEST(anything_else_is_asked_about_and_the_rest_given_back)
 TEST(the_same_request_otherwise_dressed_is_allowed)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     rig_say(s.c, "POST /v1/messages?beta=true HTTP/1.1\r\nHost: localhost\r\nx-api-key: " RIG_TOKEN "\r\nContent-Length: 2\r\n\r\nhi");
     CHECK(rig_read(s.up, "\r\n\r\nhi", s.text, sizeof(s.text)));
     CHECK(strncmp(s.text, "POST /v1/messages?beta=true ", 28) == 0 && !strstr(s.text, "cbrk1_"));
@@ -122,7 +122,7 @@ TEST(the_same_request_otherwise_dressed_is_allowed)
 TEST(without_a_token_nothing_is_allowed)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     rig_say(s.c, "POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi");
     CHECK(rig_read(s.c, "bad_token", s.text, sizeof(s.text)) && strstr(s.text, "HTTP/1.1 401 "));
     told(&s, PROXY_END_UNUSED, ERR_OK);
@@ -156,7 +156,7 @@ TEST(a_cut_ends_it_while_nothing_runs)
 {
     for (int by_serial = 0; by_serial < 2; by_serial++) {
         struct scene s;
-        scene(&s, (struct rig_allowed){5, 1000});
+        scene(&s, (struct rig_allowed){5, 60000});
         send_cut(&s.r, by_serial ? NULL : "ff0102030405060708090a0b0c0d0e0f", by_serial ? 9 : 0); /* another's */
         one_more(&s);
         told(&s, PROXY_END_GOES_ON, ERR_OK);
@@ -170,7 +170,7 @@ TEST(a_cut_ends_it_while_nothing_runs)
 TEST(a_cut_ends_the_request_that_runs_under_it)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     rig_say(s.c, POST);
     CHECK(rig_read(s.up, "\r\n\r\nhi", s.text, sizeof(s.text)));
     send_cut(&s.r, RIG_LEASE, 0);
@@ -183,7 +183,7 @@ TEST(a_cut_ends_the_request_that_runs_under_it)
 TEST(a_failure_ends_it)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     rig_say(s.c, POST);
     CHECK(rig_read(s.up, "\r\n\r\nhi", s.text, sizeof(s.text)));
     rig_say(s.up, "garbage\r\n\r\n");
@@ -197,7 +197,7 @@ TEST(a_failure_ends_it)
 TEST(a_client_that_leaves_gives_it_back)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     close(s.c);
     told(&s, PROXY_END_UNUSED, ERR_OK);
     s.c = rig_client(&s.r);
@@ -209,7 +209,7 @@ TEST(a_client_that_leaves_gives_it_back)
 TEST(a_route_that_was_taken_back_ends_it)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     msg_begin(&s.r.packet, MSG_ROUTE_END, 0, 0);
     msg_put_u64(&s.r.packet, F_ROUTE, 1);
     rig_send(&s.r, -1);
@@ -221,7 +221,7 @@ TEST(a_route_that_was_taken_back_ends_it)
 TEST(a_connection_that_is_to_close_takes_none)
 {
     struct scene s;
-    scene(&s, (struct rig_allowed){5, 1000});
+    scene(&s, (struct rig_allowed){5, 60000});
     rig_say(s.c, RIG_HEAD("POST", "/v1/messages") "Connection: close\r\nContent-Length: 2\r\n\r\nhi");
     CHECK(rig_read(s.up, "\r\n\r\nhi", s.text, sizeof(s.text)));
     rig_say(s.up, reply);
