@@ -204,7 +204,12 @@ static void take_packet(struct mmsghdr *m, struct ipc_arrival *p)
 static err_t offer_all(struct ipc_batch *b, struct iovec iov[IPC_BATCH], struct why *why)
 {
     b->n = 0;
-    for (unsigned i = 0; i < IPC_BATCH; i++) {
+    if (b->room == 0)
+        b->room = 1;
+    else if (b->more && b->room < IPC_BATCH)
+        b->room *= 2;
+    b->more = false;
+    for (unsigned i = 0; i < b->room; i++) {
         b->packet[i].bytes.max = MSG_MAX;
         TRY(offer_room(&b->packet[i].bytes, &iov[i], why));
     }
@@ -217,19 +222,20 @@ err_t ipc_recv_many(int sock, struct ipc_batch *b, struct why *why)
     struct iovec iov[IPC_BATCH];
     struct mmsghdr m[IPC_BATCH] = {0};
     TRY(offer_all(b, iov, why));
-    for (unsigned i = 0; i < IPC_BATCH; i++)
+    for (unsigned i = 0; i < b->room; i++)
         m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i],
                                        .msg_iovlen = 1,
                                        .msg_control = &ctl[i],
                                        .msg_controllen = sizeof(ctl[i])};
     int n;
     do /* as in ipc_recv */
-        n = recvmmsg(sock, m, IPC_BATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, NULL);
+        n = recvmmsg(sock, m, b->room, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, NULL);
     while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n <= 0)
         return refuse_recv(n, errno, why);
     if (m[0].msg_len == 0)
         return refuse_recv(0, 0, why);
+    b->more = (unsigned)n == b->room;
     for (; b->n < (unsigned)n; b->n++) {
         struct ipc_arrival *p = &b->packet[b->n];
         take_packet(&m[b->n], p);

@@ -36,9 +36,12 @@ struct ipc_arrival {
 struct ipc_batch {
     struct ipc_arrival packet[IPC_BATCH];
     unsigned n;
+    unsigned
+        room; /* how many may come at once: doubled each time that all of it was used, so that a quiet process holds little */
+    bool more; /* all of it was used: there may be more */
 };
-/* All that is there, at most IPC_BATCH; n < IPC_BATCH: nothing more was there. ERR_UNAVAILABLE: nothing was. ERR_NO_BROKER: end of
- * file, unless good packets came before it: then it is the last one's status. */
+/* What is there, as far as there is room; !more: nothing else was there. ERR_UNAVAILABLE: nothing was. ERR_NO_BROKER: end of file, unless
+ * good packets came before it: then it is the last one's status. */
 MUST err_t ipc_recv_many(int sock, struct ipc_batch *b, struct why *why);
 void ipc_batch_free(struct ipc_batch *b); /* wipes and closes what is in it */
 /* Waits at most timeout_ms for readability (for the short-lived helpers); ERR_TIMEOUT. */

@@ -157,7 +157,7 @@ static void on_vault(void *ctx, int fd, uint32_t events)
             lost(l, &why);
             return;
         }
-        if (!take_batch(l) || l->in.n < IPC_BATCH)
+        if (!take_batch(l) || !l->in.more)
             return;
     }
 }

@@ -415,7 +415,7 @@ void server_on_worker(void *ctx, int fd, uint32_t events)
     bool more = true;
     (void)events;
     worker_send_queued(wk);
-    for (unsigned i = 0; more && i < PACKETS_PER_TURN && wk->sock == fd; i += IPC_BATCH) {
+    for (unsigned i = 0; more && i < PACKETS_PER_TURN && wk->sock == fd;) {
         struct why why = {0};
         err_t e = ipc_recv_many(fd, &v->inbox, &why);
         if (e == ERR_UNAVAILABLE)
@@ -425,7 +425,8 @@ void server_on_worker(void *ctx, int fd, uint32_t events)
             return;
         }
         v->batch++;
-        more = v->inbox.n == IPC_BATCH;
+        i += v->inbox.n;
+        more = v->inbox.more;
         conn_ask_all(wk, &v->inbox);
         on_batch(wk, fd, &v->inbox);
     }
