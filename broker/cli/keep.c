@@ -149,6 +149,8 @@ static MUST err_t bring_up_to_date(struct keep *k, struct why *why)
     AUTO(buf_free) struct buf text = {.max = 2 * HOME_FILE_MAX}, again = {.max = 2 * HOME_FILE_MAX};
     bool differs = false;
     TRY(file_read_at(AT_FDCWD, k->projected, HOME_FILE_MAX, &projected, why));
+    if (home_state(k->form, buf_view(&projected)) != HOME_PROJECTED)
+        return ERR_OK; /* the broker has nothing that is of use just now, and the program's own may be */
     TRY(home_file_open(k->form, k->o->home, &h, why));
     TRY(home_file_read(&h, &text, why));
     TRY(check_state(k, &h, buf_view(&text), why));

@@ -120,8 +120,11 @@ void refresh_note_change(struct vault *v, const char *name)
 {
     const struct credential *c = credential_find(v->credentials, view_str(name));
     struct refresh *r = c ? refresh_of(v, c) : NULL;
-    if (r)
-        refresh_follow(r, c);
+    if (!r)
+        return;
+    refresh_follow(r, c);
+    if (!r->due_ms) /* it was held, and is let go */
+        r->due_ms = due_of(r, c);
 }
 
 void refresh_note_file(struct vault *v, const char *name)

@@ -30,7 +30,7 @@ enum refresh_cause {
 void refreshes_open(struct vault *v);
 void refreshes_close(struct vault *v);
 void refreshes_tick(struct vault *v); /* twice a second: what is due begins */
-/* A credential was enrolled, replaced or removed by an operator. */
+/* A credential was enrolled, replaced, removed or let go by an operator. */
 void refresh_note_change(struct vault *v, const char *name);
 /* A file with this credential lies with a consumer: it is renewed while there is enough left for a long run. */
 void refresh_note_file(struct vault *v, const char *name);

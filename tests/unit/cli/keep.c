@@ -82,6 +82,17 @@ TEST(one_that_is_logged_out_is_logged_in)
     end();
 }
 
+TEST(a_broker_that_has_nothing_of_use_changes_nothing)
+{
+    char path[300];
+    begin(OLD, "claude");
+    (void)snprintf(path, sizeof(path), "%s/projected.json", fake.dir);
+    scratch_write(path, "{}", 2, 0600);
+    CHECK_INT(KEEP(), 0);
+    CHECK_STR(now_holds(), OLD);
+    end();
+}
+
 TEST(slips)
 {
     static const struct op_slip rows[] = {{verb_keep, {"keep"}, "which login?"}, {verb_keep, {"keep", "a", "b"}, "which login?"}};
