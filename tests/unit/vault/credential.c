@@ -330,3 +330,30 @@ TEST(the_head_only_grows)
     CHECK_INT(now, last);
     CHECK(memcmp(tag, reopened, 16) == 0);
 }
+
+TEST(held_and_let_go_outlive_the_process)
+{
+    AUTO(rig_free) struct rig r;
+    AUTO(buf_free) struct buf text = {0};
+    const struct credential *c = NULL;
+    rig_new(&r);
+    (void)rig_put(&r, "claude", "sk-ant-api03-one");
+    for (int held = 1; held >= 0; held--) {
+        CHECK_OK(credential_hold(r.cs, view_str("claude"), held == 1, &r.why), r.why);
+        for (int i = 0; i < 2; i++) {
+            c = credential_find(r.cs, view_str("claude"));
+            CHECK(c && c->released == (held == 1) && (c->needs_login != 0) == (held == 1));
+            CHECK_INT(c->version, 1);
+            rig_holds(&r, "claude", "sk-ant-api03-one"); /* and its record is where it was */
+            rig_reopen(&r);
+        }
+    }
+    rig_canonical("sk-ant-api03-two", &text);
+    struct credential_put put = {.name = view_str("claude"), .provider = view_str("anthropic"), .canonical = buf_view(&text), .replace = true, .hold = true, .now_ms = 1700000000009};
+    CHECK_OK(credential_put(r.cs, &put, &c, &r.why), r.why);
+    CHECK(c->released);
+    rig_reopen(&r);
+    CHECK(credential_find(r.cs, view_str("claude"))->released);
+    CHECK(!rig_put(&r, "claude", "sk-ant-api03-three")->released); /* one that is put in its place is used */
+    CHECK_INT(credential_hold(r.cs, view_str("none"), true, &r.why), ERR_NOT_FOUND);
+}
