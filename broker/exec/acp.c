@@ -70,7 +70,7 @@ static void on_given(void *ctx, enum acp_way way, const char *why)
         return;
     }
     if (!a->told)
-        say(a, "the adapter keeps the login of", "that it was started with", why);
+        say(a, "the adapter keeps the login of", "that it has", why);
     a->told = true;
     rotation_refused(a->rotation);
 }

@@ -184,6 +184,15 @@ static void note_refusal(struct acp_login *g, const char *what, const char *line
                    said);
 }
 
+/* What was taken before will be taken again, when the adapter's look at the models succeeds; a gateway would not reach its sessions. */
+static void refused_provider(struct acp_login *g)
+{
+    if (g->way == ACP_BY_PROVIDERS)
+        settle(g, ACP_BY_ENVIRONMENT, g->reason);
+    else
+        ask_gateway(g);
+}
+
 /* The adapter has answered the request under way. */
 static void on_answer(struct acp_login *g, bool well, const char *line, size_t n)
 {
@@ -193,7 +202,7 @@ static void on_answer(struct acp_login *g, bool well, const char *line, size_t n
         settle(g, ACP_BY_PROVIDERS, "");
     } else if (g->step == SETTING) {
         note_refusal(g, "providers/set", line, n);
-        ask_gateway(g);
+        refused_provider(g);
     } else if (g->step == ASKING && well) {
         settle(g, ACP_BY_GATEWAY, "");
     } else if (g->step == ASKING) {

@@ -11,7 +11,7 @@
 /* The client's messages wait so long for the adapter to be initialized, and for its first login. */
 enum { ACP_START_MS = 120000, ACP_LOGIN_MS = 30000 };
 enum acp_way {
-    ACP_BY_ENVIRONMENT, /* nothing was given over the protocol */
+    ACP_BY_ENVIRONMENT, /* nothing was given over the protocol, or not this one: it keeps what it has */
     ACP_BY_PROVIDERS,
     ACP_BY_GATEWAY /* sessions that run may keep what they had */
 };

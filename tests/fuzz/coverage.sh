@@ -13,10 +13,12 @@ usage: proxy/usage proxy/sse proxy/json_scan
 request_policy: vault/request_policy base/glob
 guard: proxy/guard proxy/guard_forms proxy/guard_trie
 host: proxy/host
-token: crypto/token crypto/caveats"
+token: crypto/token crypto/caveats
+acp_scan: exec/acp_scan
+acp_text: exec/acp_text"
 flags=(-std=gnu17 -D_GNU_SOURCE '-DBROKER_VERSION="0"' -Iinclude -Ibroker -Itests -Itests/fuzz -O0 -g --coverage -DBROKER_NO_SANDBOX)
 archives=()
-for folder in vault keysource store provider crypto api proxy cli client base; do archives+=("$B/lib$folder.a"); done
+for folder in vault keysource store provider crypto api proxy cli exec client base; do archives+=("$B/lib$folder.a"); done
 make -s -j2 B="$B" HARD="-O0 -g --coverage -DBROKER_NO_SANDBOX -fPIE" LINK=-pie "${archives[@]}" >/dev/null
 low=0
 while read -r target sources; do

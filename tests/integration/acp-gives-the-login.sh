@@ -74,7 +74,7 @@ for options, why in ((), "neither"), ((*PROVIDERS, "--refuse", "providers/set"),
     c.initialize()
     s = c.session()
     assert c.prompt(s) == 200 and c.result("test/token")["environment"], c.errors
-    c.said("the adapter keeps the login of key that it was started with")
+    c.said("the adapter keeps the login of key that it has")
     c.said(why)
     ends(c, f"by the environment: {' '.join(options) or 'an adapter that has nothing'}")
 

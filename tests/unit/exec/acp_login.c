@@ -224,6 +224,25 @@ TEST(a_gateway_where_the_provider_is_refused)
     end();
 }
 
+TEST(a_provider_that_was_taken_once_is_tried_again)
+{
+    begin("token-1");
+    client_says(HELLO);
+    adapter_says(ANSWER(PROVIDERS "," GATEWAY));
+    adapter_answers(LIST);
+    adapter_answers("\"result\":{}");
+    CHECK(acp_login_give(login, "token-2", 0));
+    look();
+    adapter_answers("\"error\":{\"code\":1,\"message\":\"the models cannot be listed\"}");
+    CHECK_STR(at_adapter, ""); /* a gateway is for sessions to come */
+    CHECK(given == 2 && way == ACP_BY_ENVIRONMENT);
+    CHECK(acp_login_give(login, "token-2", 0));
+    look();
+    adapter_answers("\"result\":{}");
+    CHECK(given == 3 && way == ACP_BY_PROVIDERS);
+    end();
+}
+
 TEST(nothing_where_there_is_nothing)
 {
     begin("token-1");
@@ -291,9 +310,13 @@ TEST(answers_are_told_apart_by_their_ids)
     snprintf(at_adapter, sizeof(at_adapter), "%s", id);
     adapter_answers(LIST);
     CHECK(strstr(at_adapter, "providers/set") != NULL);
+    char line[200], now[64];
+    snprintf(now, sizeof(now), "%s", our_id());
+    snprintf(line, sizeof(line), "{\"id\":%s,\"result\":{}}\n", id); /* once more: it is not the answer that is waited for */
+    adapter_says(line);
+    CHECK(given == 0 && !at_client[0]);
+    snprintf(at_adapter, sizeof(at_adapter), "%s", now);
     adapter_answers("\"result\":{}");
-    char line[200];
-    snprintf(line, sizeof(line), "{\"id\":%s,\"result\":{}}\n", id); /* once more */
     adapter_says(line);
     CHECK_STR(at_client, "");
     CHECK_INT(given, 1);
