@@ -139,6 +139,8 @@ class Upstream(asyncio.Protocol):
         return "not exactly one credential in the query, the real one" if seen != ([name + b"=" + value] if name else []) else None
 
     def judge_route(self, target, fields):
+        if b"oauth/token" in target.partition(b"?")[0]:
+            return "what is the broker's own to answer"
         if not target.startswith(ROUTE.get("prefix", "/").encode()):
             return "a path outside of the route's"
         if "merge" not in ROUTE:
