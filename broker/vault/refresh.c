@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MINUTE = 60000, MIN_LEFT_MS = MINUTE };
+enum { MINUTE = 60000, MIN_LEFT_MS = MINUTE, PER_TICK = 2048 };
 /* What a projected file shall have left, and the life from which on that can be had (CLIENTS.md: runs of DeerFlow; the CLI's own margin). */
 static const struct {
     int64_t life_ms, left_ms;
@@ -33,11 +33,16 @@ static bool is_login(const struct credential *c)
     return strcmp(c->kind, "login") == 0 && oauth_row(c->provider);
 }
 
+static struct refresh **bucket_of(struct refreshes *all, const uint8_t id[SEAL_ID])
+{
+    return &all->bucket[(id[0] | id[1] << 8) % REFRESH_BUCKETS];
+}
+
 static struct refresh *find(const struct vault *v, const uint8_t id[SEAL_ID])
 {
-    struct refresh *r = v->refreshes ? v->refreshes->all : NULL;
+    struct refresh *r = v->refreshes ? *bucket_of(v->refreshes, id) : NULL;
     while (r && memcmp(r->id, id, SEAL_ID) != 0)
-        r = r->next;
+        r = r->alike;
     return r;
 }
 
@@ -82,7 +87,13 @@ struct refresh *refresh_of(struct vault *v, const struct credential *c)
     memcpy(r->id, c->id, SEAL_ID);
     memcpy(r->name, c->name, sizeof(r->name));
     r->next = v->refreshes->all;
+    r->back = &v->refreshes->all;
+    if (r->next)
+        r->next->back = &r->next;
     v->refreshes->all = r;
+    struct refresh **bucket = bucket_of(v->refreshes, c->id);
+    r->alike = *bucket;
+    *bucket = r;
     refresh_follow(r, c);
     return r;
 }
@@ -108,10 +119,15 @@ static void free_entry(struct refresh *r)
 static void remove_entry(struct vault *v, struct refresh *gone)
 {
     struct refresh_journal j = refresh_journal_of(v);
-    struct refresh **at = &v->refreshes->all;
-    while (*at != gone)
-        at = &(*at)->next;
-    *at = gone->next;
+    struct refresh **at;
+    *gone->back = gone->next;
+    if (gone->next)
+        gone->next->back = gone->back;
+    for (at = bucket_of(v->refreshes, gone->id); *at != gone;)
+        at = &(*at)->alike;
+    *at = gone->alike;
+    if (v->refreshes->looked == gone)
+        v->refreshes->looked = gone->next;
     refresh_journal_end(&j, gone->id);
     free_entry(gone);
 }
@@ -168,22 +184,31 @@ static void void_files(struct refresh *r, const struct credential *c, int64_t no
     deliver_void(r->v, c->name);
 }
 
-void refreshes_tick(struct vault *v)
+static void look_at(struct vault *v, struct refresh *r, int64_t now_ms)
 {
-    int64_t now_ms = clock_wall_ms();
-    if (!v->refreshes || v->state != VAULT_READY)
-        return;
-    for (struct refresh *r = v->refreshes->all, *next; r; r = next) {
-        next = r->next;
-        const struct credential *c = refresh_credential(r);
-        parked_wake_late(v, &r->waiting);
-        if (!c && !r->running && !r->waiting)
-            remove_entry(v, r);
-        if (!c)
-            continue;
+    const struct credential *c = refresh_credential(r);
+    parked_wake_late(v, &r->waiting);
+    if (c) {
         try_again(r, c, now_ms);
         void_files(r, c, now_ms);
+    } else if (!r->running && !r->waiting) {
+        remove_entry(v, r);
     }
+}
+
+/* A part of many: what is due in a store of 100,000 logins begins within half a minute, and nobody waits for the looking. */
+void refreshes_tick(struct vault *v)
+{
+    struct refreshes *all = v->refreshes;
+    int64_t now_ms = clock_wall_ms();
+    if (!all || v->state != VAULT_READY)
+        return;
+    struct refresh *r = all->looked ? all->looked : all->all;
+    for (unsigned n = 0; r && n < PER_TICK; n++, r = all->looked) {
+        all->looked = r->next;
+        look_at(v, r, now_ms);
+    }
+    all->looked = r;
 }
 
 /* ---- beginning and end */

@@ -9,7 +9,8 @@
 
 struct refresh { /* of one login */
     struct vault *v;
-    struct refresh *next;
+    struct refresh *next, **back; /* of all */
+    struct refresh *alike;        /* of its bucket */
     uint8_t id[SEAL_ID];
     char name[65];
     uint64_t version;  /* what the facts below are about */
@@ -34,8 +35,11 @@ struct refresh { /* of one login */
     struct loop_later wake;
 };
 
+enum { REFRESH_BUCKETS = 1024 };
 struct refreshes {
     struct refresh *all;
+    struct refresh *bucket[REFRESH_BUCKETS]; /* by id, which is random */
+    struct refresh *looked;                  /* where the tick goes on; NULL: at the beginning */
     int dirfd;
     struct refresh_counts count;
 };
