@@ -97,7 +97,12 @@ static const char *const claude_quiet[] = {
          "ANTHROPIC_BASE_URL={base}")
 /* The same for Codex: a login file without a login, whose refresh token is ours. Its access token has ended, so the first thing that it does
  * is to renew. Its own provider sends to a host that the login names, hence one of the flags. */
-#define CODEX_RENEWING LIST("CODEX_REFRESH_TOKEN_URL_OVERRIDE={base}/oauth/token")
+#define CODEX_RENEWING                                                                             \
+    LIST("CODEX_REFRESH_TOKEN_URL_OVERRIDE={base}/oauth/token", "MODEL_PROVIDER=broker",           \
+         "CODEX_CONFIG={\"model_provider\":\"broker\",\"chatgpt_base_url\":\"{base}/backend-api/"  \
+         "\","                                                                                     \
+         "\"model_providers\":{\"broker\":{\"name\":\"broker\",\"base_url\":\"{base}/v1\","        \
+         "\"requires_openai_auth\":true,\"wire_api\":\"responses\"}}}")
 #define CODEX_RENEWING_FLAGS                                                                       \
     LIST("-c", "model_provider=\"broker\"", "-c", "model_providers.broker.name=\"broker\"", "-c",  \
          "model_providers.broker.base_url=\"{base}/v1\"", "-c",                                    \
@@ -150,6 +155,17 @@ static const struct profile_way claude_tcp_ways[] = {
 static const struct profile_way claude_long_ways[] = {
     {"claude", "login", "proxy", .set = CLAUDE_RENEWING},
     {"claude", "setup_token", "proxy", .set = CLAUDE_RENEWING},
+    {.delivery = NULL},
+};
+/* Agents that run for weeks, as long as their grant. */
+static const struct profile_way codehornets_ways[] = {
+    {"claude", "login", "proxy", .set = CLAUDE_RENEWING},
+    {"claude", "setup_token", "proxy", .set = CLAUDE_RENEWING},
+    {"anthropic", "api_key", "proxy", .set = CLAUDE_BY_SOCKET("ANTHROPIC_API_KEY")},
+    {"claude", "login", "file", CLAUDE_FILE},
+    {"claude", "login", "access_token", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"claude", "setup_token", "secret", .set = LIST("CLAUDE_CODE_OAUTH_TOKEN={secret}")},
+    {"anthropic", "api_key", "secret", .set = LIST("ANTHROPIC_API_KEY={secret}")},
     {.delivery = NULL},
 };
 static const struct profile_way codex_long_ways[] = {
@@ -262,6 +278,8 @@ static const struct profile_slot openai_sdk_slots[] = {
     {"openai", openai_sdk_ways, only_openai_key, false}, {0}};
 static const struct profile_slot claude_long_slots[] = {
     {"claude", claude_long_ways, claude_variables, false}, {0}};
+static const struct profile_slot codehornets_slots[] = {
+    {"claude", codehornets_ways, claude_variables, false}, {0}};
 static const struct profile_slot codex_long_slots[] = {
     {"codex", codex_long_ways, codex_variables, false}, {0}};
 /* It has keys of other makers' models in its own files, and they stay. */
@@ -292,7 +310,7 @@ const struct profile profiles[] = {
     {"gemini", "Gemini CLI", gemini_slots, LIST("gemini"), NULL},
     {"deerflow-gateway", "DeerFlow's gateway", deerflow_slots, NULL, NULL},
     {"deepeye", "a DeepEye service", deepeye_slots, NULL, NULL},
-    {"codehornets", "a codehornets agent", claude_slots, NULL, claude_quiet},
+    {"codehornets", "a codehornets agent", codehornets_slots, NULL, claude_quiet},
     {"claude-tcp", "Claude Code, or what is built on it, through the relay", claude_tcp_slots, NULL,
      claude_quiet},
     {"claude-long", "Claude Code in sessions that outlive a lease", claude_long_slots, NULL,
