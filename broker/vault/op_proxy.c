@@ -157,7 +157,7 @@ static unsigned allow_more(struct request *rq, const struct ask *a, int64_t *ms)
     if (before == 0 || now - before > REQUEST_BURST_MS || a->rq.has_model || a->l->limited_uses)
         return 0;
     if (a->caveats.expires_ms) {
-        int64_t left = a->caveats.expires_ms - clock_wall_ms();
+        int64_t left = a->caveats.expires_ms - a->now_ms;
         *ms = left < *ms ? left : *ms;
     }
     return *ms <= 0 ? 0

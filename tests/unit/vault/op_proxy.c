@@ -498,6 +498,23 @@ TEST(where_each_must_be_looked_at_nothing_is_allowed)
     }
 }
 
+TEST(nothing_is_allowed_beyond_the_tokens_own_end)
+{
+    struct scene s;
+    char t[512];
+    scene(&s, PROXY_CONFIG);
+    struct rig *r = &s.r;
+    uint64_t end = (uint64_t)clock_wall_ms() + 250;
+    uint8_t value[8];
+    for (unsigned i = 0; i < 8; i++)
+        value[i] = (uint8_t)(end >> (56 - 8 * i));
+    narrow(s.token, CAVEAT_EXPIRES, VIEW(value, 8), t);
+    CHECK_OK(proxy_begin(r, s.conn, t, "GET", "/v1/models", NULL, NULL), r->why);
+    CHECK_OK(proxy_begin(r, s.conn, t, "GET", "/v1/models", NULL, NULL), r->why);
+    CHECK(msg_u64(&r->msg, F_USES, 0) > 0 && msg_u64(&r->msg, F_TTL_MS, 0) > 0 && msg_u64(&r->msg, F_TTL_MS, 0) <= 250);
+    rig_end(r);
+}
+
 TEST(a_model_that_is_read_is_read_each_time)
 {
     struct scene s;
