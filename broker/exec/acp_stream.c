@@ -41,6 +41,7 @@ struct acp_stream {
     struct side from, to;
     struct loop_later again;
     bool socket, blocks, held, ended, finishing, over;
+    bool cut_off; /* the source ended in the middle of a line */
     enum mode mode;
     enum acp_take take;
     struct acp_scan scan;
@@ -156,7 +157,7 @@ void acp_stream_put(struct acp_stream *s, const char *p, size_t n)
 /* Between two lines: ours. */
 static void put_ours(struct acp_stream *s)
 {
-    if (s->mode == FLOW || s->ours.n == 0)
+    if (s->mode == FLOW || s->cut_off || s->ours.n == 0)
         return;
     acp_stream_put(s, s->ours.p, s->ours.n);
     explicit_bzero(s->ours.p, s->ours.n);
@@ -249,9 +250,10 @@ static void take_some(struct acp_stream *s)
 
 /* ---- the source */
 
-/* What is left of a line without an end goes on as it is. */
+/* What is left of a line without an end goes on as it is, and nothing of ours behind it. */
 static void finish_last(struct acp_stream *s)
 {
+    s->cut_off = s->mode == FLOW || s->line.n > 0;
     if (s->mode == HEAD || (s->mode == GATHER && s->take == ACP_WHOLE))
         let_go(s);
     next_line(s);

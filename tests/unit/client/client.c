@@ -282,6 +282,32 @@ TEST(a_redirect_is_no_answer)
     end();
 }
 
+TEST(a_connection_that_was_made_before_is_used_and_no_other)
+{
+    struct fake_reply r[] = {{.bytes = OK_BODY("mine", "4")}, {.then = FAKE_DROP}};
+    int fd = -1;
+    fake_start(&fake, r, 1);
+    CHECK_OK(socket_connect(fake.path, socket_now_ms() + 2000, &fd, &why), why);
+    CHECK_OK(broker_adopt(fd, fake.path, 2000, &client, &why), why);
+    CHECK_STR(broker_socket_path(client), fake.path);
+    CHECK_OK(broker_call(client, &post, &status, &reply, &reply_len, &why), why);
+    CHECK_STR(reply, "mine");
+    end();
+    fake_start(&fake, r + 1, 1); /* the first request on it is never sent on another: who asks would be another */
+    CHECK_OK(socket_connect(fake.path, socket_now_ms() + 2000, &fd, &why), why);
+    CHECK_OK(broker_adopt(fd, fake.path, 2000, &client, &why), why);
+    CHECK_INT(broker_call(client, &get, &status, &reply, &reply_len, &why), ERR_UNAVAILABLE);
+    CHECK_STR(fake_seen(&fake), "");
+    end();
+    char longer[BROKER_SOCKET_ROOM + 10];
+    memset(longer, 'a', sizeof(longer));
+    longer[0] = '/';
+    longer[sizeof(longer) - 1] = '\0';
+    fd = dup(1);
+    CHECK_INT(broker_adopt(fd, longer, 0, &client, &why), ERR_USAGE);
+    CHECK(fcntl(fd, F_GETFD) < 0); /* taken over all the same */
+}
+
 TEST(closing_takes_null)
 {
     broker_close(NULL);

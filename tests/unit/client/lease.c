@@ -12,7 +12,8 @@
     "name\":null,"                                                                                 \
     "\"env\":\"CLAUDE_CODE_OAUTH_TOKEN\",\"username\":null,\"account\":\"acc\",\"origin\":"        \
     "\"https://a.example\","                                                                       \
-    "\"issued_at_ms\":1,\"expires_at_ms\":900001,\"secret_expires_at_ms\":800001,\"uses_left\":"   \
+    "\"issued_at_ms\":1,\"expires_at_ms\":900001,\"max_expires_at_ms\":990001,"                      \
+    "\"secret_expires_at_ms\":800001,\"uses_left\":"                                               \
     "null,\"state\":\"live\"}"
 
 static struct fake fake;
@@ -51,6 +52,7 @@ TEST(a_lease_is_read_whole)
     CHECK_STR(l.origin, "https://a.example");
     CHECK(!l.file && !l.file_name && !l.username);
     CHECK_INT(l.expires_at_ms, 900001);
+    CHECK_INT(l.max_expires_at_ms, 990001);
     CHECK_INT(l.secret_expires_ms, 800001);
     CHECK(strstr(fake_seen(&fake), "\r\n\r\n{\"credential\":\"claude\"}\n") != NULL);
     broker_lease_free(&l);
@@ -128,6 +130,8 @@ TEST(a_lease_that_makes_no_sense_is_refused)
         "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret\":{\"a\":1}}",
         "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,\"secret_"
         "expires_at_ms\":1.5}",
+        "{\"id\":\"" ID "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1,"
+        "\"max_expires_at_ms\":\"never\"}",
         "{\"id\":\"" ID "\",\"id\":\"" ID
         "\",\"credential\":\"a\",\"deliver\":\"file\",\"expires_at_ms\":1}",
     };

@@ -275,6 +275,19 @@ TEST(finished_with_what_is_there)
     end();
 }
 
+TEST(nothing_of_ours_behind_a_line_that_was_cut_off)
+{
+    begin();
+    say("a\n{\"method\":\"long\"");
+    inject("<ours>\n");
+    close(in[1]);
+    in[1] = -1;
+    settle();
+    CHECK_STR(seen, "a\n{\"method\":\"long\"");
+    CHECK_INT(overs, 1);
+    end();
+}
+
 TEST(files_pass_too)
 {
     char name[] = "/tmp/acp-stream-XXXXXX";
