@@ -140,6 +140,26 @@ static void check_proxy(struct doctor *d)
                           "standard error");
 }
 
+static void check_logins(struct doctor *d)
+{
+    const json_t *list = json_object_get(d->status, "logins");
+    bool well = json_array_size(list) > 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *c = json_array_get(list, i);
+        const char *error = text_of(json_object_get(c, "refresh"), "error");
+        bool dead = text_is(c, "state", "needs_login");
+        char text[512];
+        if ((!dead && !error[0]) || text_is(c, "state", "released"))
+            continue;
+        well = false;
+        (void)snprintf(text, sizeof(text), "%.64s: %.400s", text_of(c, "name"),
+                       error[0] ? error : "its provider ended it");
+        say(d, dead ? WRONG : NOTE, "login", text, text_of(c, "remedy"));
+    }
+    if (well)
+        say(d, GOOD, "logins", "each works, as far as the broker knows", NULL);
+}
+
 /* ---- places */
 
 static void check_directory(struct doctor *d, const char *what, const char *path, mode_t forbidden)
@@ -319,8 +339,9 @@ static void check_home(struct doctor *d)
 static void check_all(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        check_broker, check_version, check_audit,  check_keys,  check_workers,     check_proxy,
-        check_places, check_memory,  check_kernel, check_clock, check_environment, check_home};
+        check_broker,  check_version,     check_audit,  check_logins, check_keys,
+        check_workers, check_proxy,       check_places, check_memory, check_kernel,
+        check_clock,   check_environment, check_home};
     d->answer = admin_get(&d->common, "/v1/status", &d->status, &d->no_broker);
     for (size_t i = 0; i < COUNT(checks); i++)
         checks[i](d);

@@ -1,7 +1,7 @@
 /*
  * broker-cli status: one look at everything, and metrics for a scraper.
  */
-#include "cli/admin.h"
+#include "cli/logins.h"
 
 #include "base/auto.h"
 
@@ -10,9 +10,15 @@
 
 struct status_options {
     struct verb_common common;
+    bool follow;
 };
-static const struct option_row rows[] = {VERB_ROWS(struct status_options)};
+static const struct option_row rows[] = {
+    {"follow", OPTION_FLAG, offsetof(struct status_options, follow), NULL,
+     "a line whenever a login's health changes, until interrupted"},
+    VERB_ROWS(struct status_options)};
+static const struct option_row metrics_rows[] = {VERB_ROWS(struct status_options)};
 static const struct options options = {.rows = rows, .n = COUNT(rows)};
+static const struct options metrics_options = {.rows = metrics_rows, .n = COUNT(metrics_rows)};
 
 static err_t print_consumers(const json_t *list, struct why *why)
 {
@@ -84,13 +90,16 @@ static err_t print_status(const json_t *s, struct why *why)
     print_proxy(json_object_get(s, "proxy"));
     print_keys(json_object_get(s, "keys"));
     print_workers(json_object_get(s, "workers"));
-    return print_consumers(json_object_get(s, "consumers"), why);
+    TRY(print_consumers(json_object_get(s, "consumers"), why));
+    return logins_print(json_object_get(s, "logins"), why);
 }
 
 static err_t status(const struct status_options *o, const struct operands *rest, struct why *why)
 {
     AUTO(auto_json) json_t *reply = NULL;
     TRY(no_operands(rest, why));
+    if (o->follow)
+        return logins_follow(&o->common, why);
     TRY(admin_ask(&o->common, "GET", "/v1/status", NULL, &reply, why));
     return reply ? print_status(reply, why) : ERR_OK;
 }
@@ -126,5 +135,5 @@ int verb_status(int argc, char **argv)
 int verb_metrics(int argc, char **argv)
 {
     (void)argc;
-    return run(&options, metrics, argv);
+    return run(&metrics_options, metrics, argv);
 }

@@ -40,6 +40,7 @@ int verb_lease(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_lock(int argc, char **argv);
 int verb_metrics(int argc, char **argv);
+int verb_refresh(int argc, char **argv);
 int verb_rekey(int argc, char **argv);
 int verb_release(int argc, char **argv);
 int verb_reload(int argc, char **argv);

@@ -116,6 +116,21 @@ void op_write_credential(struct vault *v, struct jsonw *w, const struct credenti
     write_remedy(w, c, &r);
 }
 
+void op_refresh_status(struct vault *v, struct jsonw *w)
+{
+    const struct credential *c = v->credentials ? credential_next(v->credentials, "") : NULL;
+    jsonw_open(w, "logins", '[');
+    for (; c && w->out->len < 2 * (size_t)OP_PAGE_BYTES;
+         c = credential_next(v->credentials, c->name)) {
+        if (strcmp(c->kind, "login") != 0)
+            continue;
+        jsonw_open(w, NULL, '{');
+        op_write_credential(v, w, c);
+        jsonw_close(w, '}');
+    }
+    jsonw_close(w, ']');
+}
+
 /* ---- Prometheus */
 
 static void put_figure(struct buf *out, const char *name, const char *type, const char *help,

@@ -115,6 +115,7 @@ err_t op_status(struct request *rq, struct pending *p, struct jsonw *w)
     jsonw_str(w, "sandbox", v->sandbox_report);
     write_workers(w, v);
     op_proxy_status(v, w);
+    op_refresh_status(v, w);
     jsonw_close(w, '}');
     return ERR_OK;
 }

@@ -98,6 +98,8 @@ OP_FINISH(op_cred_resumed);
 OP_DECIDE(op_refresh);
 /* The members of the credential's object, with its health. */
 void op_write_credential(struct vault *v, struct jsonw *w, const struct credential *c);
+/* A member "logins" of the status: each as its object, as far as they fit. */
+void op_refresh_status(struct vault *v, struct jsonw *w);
 /* Appends the figures of refreshes and of each login in Prometheus' text form. */
 void op_refresh_metrics(struct vault *v, struct buf *out);
 

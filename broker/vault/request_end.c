@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { UNAUTHORIZED = 401 };
+enum { GOOD = 200, BAD = 400 };
 
 unsigned request_worker(unsigned kind)
 {
@@ -230,7 +230,7 @@ static void on_end(struct vault *v, struct proxied *q, const struct msg *m)
                                  .duration_ms = millis(m, F_DURATION_MS),
                                  .first_ms = millis(m, F_FIRST_MS)};
     bool unused = flags & PROXY_END_UNUSED && q->follows;
-    if (end.http_status && end.http_status != UNAUTHORIZED)
+    if (end.outcome == ERR_OK && end.http_status >= GOOD && end.http_status < BAD)
         refresh_note_accepted(v, q->account->credential, q->version);
     if (q->follows && !unused && q->left > 0)
         q->left--; /* it was one of those allowed in advance */

@@ -25,6 +25,7 @@ _broker_cli_options() {
     token) echo "--deliver --ttl $common" ;;
     helper*) echo "--origin --ttl --socket --help" ;;
     "audit tail") echo "--lines --follow --consumer --credential --event $common" ;;
+    status) echo "--follow $common" ;;
     "audit show" | "audit export") echo "--after --consumer --credential --event $common" ;;
     "audit verify") echo "--dir --key --public-key $common" ;;
     exec) echo "--credential --profile --socket --wait --ttl --owner --acp --print-profile --list-profiles --help --version" ;;
@@ -46,7 +47,7 @@ _broker_cli_words() {
     "helper docker") echo "get list store erase" ;;
     "key add") echo "keyfile passphrase keyring systemd" ;;
     help) echo "exit $_broker_cli_verbs" ;;
-    show | remove | replace | token | keep | release | "helper aws") _broker_cli_names list ;;
+    show | remove | replace | refresh | token | keep | release | "helper aws") _broker_cli_names list ;;
     budget | "consumer show" | "consumer remove") _broker_cli_names consumer list ;;
     grant | revoke-grant) _broker_cli_names consumer list; _broker_cli_names list ;;
     esac
@@ -70,7 +71,7 @@ _broker_cli_values() { # VERB OPTION
     esac
 }
 
-_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init keep key lease list lock metrics rekey release reload \
+_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init keep key lease list lock metrics refresh rekey release reload \
 remove replace revoke revoke-grant show status store token unlock"
 
 _broker_cli_reply() { # WORDS

@@ -30,7 +30,7 @@ for row in \
         'grant|let a consumer use a credential' 'helper|answer git, docker or aws in their own protocol' \
         'init|make the store, with its first key' 'keep|keep the login file of a program fresh after a transfer' 'key|the keys that open the store' 'lease|the live leases' \
         'list|the credentials, redacted' 'lock|forget the keys until unlock' 'metrics|figures for Prometheus' \
-        'rekey|seal everything anew under a fresh master key' 'release|give a login back into the file of its program' 'reload|read the configuration anew' \
+        'refresh|renew a login now' 'rekey|seal everything anew under a fresh master key' 'release|give a login back into the file of its program' 'reload|read the configuration anew' \
         'remove|remove a credential for good' 'replace|put a new login in the place of an old one' 'revoke|end leases at once' \
         'revoke-grant|take a grant back; its leases end' 'show|one credential, redacted' 'status|one look at everything' \
         'store|accept a store that is older than its log' 'token|print the short-lived value of a credential' \
@@ -50,7 +50,7 @@ complete -c broker-cli -n '__broker_verb key add' -a 'keyfile passphrase keyring
 complete -c broker-cli -n '__broker_verb lease' -a 'list revoke'
 complete -c broker-cli -n '__broker_verb store' -a accept
 complete -c broker-cli -n '__broker_verb helper' -a 'git docker aws get list store erase'
-for verb in show remove replace keep release token grant revoke-grant
+for verb in show remove replace refresh keep release token grant revoke-grant
     complete -c broker-cli -n "__broker_verb $verb" -a '(__broker_names list)' -d credential
 end
 for verb in budget grant revoke-grant 'consumer show remove'
@@ -96,7 +96,7 @@ __broker_opt consumer 'only of this consumer' 'lease revoke audit' '(__broker_na
 __broker_opt credential 'only of this credential' 'lease revoke audit' '(__broker_names list)'
 __broker_opt all 'every lease there is' 'revoke lease' ''
 __broker_opt lines 'how many lines' audit ' '
-__broker_opt follow 'go on with what comes' audit ''
+__broker_opt follow 'go on with what comes' 'audit status' ''
 __broker_opt after 'only lines behind this number' audit ' '
 __broker_opt event 'only this event' audit ' '
 __broker_opt dir 'the log directory' audit -

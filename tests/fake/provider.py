@@ -280,7 +280,7 @@ class Provider:
             await asyncio.sleep(float(argument) if name == "slow" else 3600)
         headers = []
         if name == "status":
-            line["status"], data = int(argument), {"error": "temporarily_unavailable" if argument != "429" else "rate_limited"}
+            line["status"], data = int(argument), {"error": {"400": "invalid_client", "429": "rate_limited"}.get(argument, "temporarily_unavailable")}
             headers = ["retry-after: 1"] if argument == "429" else []
         else:
             line["status"], data = self.tokens.answer(RENEWALS[request.path], request.asked())

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 . "$(dirname "${BASH_SOURCE[0]}")/promise.bash"
 ACCESS=sk-ant-oat01-FAKE-planted-access-0123456789abcdefghijklmnop
-REFRESH=sk-ant-ort01-FAKE-planted-refresh-0123456789abcdefghijklmnop
+REFRESH=sk-ant-ort01-FAKE-zyxwvutsrqponmlkjihgfedcba9876543210-renewal
 RECORD=$T/record CONTROL=$T/control
 : >"$RECORD"
 : >"$CONTROL"

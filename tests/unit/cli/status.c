@@ -112,3 +112,39 @@ TEST(slips_and_broken_answers)
     SAYS("{\"error\":\"no_broker\",");
     fake_stop(&fake);
 }
+
+#define LOGIN(name, state, error, remedy, version)                                                 \
+    "{\"name\":\"" name "\",\"provider\":\"claude\",\"version\":" version ",\"state\":\"" state    \
+    "\",\"expires_at_ms\":4070908800000,\"refresh\":{\"renewable\":true,\"running\":false,"          \
+    "\"last_at_ms\":null,\"next_at_ms\":null,\"failures\":0,\"error\":" error                       \
+    "},\"consumers\":[\"gw\",\"marie\"],\"remedy\":" remedy "}"
+
+TEST(logins_are_shown_with_what_fails_and_what_to_do)
+{
+    BEGIN(call_on("GET /v1/status ", 200,
+                  "{\"state\":\"ready\",\"logins\":[" LOGIN("claude", "ok", "null", "null", "3") ","
+                  LOGIN("old", "needs_login", "\"its provider has ended it\"", "\"log in again\"", "1") "]}"));
+    CHECK_INT(OP(verb_status, "status"), 0);
+    SAYS("  LOGIN   PROVIDER  STATE        ENDS");
+    SAYS("  claude  claude    ok           in ");
+    SAYS("gw,marie\n");
+    SAYS("  old: its provider has ended it; log in again\n");
+    CHECK(!strstr(call_out, "  claude: "));
+    fake_stop(&fake);
+}
+
+/* The broker ends behind the third answer: so does following. */
+TEST(following_shows_what_changes_and_only_that)
+{
+    BEGIN({.match = "GET /v1/status ", .bytes = fake_ok(200, "{\"logins\":[" LOGIN("claude", "ok", "null", "null", "3") "]}")},
+          {.match = "GET /v1/status ", .bytes = fake_ok(200, "{\"logins\":[" LOGIN("claude", "ok", "null", "null", "3") "]}")},
+          {.match = "GET /v1/status ",
+           .bytes = fake_ok(200, "{\"logins\":[" LOGIN("claude", "needs_login", "\"ended\"", "\"log in again\"", "3") "]}")},
+          call_on("GET /v1/status ", 503, "{\"error\":\"unavailable\",\"message\":\"over\"}"));
+    CHECK_INT(OP(verb_status, "status", "--follow"), err_exit(ERR_UNAVAILABLE));
+    const char *first = strstr(call_out, "claude"), *second = first ? strstr(first + 1, "claude") : NULL;
+    CHECK(first && second && !strstr(second + 1, "claude"));
+    CHECK(strstr(first, "ok, version 3, ends in ") && strstr(second, "needs_login, version 3"));
+    CHECK(strstr(second, ": ended; log in again\n"));
+    fake_stop(&fake);
+}
