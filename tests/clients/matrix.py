@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Runs the real clients against the fake provider: directly, and through the broker. Wants fresh network and mount namespaces: start run.sh.
 
-    matrix.py BUILD CLIENTS [--only TEXT] [--way direct|broker|session] [--table FILE] [--keep]
+    matrix.py BUILD CLIENTS [--only TEXT] [--way direct|broker|gateway|session] [--table FILE] [--keep]
 
 Each cell (a row of rows.py, one way) is one assertion made of many: the prompt was answered with the provider's text, in pieces where the client
 shows pieces; the provider saw the right credential in the right header, once, and nothing of the broker's tokens; no other host was tried; by
 the broker, the credential is nowhere in what the client and its children were started with, nor in their memory while the answer ran, nor in
-HOME. The way `session` is for ACP adapters with --acp: one session outlives its token, each turn is answered, and a revocation ends it. Controls: with the credential given directly the same look finds it, and an attempt to reach another host is seen.
+HOME. The way `gateway` is for ACP adapters with --acp, without their providers/set: they take their login by the gateway method. The way `session` is for ACP adapters with --acp: one session outlives its token, each turn is answered, and a revocation ends it. Controls: with the credential given directly the same look finds it, and an attempt to reach another host is seen.
 """
 import argparse
 import ctypes
@@ -218,6 +218,19 @@ class Cell:
         self.fake.end()
 
 
+class Gateway(Cell):
+    """An ACP adapter that has no providers/set."""
+
+    def command(self):
+        command = super().command()
+        at = len(command) - len(self.row.command)
+        return [*command[:at], sys.executable, os.path.join(rows.HERE, "no_providers.py"), *command[at:]]
+
+    def check_answer(self, status):
+        super().check_answer(status)
+        check("the adapter keeps the login" not in self.text_of("err"), "the login was not given by the gateway method")
+
+
 class Session(Cell):
     """An ACP session by the broker that is longer than a lease may live, and is revoked in the end."""
 
@@ -299,7 +312,7 @@ def run_cell(rig, row, way, keep):
     """(result, seconds, hosts that it tried)."""
     if way != "direct" and not rig.broker:
         return "skipped: no proxy is built", 0, []
-    begun, cell = time.monotonic(), (Session if way == "session" else Cell)(rig, row, way)
+    begun, cell = time.monotonic(), {"session": Session, "gateway": Gateway}.get(way, Cell)(rig, row, way)
     try:
         cell.run()
         result = "passed"
@@ -347,7 +360,7 @@ def main():
     p.add_argument("build")
     p.add_argument("clients")
     p.add_argument("--only", default="", help="rows whose name, package or login has this text")
-    p.add_argument("--way", choices=("direct", "broker", "session"))
+    p.add_argument("--way", choices=("direct", "broker", "gateway", "session"))
     p.add_argument("--table", metavar="FILE", help="write the results into this page")
     p.add_argument("--keep", action="store_true", help="leave what the cells wrote")
     options = p.parse_args()
@@ -358,8 +371,8 @@ def main():
         rig.control()
         print("an escape is seen: passed", flush=True)
         for row in rows.ROWS:
-            for way in [options.way] if options.way else ["direct", "broker", "session"]:
-                if (way != "session" or row.rotates) and options.only in f"{row.name} {row.package} {row.login}":
+            for way in [options.way] if options.way else ["direct", "broker", "gateway", "session"]:
+                if (way in ("direct", "broker") or row.rotates) and options.only in f"{row.name} {row.package} {row.login}":
                     results[row, way] = result, seconds, tried = run_cell(rig, row, way, options.keep)
                     print(f"{row.name + ', ' + row.login:<34} {way:<7} {result}  ({seconds:.1f}s){' tried ' + ' '.join(tried) if tried else ''}", flush=True)
         if options.table:

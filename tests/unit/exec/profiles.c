@@ -61,6 +61,31 @@ TEST(arguments_hold_no_secret)
     }
 }
 
+/* As the proxy's gate knows it (proxy/names.c), and no Authorization: Claude's adapter puts a placeholder there. */
+TEST(what_an_adapter_is_told_is_whole)
+{
+    size_t n = 0;
+    EACH_WAY(p, s, w)
+    {
+        if (!w->acp)
+            continue;
+        n++;
+        CHECK_STR(w->delivery, "proxy");
+        CHECK(strcmp(w->acp->protocol, "anthropic") == 0 || strcmp(w->acp->protocol, "openai") == 0);
+        CHECK(w->acp->path[0] == '\0' || w->acp->path[0] == '/');
+        CHECK_STR(w->acp->header, "x-api-key");
+    }
+    static const char *const adapters[] = {"claude-acp", "codex-acp"};
+    for (size_t i = 0; i < 2; i++) { /* each login that they have by the proxy */
+        const struct profile *p = NULL;
+        struct why why = {0};
+        CHECK_OK(profile_find(adapters[i], &p, &why), why);
+        for (const struct profile_way *w = p->slot[0].way; w->delivery; w++)
+            CHECK((w->acp != NULL) == (strcmp(w->delivery, "proxy") == 0));
+    }
+    CHECK(n >= 8);
+}
+
 TEST(the_proxy_is_the_first_way)
 {
     EACH_WAY(p, s, w)
@@ -161,6 +186,21 @@ static void check_printed(const char *text, const struct profile_way *w)
     for (const char *const *arg = w->args; arg && *arg; arg++)
         CHECK(strstr(text, *arg) != NULL);
     CHECK(!w->link_file || strstr(text, w->link_file));
+}
+
+TEST(printing_a_profile_says_what_goes_over_acp)
+{
+    const struct profile *p = NULL;
+    struct why why = {0};
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    CHECK(out != NULL);
+    CHECK_OK(profile_find("codex-acp", &p, &why), why);
+    profile_print(p, out);
+    fclose(out);
+    CHECK(strstr(text, ", over ACP openai at {base}/v1 by x-api-key\n") != NULL);
+    free(text);
 }
 
 TEST(printing_a_profile_says_all_of_it)
