@@ -68,7 +68,7 @@ TEST(a_lock_that_is_held_is_waited_for_and_an_abandoned_one_taken)
 {
     AUTO(scratch_free) struct scratch s = scratch_new();
     const struct home_form *f = claude(&s);
-    const char *lock = strdup(scratch_path(&s, ".claude/.oauth_refresh.lock"));
+    AUTO(auto_free) char *lock = strdup(scratch_path(&s, ".claude/.oauth_refresh.lock"));
     struct home_file h = {0};
     CHECK(mkdir(lock, 0700) == 0);
     pid_t pid = fork(); /* its holder lets go after a while */
