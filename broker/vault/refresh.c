@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MINUTE = 60000, MIN_LEFT_MS = MINUTE, PER_TICK = 2048 };
+enum { MINUTE = 60000, MIN_LEFT_MS = MINUTE, PER_TICK = 2048, FILE_PAUSE_MS = 10000 };
 /* What a projected file shall have left, and the life from which on that can be had (CLIENTS.md: runs of DeerFlow; the CLI's own margin). */
 static const struct {
     int64_t life_ms, left_ms;
@@ -46,9 +46,14 @@ static struct refresh *find(const struct vault *v, const uint8_t id[SEAL_ID])
     return r;
 }
 
+static int64_t since_of(const struct credential *c)
+{
+    return c->replaced_ms ? c->replaced_ms : c->created_ms;
+}
+
 static int64_t due_of(const struct refresh *r, const struct credential *c)
 {
-    int64_t since = c->replaced_ms ? c->replaced_ms : c->created_ms;
+    int64_t since = since_of(c);
     int64_t life = c->expires_ms - since;
     uint32_t random = 0;
     if (!c->expires_ms || c->needs_login || c->no_refresh)
@@ -57,6 +62,10 @@ static int64_t due_of(const struct refresh *r, const struct credential *c)
         return since;
     random_bytes(&random, sizeof(random));
     int64_t due = since + life / 5 * 4 - life / 20 * (int64_t)(random % 1000) / 1000;
+    int64_t of_use =
+        c->expires_ms - MIN_LEFT_MS - MINUTE / 2; /* behind it nobody is given the token */
+    if (due > of_use)
+        due = of_use > since + life / 2 ? of_use : since + life / 2;
     for (size_t i = 0; r->files && i < COUNT(margins); i++)
         if (life >= margins[i].life_ms && due > c->expires_ms - margins[i].left_ms)
             due = c->expires_ms - margins[i].left_ms;
@@ -167,8 +176,11 @@ static void try_again(struct refresh *r, const struct credential *c, int64_t now
 {
     struct why why = {0};
     bool left_over = r->journaled || r->uncommitted; /* the outcome of a run is still open */
-    bool due = r->due_ms && r->due_ms <= now_ms;
-    if (r->running || c->needs_login || (!due && !left_over) || r->not_before_ms > clock_boot_ms())
+    bool waits = r->files && c->expires_ms && c->expires_ms - now_ms < MIN_LEFT_MS &&
+                 now_ms - since_of(c) > FILE_PAUSE_MS;
+    bool due = (r->due_ms && r->due_ms <= now_ms) || waits;
+    if (r->running || c->needs_login || c->no_refresh || (!due && !left_over) ||
+        r->not_before_ms > clock_boot_ms())
         return;
     if (refresh_begin(r, left_over ? r->cause : REFRESH_EARLY, NULL, &why) != ERR_OK &&
         r->not_before_ms <= clock_boot_ms())

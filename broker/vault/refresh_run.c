@@ -24,6 +24,8 @@ enum {
     FIRST_MS = 1000,
     DOUBT_MS = 250,
     REFUSED_MS = 60000,
+    PAUSE_MS = 20000,
+    PATIENCE_MS = 5000,
     DOUBLINGS = 10,
     JITTER = 5 /* a fifth */
 };
@@ -119,6 +121,16 @@ static err_t put(struct refresh *r, struct view canonical, const struct credenti
     return ERR_OK;
 }
 
+/* A login that upstreams refuse however often it is renewed: its account is the trouble, and it is renewed ever more seldom. */
+static void note_401(struct refresh *r, uint64_t version)
+{
+    bool again = r->from_401 == r->run_version && r->accepted != r->run_version;
+    r->fruitless = !again ? 0 : r->fruitless < DOUBLINGS ? r->fruitless + 1 : DOUBLINGS;
+    int64_t ms = (int64_t)PATIENCE_MS << r->fruitless;
+    r->patience_ms = clock_boot_ms() + (ms > MOST_MS ? MOST_MS : ms);
+    r->from_401 = version;
+}
+
 static void commit(struct refresh *r, struct view canonical, const struct oauth_outcome *o)
 {
     struct vault *v = r->v;
@@ -135,7 +147,13 @@ static void commit(struct refresh *r, struct view canonical, const struct oauth_
     end_journal(r);
     v->refreshes->count.renewed++;
     refresh_follow(r, c);
-    r->from_401 = r->cause == REFRESH_REJECTED ? c->version : r->from_401;
+    int64_t least =
+        clock_wall_ms() +
+        PAUSE_MS; /* a provider whose tokens last seconds is not asked without a pause */
+    if (r->due_ms && r->due_ms < least)
+        r->due_ms = least;
+    if (r->cause == REFRESH_REJECTED)
+        note_401(r, c->version);
     log_event(LOG_LVL_INFO, "refresh.done", "credential", r->name, "cause",
               refresh_cause_name(r->cause), NULL);
     route_end_credential(v, r->name);

@@ -13,12 +13,14 @@ struct refresh { /* of one login */
     struct refresh *alike;        /* of its bucket */
     uint8_t id[SEAL_ID];
     char name[65];
-    uint64_t version;  /* what the facts below are about */
-    bool files;        /* a consumer has a file with it */
-    bool voided;       /* its files say nothing any more, for nothing of it is valid */
-    int64_t due_ms;    /* wall clock; 0: never */
-    uint64_t from_401; /* this version came after a 401 */
-    uint64_t accepted; /* this version was taken by an upstream */
+    uint64_t version;    /* what the facts below are about */
+    bool files;          /* a consumer has a file with it */
+    bool voided;         /* its files say nothing any more, for nothing of it is valid */
+    int64_t due_ms;      /* wall clock; 0: never */
+    uint64_t from_401;   /* this version came after a 401 */
+    uint64_t accepted;   /* this version was taken by an upstream */
+    unsigned fruitless;  /* renewals after a 401, in a row, that no upstream took */
+    int64_t patience_ms; /* boot clock: until then the next 401 is not answered with another one */
     /* the run */
     bool running, journaled, has_raw, raw_in_file, doubtful;
     enum refresh_cause cause;

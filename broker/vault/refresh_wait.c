@@ -67,10 +67,11 @@ err_t refresh_for_use(struct request *rq, struct pending *p, const struct creden
     return join(rq, p, r, REFRESH_LEASE);
 }
 
-/* A version that came after a 401, and that no upstream has taken since, is not renewed for another 401: its account is the trouble. */
+/* A version that came after a 401, and that no upstream has taken since, is not renewed at once for another 401. */
 static bool pointless(const struct refresh *r, const struct credential *c)
 {
-    return r->from_401 == c->version && r->accepted != c->version;
+    return r->from_401 == c->version && r->accepted != c->version &&
+           clock_boot_ms() < r->patience_ms;
 }
 
 err_t refresh_after_401(struct request *rq, struct pending *p, const struct credential *c)

@@ -95,6 +95,21 @@ TEST(it_begins_by_itself_when_most_of_the_life_is_over)
     rig_end(&r);
 }
 
+TEST(tokens_that_last_seconds_are_not_renewed_without_a_pause)
+{
+    struct rig r;
+    struct refresh_view v;
+    uint64_t admin = begin_with(&r, HOUR);
+    uint64_t demand = POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
+    AUTO(auto_close) int sock = oauth_helper(&r);
+    oauth_raw(&r, sock, 200, "{}");
+    oauth_tokens(&r, sock, "sk-ant-oat01-NEW", NULL, 2000);
+    CHECK_OK(REPLY(&r, MSG_REFRESH, demand), r.why);
+    refresh_look(r.v, rig_cred(&r, "claude"), &v);
+    CHECK(v.next_ms > clock_wall_ms() + 15000);
+    rig_end(&r);
+}
+
 TEST(a_file_with_a_consumer_is_renewed_while_a_long_run_still_fits)
 {
     struct rig r;
