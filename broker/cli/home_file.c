@@ -26,6 +26,13 @@ enum { PAUSE_MS = 50, ABANDONED_REFRESH_S = 60, ABANDONED_WRITE_S = 15 };
 
 /* ---- finding */
 
+/* Root by way of somebody else, whose HOME is root's by now. */
+static bool is_sudo(void)
+{
+    const char *uid = getenv("SUDO_UID");
+    return uid && uid[0] && strcmp(uid, "0") != 0;
+}
+
 static MUST err_t find_dir(const struct home_form *form, const char *home, struct home_file *h,
                            struct why *why)
 {
@@ -34,6 +41,8 @@ static MUST err_t find_dir(const struct home_form *form, const char *home, struc
     const char *slash = strrchr(p->home_file, '/');
     int n = -1;
     h->name = slash + 1;
+    if (!home && !own && geteuid() == 0 && is_sudo())
+        return fail(why, ERR_USAGE, "as root by sudo, whose login is meant? say --home DIR");
     if (own && own[0])
         n = snprintf(h->dir, sizeof(h->dir), "%s", own);
     else if (base && base[0] == '/')

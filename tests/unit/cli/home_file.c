@@ -36,6 +36,13 @@ TEST(it_is_found_as_its_program_finds_it)
     CHECK_OK(home_file_open(f, s.path, &given, &why), why); /* a home that is named is meant */
     CHECK_STR(given.path, h.path);
     CHECK_INT(home_file_open(f, "/nonexistent", &h, &why), ERR_NOT_FOUND);
+    /* by sudo, root's own home is not what is meant */
+    struct home_file none = {0};
+    (void)unsetenv("CLAUDE_CONFIG_DIR");
+    (void)setenv("SUDO_UID", "1000", 1);
+    CHECK_INT(home_file_open(f, NULL, &none, &why), geteuid() == 0 ? ERR_USAGE : ERR_OK);
+    home_file_close(&none);
+    (void)unsetenv("SUDO_UID");
 }
 
 TEST(a_link_is_refused)
