@@ -84,8 +84,12 @@ err_t json_edit_set(struct buf *text, const char *object, const char *key, struc
     }
     if (!find_object(buf_view(text), object, &in))
         return fail(why, ERR_INVALID, "the file is not a JSON object");
-    if (!json_member(in, key, &found))
-        return insert(text, in, key, raw, why);
+    if (!json_member(in, key, &found)) {
+        TRY(insert(text, in, key, raw, why));
+        return json_edit_find(buf_view(text), object, key, &there) /* else it was there twice */
+                   ? ERR_OK
+                   : fail(why, ERR_INVALID, "\"%s\" stands in the file twice", key);
+    }
     buf_add_view(&value, raw);
     return splice(text, (size_t)((const uint8_t *)found.p - text->p), found.n, &value, why);
 }

@@ -41,6 +41,8 @@ TEST(what_is_no_object_is_left_alone)
         CHECK_STR(set(bad[i], NULL, "a", "1"), "invalid");
     CHECK_STR(set("{\"o\":[1]}", "o", "a", "1"), "invalid");
     CHECK_STR(set("{\"o\":7}", "o", "a", "1"), "invalid");
+    CHECK_STR(set("{\"a\":1,\"a\":2}", NULL, "a", "3"), "invalid");
+    CHECK_STR(set("{\"o\":{},\"o\":{\"a\":1}}", "o", "a", "3"), "invalid");
 }
 
 TEST(a_text_does_not_grow_over_its_room)
