@@ -13,6 +13,8 @@ usage: proxy/usage proxy/sse proxy/json_scan
 request_policy: vault/request_policy base/glob
 guard: proxy/guard proxy/guard_forms proxy/guard_trie
 host: proxy/host
+token_body: proxy/token_body
+json_edit: cli/json_edit
 token: crypto/token crypto/caveats
 acp_scan: exec/acp_scan
 acp_text: exec/acp_text"

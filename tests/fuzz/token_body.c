@@ -1,5 +1,6 @@
 /*
- * Token requests: whatever is taken, of JSON, is what jansson says of the same text. First byte: JSON or a form.
+ * Token requests: whatever is taken, of JSON, is what jansson says of the same text. First byte: a form, JSON, or what the first line says as a
+ * Content-Type.
  */
 #include "fuzz/hold.h"
 
@@ -31,6 +32,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     enum token_body_type type = data[0] & 1 ? TOKEN_BODY_JSON : TOKEN_BODY_FORM;
     struct view in = VIEW(data + 1, n - 1);
+    const uint8_t *line = data[0] & 2 && in.n ? memchr(in.p, '\n', in.n) : NULL;
+    if (line) {
+        size_t type_n = (size_t)(line - in.p);
+        type = token_body_type(VIEW(in.p, type_n));
+        HOLD(type == TOKEN_BODY_OTHER || type_n >= strlen("application/json"));
+        in = VIEW(line + 1, in.n - type_n - 1);
+    }
     if (token_body_read(type, in, "refresh_token", &t, &why) != ERR_OK) {
         HOLD(why.text[0]);
         return 0;
