@@ -17,8 +17,8 @@ print(eval(sys.argv[2]))' "$FILE" "$1"
 }
 holds "with the access token" is "$(reads 'f["claudeAiOauth"]["accessToken"]')" "$ACCESS"
 # somebody reads it all the time: it is always whole
-python3 - "$FILE" "$T/stop" >"$T/reader" <<'PY' &
-import json, os, sys
+python3 - "$FILE" "$T/stop" "$T/reading" >"$T/reader" <<'PY' &
+import json, os, sys, time
 n, seen = 0, []
 while not os.path.exists(sys.argv[2]):
     f = json.load(open(sys.argv[1]))
@@ -27,10 +27,13 @@ while not os.path.exists(sys.argv[2]):
         seen.append(token)
     assert "refreshToken" not in json.dumps(f) or not f["claudeAiOauth"].get("refreshToken"), f
     n += 1
+    open(sys.argv[3], "w").close()
+    time.sleep(0.002)
 print(n, *seen)
 PY
 READER=$!
 PIDS+=("$READER")
+eventually 10 test -e "$T/reading" || die "nobody reads"
 "$CLI" refresh claude >/dev/null
 holds "a refresh gives it the new token" is "$(reads 'f["claudeAiOauth"]["accessToken"]')" "${ACCESS}r1"
 holds "and its end" is "$(reads 'f["claudeAiOauth"]["expiresAt"]')" "$(show claude 'c["expires_at_ms"]')"
