@@ -21,6 +21,8 @@ struct refresh { /* of one login */
     uint64_t accepted;   /* this version was taken by an upstream */
     unsigned fruitless;  /* renewals after a 401, in a row, that no upstream took */
     int64_t patience_ms; /* boot clock: until then the next 401 is not answered with another one */
+    int64_t
+        spent_ms; /* boot clock: up to when renewals after a 401 are paid for (refresh_wait.c) */
     /* the run */
     bool running, journaled, has_raw, raw_in_file, doubtful;
     enum refresh_cause cause;

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { MIN_LEFT_MS = 60000 };
+enum { MIN_LEFT_MS = 60000, BURST = 120, EACH_MS = 10000 };
 
 static bool too_little_left(const struct credential *c, enum delivery d)
 {
@@ -74,6 +74,18 @@ static bool pointless(const struct refresh *r, const struct credential *c)
            clock_boot_ms() < r->patience_ms;
 }
 
+/* Who can make an upstream answer 401 (a path that wants other rights) must not wear the login out: a burst, then one in EACH_MS. */
+static bool affordable(struct refresh *r)
+{
+    int64_t now = clock_boot_ms();
+    if (r->running || r->wake.loop)
+        return true; /* it only joins */
+    if (r->spent_ms > now + (int64_t)BURST * EACH_MS)
+        return false;
+    r->spent_ms = (r->spent_ms > now ? r->spent_ms : now) + EACH_MS;
+    return true;
+}
+
 err_t refresh_after_401(struct request *rq, struct pending *p, const struct credential *c)
 {
     struct refresh *r = refresh_of(rq->v, c);
@@ -81,6 +93,9 @@ err_t refresh_after_401(struct request *rq, struct pending *p, const struct cred
         return fail(rq->why, ERR_NEEDS_LOGIN, "it is not one that can be renewed");
     if (rq->again)
         return later(r, c, rq->why);
+    if (!affordable(r))
+        return fail(rq->why, ERR_UNAVAILABLE,
+                    "the login \"%s\" was renewed too often for its upstream's 401", c->name);
     TRY(join(rq, p, r, REFRESH_REJECTED));
     return rq->deferred ? ERR_OK : later(r, c, rq->why);
 }

@@ -65,3 +65,29 @@ TEST(one_that_can_be_renewed_waits_for_that_and_not_twice)
     CHECK_INT(renew(&r, &q, c, false), ERR_NEEDS_LOGIN); /* dead: nothing to wait for */
     rig_end(&r);
 }
+
+/* Whoever can make an upstream answer 401 cannot wear the login out, though others use it well in between. */
+TEST(renewals_for_a_401_are_limited)
+{
+    struct rig r;
+    unsigned begun = 0;
+    rig_make(&r, NULL, PROXY_CONFIG);
+    uint64_t admin = rig_init(&r);
+    struct cred login = rig_login(ACCESS_TOKEN, 3600000);
+    CHECK_OK(rig_put(&r, admin, "claude", &login, false), r.why);
+    for (int i = 0; i < 200; i++) {
+        const struct credential *c = credential_find(r.v->credentials, view_str("claude"));
+        struct proxied q = {.version = c->version};
+        refresh_note_accepted(r.v, "claude", c->version);
+        if ((int)renew(&r, &q, c, false) != PARKED)
+            break;
+        begun++;
+        struct cred other = rig_login(ACCESS_TOKEN, 3600000); /* as if it had been renewed */
+        oauthcall_cancel_all(r.v);
+        rig_turns(&r, 1);
+        CHECK_OK(rig_put(&r, admin, "claude", &other, true), r.why);
+    }
+    CHECK(begun > 100 && begun < 130);
+    CHECK_WHY(&r, "too often");
+    rig_end(&r);
+}
