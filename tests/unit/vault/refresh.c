@@ -410,3 +410,31 @@ TEST(a_locked_store_ends_it_and_the_next_opening_takes_it_up)
     close(sock);
     rig_end(&r);
 }
+
+/* A rekey seals the login anew under the same version while its refresh runs; the journal has a key of its own. */
+TEST(a_rekey_in_the_middle_changes_nothing)
+{
+    for (int crash = 0; crash < 2; crash++) {
+        struct rig r;
+        uint64_t admin = begin_with(&r, HOUR);
+        (void)POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
+        int sock = oauth_helper(&r);
+        uint32_t epoch = rig_cred(&r, "claude")->epoch;
+        CHECK_OK(ASK(&r, MSG_REKEY, admin), r.why);
+        for (int i = 0; i < 20 && r.v->keys.header.rekeying; i++)
+            op_rekey_step(r.v);
+        CHECK(!r.v->keys.header.rekeying && rig_cred(&r, "claude")->epoch == epoch + 1);
+        oauth_raw(&r, sock, 200, "{}");
+        if (crash) {
+            close(sock);
+            rig_restart(&r);
+            refreshes_tick(r.v);
+            sock = oauth_helper(&r);
+            CHECK(view_is(msg_view(&r.msg, F_OP), "parse"));
+        }
+        oauth_tokens(&r, sock, "sk-ant-oat01-NEW", "sk-ant-ort01-NEW", HOUR);
+        CHECK(rig_has(&r, "claude", CF_REFRESH_TOKEN, "sk-ant-ort01-NEW") && rig_cred(&r, "claude")->version == 2 && rig_journals(&r) == 0);
+        close(sock);
+        rig_end(&r);
+    }
+}
