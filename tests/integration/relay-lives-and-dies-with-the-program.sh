@@ -82,6 +82,8 @@ def refused(n):
         s.connect(("127.0.0.1", n))
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError: # it is being closed at this very moment
+        return False
     finally:
         s.close()
     return False
