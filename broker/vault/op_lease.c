@@ -57,7 +57,12 @@ static void write_grant(struct jsonw *w, struct vault *v, const struct config_gr
     jsonw_int(w, "max_ttl_ms", g->max_ttl_ms);
     jsonw_int(w, "uses", (int64_t)g->uses);
     jsonw_str(w, "owner", g->owner_process ? "process" : "none");
-    if (c && refresh_usable(v, c, DELIVER_ACCESS_TOKEN, &why) != ERR_OK)
+    struct refresh_view r = {0};
+    err_t e = c ? refresh_usable(v, c, DELIVER_ACCESS_TOKEN, &why) : ERR_OK;
+    if (e == ERR_UNAVAILABLE)
+        refresh_look(v, c, &r);
+    if (e != ERR_OK &&
+        (e != ERR_UNAVAILABLE || r.failures > 0)) /* else who asks for it renews it */
         usable = false;
     jsonw_bool(w, "available", usable);
     jsonw_str(w, "reason", usable ? NULL : c ? why.text : "this credential is not enrolled");
@@ -318,7 +323,9 @@ bool op_lease_keep(void *ctx, struct lease *l)
                              .lease = l->id_hex,
                              .credential = l->credential,
                              .delivery = delivery_name(l->delivery)};
-    if (!g || !c || deliver_usable(c, l->delivery, clock_wall_ms(), &why) != ERR_OK)
+    /* a login that is only being renewed ends no program's lease */
+    err_t usable = c ? refresh_usable(v, c, l->delivery, &why) : ERR_NOT_FOUND;
+    if (!g || !c || (usable != ERR_OK && usable != ERR_UNAVAILABLE))
         return false;
     r.ttl_ms = g->ttl_ms;
     if (server_record(v, &r, NULL, &why) != ERR_OK ||

@@ -6,7 +6,7 @@
 static struct scratch home;
 
 struct picture {
-    const char *state, *reason, *version, *health, *memory, *keys, *consumers, *workers, *proxy;
+    const char *state, *reason, *version, *health, *memory, *keys, *consumers, *workers, *proxy, *logins;
     const char *dir; /* of state and run */
 };
 static const struct picture good = {.state = "ready",
@@ -17,7 +17,8 @@ static const struct picture good = {.state = "ready",
                                     .keys = "{\"slot\":0},{\"slot\":1}",
                                     .consumers = "",
                                     .workers = "{\"role\":\"api\",\"restarts\":0}",
-                                    .proxy = "{\"workers\":0,\"ready\":0}"};
+                                    .proxy = "{\"workers\":0,\"ready\":0}",
+                                    .logins = ""};
 
 static void begin(struct picture p)
 {
@@ -34,9 +35,9 @@ static void begin(struct picture p)
              "{\"state\":\"%s\",\"reason\":%s,\"version\":\"%s\",\"state_dir\":\"%s\",\"run_dir\":"
              "\"%s\",\"keys\":[%s],\"consumers\":[%s],"
              "\"audit\":{\"health\":\"%s\"},\"memory_lock\":\"%s\",\"sandbox\":\"seccomp\","
-             "\"workers\":[%s],\"proxy\":%s}",
+             "\"workers\":[%s],\"proxy\":%s,\"logins\":[%s]}",
              p.state, p.reason, p.version, dir, dir, p.keys, p.consumers, p.health, p.memory,
-             p.workers, p.proxy);
+             p.workers, p.proxy, p.logins);
     BEGIN(call_on("GET /v1/status ", 200, text));
 }
 static void end(void)
@@ -163,6 +164,17 @@ TEST(workers_that_were_restarted)
     p.workers = "{\"role\":\"api\",\"restarts\":3},{\"role\":\"admin\",\"restarts\":0}";
     finds(p, "note   workers          the worker api was restarted 3 times\n",
           "mend it with: journalctl", 0);
+}
+
+TEST(logins_that_work_fail_or_are_dead)
+{
+    struct picture p = good;
+    p.logins = "{\"name\":\"claude\",\"state\":\"ok\",\"refresh\":{\"error\":null},\"remedy\":null}";
+    finds(p, "ok     logins           each works, as far as the broker knows\n", " 0 wrong\n", 0);
+    p.logins = "{\"name\":\"claude\",\"state\":\"ok\",\"refresh\":{\"error\":\"it answered 503\"},\"remedy\":\"broker-cli refresh claude\"}";
+    finds(p, "note   login            claude: it answered 503\n", "mend it with: broker-cli refresh claude\n", 0);
+    p.logins = "{\"name\":\"claude\",\"state\":\"needs_login\",\"refresh\":{\"error\":null},\"remedy\":\"broker-cli replace claude\"}";
+    finds(p, "wrong  login            claude: its provider ended it\n", "mend it with: broker-cli replace claude\n", 1);
 }
 
 TEST(proxy_workers_that_are_missing)

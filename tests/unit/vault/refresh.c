@@ -380,6 +380,25 @@ TEST(a_parked_request_whose_worker_is_gone_is_dropped)
     rig_end(&r);
 }
 
+TEST(a_login_that_can_be_renewed_is_on_offer_and_ends_no_programs_lease)
+{
+    struct rig r;
+    uint64_t admin = begin_with(&r, HOUR), gw = rig_conn(&r, "gw"), cursor = 0;
+    CHECK_OK(rig_issue(&r, gw, "claude", "access_token"), r.why);
+    struct lease *l = lease_next(r.v->leases, &cursor);
+    struct cred late = rig_login(ACCESS_TOKEN "2", 30000);
+    CHECK_OK(rig_put(&r, admin, "claude", &late, true), r.why);
+    CHECK(l && op_lease_keep(r.v, l));
+    CHECK_OK(ASK(&r, MSG_GRANTS, gw), r.why);
+    CHECK_HAS(&r, "\"available\":true");
+    WITHOUT_REFRESH(late);
+    CHECK_OK(rig_put(&r, admin, "claude", &late, true), r.why);
+    CHECK(!op_lease_keep(r.v, l));
+    CHECK_OK(ASK(&r, MSG_GRANTS, gw), r.why);
+    CHECK(!strstr(rig_body(&r), "\"available\":true"));
+    rig_end(&r);
+}
+
 TEST(what_is_no_login_or_has_no_refresh_token_says_so)
 {
     struct rig r;
