@@ -62,6 +62,25 @@ static const struct route_field replace[] = {
     MEMBER("hold", HOLD, K_BOOL),        ENROLL_MEMBERS,
 };
 static const struct route_field credential[] = {PARAM("name", CREDENTIAL, K_TEXT)};
+static const struct route_field login_begin[] = {
+    NEEDED("name", CREDENTIAL, K_TEXT),
+    NEEDED("provider", PROVIDER, K_TEXT),
+    MEMBER("ceiling", DELIVER, K_NAMES),
+    MEMBER("replace", FLAGS, K_BOOL),
+    MEMBER("origin", URL, K_TEXT),
+    NEEDED("flow", FLOW, K_TEXT),
+    MEMBER("port", PORT, K_NUMBER),
+    MEMBER("client_secret", CLIENT_SECRET, K_TEXT),
+    MEMBER("header", HEADER, K_TEXT),
+    MEMBER("env", ENV, K_TEXT),
+};
+static const struct route_field login_code[] = {
+    MEMBER("error", CODE, K_TEXT),
+    PARAM("id", LOGIN, K_TEXT),
+    MEMBER("code", AUTH_CODE, K_TEXT),
+    NEEDED("state", LOGIN_STATE, K_TEXT),
+};
+static const struct route_field login[] = {PARAM("id", LOGIN, K_TEXT)};
 static const struct route_field after[] = {QUERY("after", AFTER, K_TEXT)};
 static const struct route_field consumer[] = {PARAM("name", CONSUMER, K_TEXT)};
 static const struct route_field consumer_add[] = {
@@ -145,6 +164,10 @@ static const struct route routes[] = {
     ADMIN("DELETE", "/v1/credentials/{name}",      CRED_REMOVE,    0,      WITH(credential)),
     ADMIN("POST",   "/v1/credentials/{name}/release", CRED_RELEASE, SMALL, WITH(credential)),
     ADMIN("DELETE", "/v1/credentials/{name}/release", CRED_RESUME, 0, WITH(credential)),
+    ADMIN("POST",   "/v1/logins",                  LOGIN_BEGIN,    MIDDLE, WITH(login_begin)),
+    ADMIN("POST",   "/v1/logins/{id}/code",        LOGIN_CODE,     MIDDLE, WITH(login_code)),
+    ADMIN("GET",    "/v1/logins/{id}",             LOGIN_SHOW,     0,      WITH(login)),
+    ADMIN("DELETE", "/v1/logins/{id}",             LOGIN_CANCEL,   0,      WITH(login)),
     ADMIN("GET",    "/v1/consumers",               CONSUMER_LIST,  0,      WITH(after)),
     ADMIN("POST",   "/v1/consumers",               CONSUMER_ADD,   MIDDLE, WITH(consumer_add)),
     ADMIN("GET",    "/v1/consumers/{name}",        CONSUMER_SHOW,  0,      WITH(consumer)),

@@ -68,6 +68,7 @@ struct config_price {
     uint64_t input, output, cache_read, cache_write;
 };
 /* What broker.yaml says in the place of a provider's own row (struct provider_oauth): an own identity provider, a test. NULL: as the row. */
+enum { CONFIG_PROVIDER_NAME = 32 };
 struct config_provider {
     char *name;
     char *token_url, *authorize_url, *device_url; /* https://host[:port]/path */

@@ -49,7 +49,7 @@ static err_t check(const struct build *b, const char *where, const struct config
                    const struct yaml_provider *y)
 {
     bool insecure = y->insecure_loopback == 1;
-    if (!is_visible(y->name, 32, "\"'"))
+    if (!is_visible(y->name, CONFIG_PROVIDER_NAME, "\"'"))
         return build_fail(b, where, "name", "expected the name of a provider");
     if (config_provider_of(c, y->name))
         return build_fail(b, where, "name", "there is an entry for it already");

@@ -94,6 +94,11 @@ enum { M_CONN = 1, M_FD = 2, M_SECRET = 4, M_AUDITED = 8 };
     X(ADMIN_REVOKE,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   1024)                 \
     X(RELOAD,         FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
     X(BUDGETS,        FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
+    /* a login that the broker makes itself: begun, then looked at until it is done; CODE is what the person or the browser brings */ \
+    X(LOGIN_BEGIN,    FROM_ADMIN,             M_CONN | M_FD | M_AUDITED | M_SECRET, 8192)        \
+    X(LOGIN_CODE,     FROM_ADMIN,             M_CONN | M_FD | M_AUDITED | M_SECRET, 8192)        \
+    X(LOGIN_SHOW,     FROM_ADMIN,             M_CONN | M_FD,               512)                  \
+    X(LOGIN_CANCEL,   FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
     X(REFRESH,        FROM_ADMIN,             M_CONN | M_FD | M_AUDITED,   512)                  \
     X(AUDIT_READ,     FROM_ADMIN,             M_CONN | M_FD,               1024)                 \
     /* supervisor */                                                                             \
@@ -189,7 +194,16 @@ enum msg_type {
     X(VERIFY_URI,  S, 512)                                                                       \
     X(VERIFY_FULL, S, 1024)   /* with the user code in it */                                     \
     X(INTERVAL_MS, U, 8)      /* between two questions whether the person has agreed */          \
-    X(HOLD,        U, 8)      /* 1: enrolled, and not used before it is resumed */
+    X(HOLD,        U, 8)      /* 1: enrolled, and not used before it is resumed */              \
+    X(LOGIN,       S, 32)     /* a login under way, chosen by the vault */                       \
+    X(FLOW,        S, 16)     /* enum grant_flow (provider/grant.h) */                           \
+    X(PORT,        U, 8)      /* that the browser is sent to */                                  \
+    X(AUTH_CODE,   B, 4096)   /* an authorization code */                                        \
+    X(VERIFIER,    B, 256)    /* that belongs to it, where the provider made it */               \
+    X(LOGIN_STATE, B, 128)    /* RFC 6749, section 10.12 */                                      \
+    X(CLIENT_SECRET, B, 2048)                                                                    \
+    X(HEADER,      S, 512)    /* of a login's proxied requests, as when enrolling */             \
+    X(ENV,         S, 128)
 /* clang-format on */
 
 /* F_FLAGS of a reply to PROXY_BEGIN: ask again with MODEL (empty: the request has none). */
@@ -197,10 +211,11 @@ enum { PROXY_NEEDS_MODEL = 1 };
 /* F_FLAGS of PROXY_END. GOES_ON: others may follow under this serial. UNUSED: no request has ended, and none follows. */
 enum { PROXY_END_GOES_ON = 1, PROXY_END_UNUSED = 2 };
 /* F_FLAGS of OAUTH_JOB: how the request is made and what is asked; OAUTH_SENT stands in OAUTH_RAW: the request may have been carried out. */
-enum { OAUTH_FORM = 1, OAUTH_LOOPBACK = 2, OAUTH_DEVICE = 4, OAUTH_SENT = 8 };
+/* DEVICE: it is of a device endpoint. POLL: whether the person has agreed, where the answer is a code (struct provider_oauth.device_poll) */
+enum { OAUTH_FORM = 1, OAUTH_LOOPBACK = 2, OAUTH_DEVICE = 4, OAUTH_SENT = 8, OAUTH_POLL = 16 };
 /* What an identity provider's answer means. */
 enum oauth_verdict {
-    OAUTH_GRANTED,   /* tokens, or a device code */
+    OAUTH_GRANTED,   /* tokens, a device code, or an authorization code */
     OAUTH_PENDING,   /* the person has not agreed yet (RFC 8628) */
     OAUTH_SLOW_DOWN, /* and do not ask so often */
     OAUTH_TRANSIENT, /* 5xx, 408, 429: later */

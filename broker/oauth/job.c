@@ -71,7 +71,7 @@ static err_t tell_raw(int sock, const struct http_reply *r, err_t e, const struc
 
 static void put_device(struct buf *b, const struct reply *r)
 {
-    if (!r->device_code.len)
+    if (r->verdict != OAUTH_GRANTED || !r->device_code.len)
         return;
     msg_put(b, F_DEVICE_CODE, buf_view(&r->device_code));
     msg_put_str(b, F_USER_CODE, r->user_code);
@@ -93,6 +93,10 @@ static err_t tell_result(int sock, const struct reply_ask *ask, struct why *why)
     msg_put_u64(&b, F_VERDICT, r.verdict);
     msg_put_str(&b, F_CODE, r.code[0] ? r.code : NULL);
     put_device(&b, &r);
+    if (r.verdict == OAUTH_GRANTED && r.verifier.len) {
+        msg_put(&b, F_AUTH_CODE, buf_view(&r.code_granted));
+        msg_put(&b, F_VERIFIER, buf_view(&r.verifier));
+    }
     return send(sock, &b, why);
 }
 
@@ -102,7 +106,8 @@ static err_t parse_job(int sock, const struct msg *m, const struct provider *p, 
                                   .status = (unsigned)msg_u64(m, F_HTTP_STATUS, 0),
                                   .body = msg_view(m, F_RAW),
                                   .at_ms = (int64_t)msg_u64(m, F_AT_MS, 0),
-                                  .device = msg_u64(m, F_FLAGS, 0) & OAUTH_DEVICE};
+                                  .device = msg_u64(m, F_FLAGS, 0) & OAUTH_DEVICE,
+                                  .poll = msg_u64(m, F_FLAGS, 0) & OAUTH_POLL};
     return tell_result(sock, &ask, why);
 }
 
@@ -124,7 +129,8 @@ static err_t ask_job(int sock, const struct msg *m, const struct provider *p, st
                                                .status = reply.status,
                                                .body = buf_view(&reply.body),
                                                .at_ms = (int64_t)msg_u64(&kept, F_AT_MS, 0),
-                                               .device = msg_u64(m, F_FLAGS, 0) & OAUTH_DEVICE},
+                                               .device = msg_u64(m, F_FLAGS, 0) & OAUTH_DEVICE,
+                                               .poll = msg_u64(m, F_FLAGS, 0) & OAUTH_POLL},
                            why);
     buf_free(&reply.body);
     return told;

@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { TOKEN_MAX = 16384, SHORT_MAX = 256, MS = 1000 };
+enum { TOKEN_MAX = 16384, SHORT_MAX = 256, CODE_MAX = 4096, VERIFIER_MAX = 256, MS = 1000 };
 #define SECONDS_MAX  (INT64_C(10) * 366 * 24 * 3600)
 #define INTERVAL_MAX INT64_C(600)
 
@@ -24,6 +24,8 @@ void reply_free(struct reply *r)
 {
     buf_free(&r->login);
     buf_free(&r->device_code);
+    buf_free(&r->code_granted);
+    buf_free(&r->verifier);
 }
 
 /* ---- errors */
@@ -74,6 +76,10 @@ static enum oauth_verdict judge_code(const struct reply_ask *ask, const char *co
 static void read_error(const struct reply_ask *ask, struct reply *out)
 {
     AUTO(auto_json) json_t *root = NULL;
+    if (ask->poll && (ask->status == 403 || ask->status == 404)) {
+        out->verdict = OAUTH_PENDING;
+        return;
+    }
     if (json_parse(ask->body, &root, NULL) == ERR_OK)
         find_code(root, out->code);
     bool later = ask->status >= 500 || ask->status == 429 || ask->status == 408;
@@ -217,28 +223,66 @@ static bool take_field(const json_t *root, const char *key, char *out, size_t ro
            text_line(v) && view_copy(v, out, room);
 }
 
-static void read_device(const struct reply_ask *ask, struct reply *out)
+/* A number, or (OpenAI) one as text. */
+static bool take_interval(const json_t *root, int64_t *out)
+{
+    struct view text = {0};
+    if (json_get_str(root, "interval", 4, false, &text, NULL) != ERR_OK)
+        return json_get_int(root, "interval", 1, INTERVAL_MAX, out, NULL) == ERR_OK;
+    int64_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        n = n * 10 + (text.p[i] - '0');
+    }
+    if (n > INTERVAL_MAX)
+        return false;
+    *out = n > 0 ? n : *out;
+    return true;
+}
+
+static bool take_code(const json_t *root, const char *key, size_t max, struct buf *out)
+{
+    struct view code = {0};
+    if (json_get_str(root, key, max, true, &code, NULL) != ERR_OK || !text_visible(code))
+        return false;
+    buf_add_view(out, code);
+    return !out->bad;
+}
+
+static void read_poll(const struct reply_ask *ask, struct reply *out)
 {
     AUTO(auto_json) json_t *root = NULL;
-    struct view code = {0};
+    if (json_parse(ask->body, &root, NULL) == ERR_OK && json_is_object(root) &&
+        take_code(root, "authorization_code", CODE_MAX, &out->code_granted) &&
+        take_code(root, "code_verifier", VERIFIER_MAX, &out->verifier))
+        out->verdict = OAUTH_GRANTED;
+}
+
+static void read_device(const struct reply_ask *ask, struct reply *out)
+{
+    const struct provider_oauth *row = oauth_row(ask->provider);
+    AUTO(auto_json) json_t *root = NULL;
     int64_t life_s = 900, interval_s = 5;
+    bool own = row && row->device_poll;
     if (json_parse(ask->body, &root, NULL) != ERR_OK || !json_is_object(root) ||
-        json_get_str(root, "device_code", 2048, true, &code, NULL) != ERR_OK ||
-        !text_visible(code) ||
+        !take_code(root, own ? "device_auth_id" : "device_code", 2048, &out->device_code) ||
         json_get_int(root, "expires_in", 1, SECONDS_MAX, &life_s, NULL) != ERR_OK ||
-        json_get_int(root, "interval", 1, INTERVAL_MAX, &interval_s, NULL) != ERR_OK ||
-        !take_field(root, "user_code", out->user_code, sizeof(out->user_code)))
+        !take_interval(root, &interval_s))
         return;
-    if (!take_field(root, "verification_uri", out->verify_uri, sizeof(out->verify_uri)))
+    if (!take_field(root, "user_code", out->user_code, sizeof(out->user_code)) && own)
+        (void)take_field(root, "usercode", out->user_code, sizeof(out->user_code));
+    if (own)
+        (void)view_copy(view_str(row->device_page), out->verify_uri, sizeof(out->verify_uri));
+    else if (!take_field(root, "verification_uri", out->verify_uri, sizeof(out->verify_uri)))
         (void)take_field(root, "verification_url", out->verify_uri, sizeof(out->verify_uri));
     if (!take_field(root, "verification_uri_complete", out->verify_full, sizeof(out->verify_full)))
         out->verify_full[0] = '\0';
     if (!out->verify_uri[0] || !out->user_code[0])
         return;
-    buf_add_view(&out->device_code, code);
     out->interval_ms = interval_s * MS;
     out->expires_ms = ask->at_ms + life_s * MS;
-    out->verdict = out->device_code.bad ? OAUTH_GARBAGE : OAUTH_GRANTED;
+    out->verdict = OAUTH_GRANTED;
 }
 
 void reply_parse(const struct reply_ask *ask, struct reply *out)
@@ -248,6 +292,8 @@ void reply_parse(const struct reply_ask *ask, struct reply *out)
         read_error(ask, out);
     else if (ask->device)
         read_device(ask, out);
+    else if (ask->poll)
+        read_poll(ask, out);
     else
         read_tokens(ask, out);
 }

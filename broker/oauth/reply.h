@@ -13,6 +13,7 @@ struct reply_ask {
     struct view body;
     int64_t at_ms; /* wall clock when it came: `expires_in` counts from there */
     bool device;   /* of the device authorization endpoint (RFC 8628, section 3.2) */
+    bool poll;     /* of the question whether the person has agreed, where the answer is a code */
 };
 struct reply {
     enum oauth_verdict verdict;
@@ -20,6 +21,7 @@ struct reply {
     struct buf
         login; /* granted: the fields of a credential that the answer brought, in canonical form (without KIND) */
     struct buf device_code;
+    struct buf code_granted, verifier; /* of a poll: an authorization code, and its verifier */
     char user_code[65], verify_uri[513], verify_full[1025];
     int64_t interval_ms, expires_ms; /* of a device code; expires: wall clock */
 };

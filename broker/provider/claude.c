@@ -131,10 +131,16 @@ static const struct provider_upstream upstream = {.origin = "https://api.anthrop
                                                   .allow = inject_anthropic};
 
 static const char *const final[] = {"invalid_grant", NULL};
+static const char *const more[] = {"code", "true", NULL};
 static const struct provider_oauth oauth = {
     .token_url = "https://platform.claude.com/v1/oauth/token",
     .authorize_url = "https://claude.com/cai/oauth/authorize",
     .client_id = "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+    .scopes = "user:profile user:inference user:sessions:claude_code",
+    .authorize_more = more,
+    .page = "https://platform.claude.com/oauth/code/callback",
+    .loopback = "http://localhost:0/callback",
+    .code_names_state = true,
     .refresh_names_scopes = true,
     .final = final,
     .life_s = 8 * 3600};

@@ -164,12 +164,23 @@ static const struct provider_upstream platform = {.origin = "https://api.openai.
 static const char *const rotated[] = {"refresh_token_reused", NULL};
 static const char *const final[] = {"refresh_token_expired", "refresh_token_reused",
                                     "refresh_token_invalidated", "invalid_grant", NULL};
-static const struct provider_oauth oauth = {.token_url = "https://auth.openai.com/oauth/token",
-                                            .authorize_url =
-                                                "https://auth.openai.com/oauth/authorize",
-                                            .client_id = "app_EMoamEEZ73f0CkXaXp7hrann",
-                                            .final = final,
-                                            .rotated = rotated};
+static const char *const more[] = {
+    "id_token_add_organizations", "true", "codex_cli_simplified_flow", "true", "originator",
+    "codex_cli_rs",               NULL};
+static const struct provider_oauth oauth = {
+    .token_url = "https://auth.openai.com/oauth/token",
+    .authorize_url = "https://auth.openai.com/oauth/authorize",
+    .device_url = "https://auth.openai.com/api/accounts/deviceauth/usercode",
+    .client_id = "app_EMoamEEZ73f0CkXaXp7hrann",
+    .scopes = "openid profile email offline_access",
+    .authorize_more = more,
+    .loopback = "http://localhost:1455/auth/callback",
+    .code_form = true,
+    .device_poll = "token",
+    .device_page = "https://auth.openai.com/codex/device",
+    .device_redirect = "https://auth.openai.com/deviceauth/callback",
+    .final = final,
+    .rotated = rotated};
 
 static const struct provider_kind kinds[] = {
     {.name = "login",

@@ -26,10 +26,12 @@ static err_t add_options(struct intake *in, struct why *why)
     const struct provider_options *o = in->options;
     if (!o)
         return ERR_OK;
-    bool for_generic = o->origin.n || o->header.n || o->username.n;
-    if (for_generic && !view_is(in->cred.f[CF_KIND], "generic"))
+    const struct provider_upstream *up = provider_upstream(in->provider, in->cred.f[CF_KIND]);
+    bool for_own = o->origin.n || o->header.n || o->username.n;
+    if (for_own && (!up || up->origin))
         return fail(why, ERR_INVALID,
-                    "origin, header and username are for provider generic; %s knows its own",
+                    "origin, header and username are for providers generic and oauth2; %s knows "
+                    "its own",
                     in->provider->name);
     const struct view given[CF__COUNT] = {[CF_ORIGIN] = o->origin,
                                           [CF_HEADER] = o->header,

@@ -6,6 +6,7 @@
 #include "provider/oauth.h"
 
 #include "base/msg.h"
+#include "base/name.h"
 #include "provider/kind.h"
 
 #include <string.h>
@@ -23,12 +24,25 @@ static const char *either(const char *own, const char *row)
     return own ? own : row;
 }
 
+/* The entry of broker.yaml; NULL: there is none. */
+static const struct config_provider *entry_of(const struct config *c, struct view name)
+{
+    char text[CONFIG_PROVIDER_NAME + 1];
+    return c && name.n && view_copy(name, text, sizeof(text)) ? config_provider_of(c, text) : NULL;
+}
+
 bool oauth_client_of(const struct provider *p, const struct config *c, struct oauth_client *out)
+{
+    return oauth_client_for(p, VIEW(NULL, 0), c, out);
+}
+
+bool oauth_client_for(const struct provider *p, struct view issuer, const struct config *c,
+                      struct oauth_client *out)
 {
     static const struct config_provider nothing = {.form = -1};
     const struct provider_oauth *row = oauth_row(p);
-    const struct config_provider *own = c ? config_provider_of(c, p->name) : NULL;
-    if (!row)
+    const struct config_provider *own = entry_of(c, issuer.n ? issuer : view_str(p->name));
+    if (!row || (!own && !row->token_url))
         return false;
     own = own ? own : &nothing;
     *out = (struct oauth_client){
@@ -41,21 +55,36 @@ bool oauth_client_of(const struct provider *p, const struct config *c, struct oa
         .scopes = either(own->scopes, row->scopes),
         .ca = own->ca,
         .form = own->form < 0 ? row->form : own->form == 1,
+        .code_form = own->form < 0 ? row->code_form : own->form == 1,
         .insecure_loopback = own->insecure_loopback,
     };
     return true;
 }
 
+const struct provider *oauth_named(struct view name, const struct config *c, struct view *issuer)
+{
+    const struct provider *p = provider_by_name(name);
+    const struct config_provider *own = p ? NULL : entry_of(c, name);
+    *issuer = own ? view_str(own->name) : VIEW(NULL, 0);
+    return own ? provider_by_name(view_str("oauth2")) : p;
+}
+
 err_t oauth_check_config(const struct config *c, const char *label, struct why *why)
 {
     for (unsigned i = 0; i < c->n_providers; i++) {
-        const struct provider *p = provider_by_name(view_str(c->providers[i].name));
-        if (!p)
-            return fail(why, ERR_INVALID, "%s: providers: there is no provider %s", label,
-                        c->providers[i].name);
-        if (!oauth_row(p))
+        const struct config_provider *own = &c->providers[i];
+        const struct provider *p = provider_by_name(view_str(own->name));
+        bool named = p && oauth_row(p) && oauth_row(p)->token_url;
+        if (p && !oauth_row(p))
             return fail(why, ERR_INVALID, "%s: providers: %s has no logins that are renewed", label,
                         p->name);
+        if (!named && (!own->token_url || !own->client_id))
+            return fail(why, ERR_INVALID,
+                        "%s: providers: there is no provider %s; one of your own needs token_url "
+                        "and client_id",
+                        label, own->name);
+        if (!named && name_check(view_str(own->name), "provider", NULL) != ERR_OK)
+            return fail(why, ERR_INVALID, "%s: providers: %s is no name", label, own->name);
     }
     return ERR_OK;
 }
@@ -71,17 +100,21 @@ void oauth_pair(struct buf *pairs, const char *name, struct view value)
 void oauth_refresh_pairs(const struct oauth_client *client, const struct cred *login,
                          struct buf *pairs)
 {
-    oauth_pair(pairs, "grant_type", view_str("refresh_token"));
+    bool own = !cred_has(login, CF_REFRESH_TOKEN) && cred_has(login, CF_SECRET);
+    oauth_pair(pairs, "grant_type", view_str(own ? "client_credentials" : "refresh_token"));
     oauth_pair(pairs, "refresh_token", login->f[CF_REFRESH_TOKEN]);
     oauth_pair(pairs, "client_id", view_str(client->client_id));
-    if (client->row->refresh_names_scopes)
+    oauth_pair(pairs, "client_secret", login->f[CF_SECRET]);
+    if (own)
+        oauth_pair(pairs, "scope", view_str(client->scopes));
+    else if (client->row->refresh_names_scopes)
         oauth_pair(pairs, "scope", login->f[CF_SCOPES]);
 }
 
 bool oauth_can_refresh(const struct provider *p, const struct cred *login)
 {
     const struct provider_kind *k = kind_of(p, login);
-    return k && k->oauth && cred_has(login, CF_REFRESH_TOKEN);
+    return k && k->oauth && (cred_has(login, CF_REFRESH_TOKEN) || cred_has(login, CF_SECRET));
 }
 
 bool oauth_listed(const char *const *list, struct view code)

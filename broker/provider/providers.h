@@ -8,7 +8,7 @@
 #include <broker/provider.h>
 
 /* sorted by name */
-#define BROKER_PROVIDERS(X) X(anthropic) X(claude) X(codex) X(gemini) X(generic) X(openai)
+#define BROKER_PROVIDERS(X) X(anthropic) X(claude) X(codex) X(gemini) X(generic) X(oauth2) X(openai)
 
 #define BROKER_PROVIDER_DECLARE(id) extern const struct provider provider_##id;
 BROKER_PROVIDERS(BROKER_PROVIDER_DECLARE)

@@ -53,6 +53,9 @@
     X(CRED_REMOVE,      "credential.remove",   true)                                             \
     X(CRED_RELEASE,     "credential.release",  true)                                             \
     X(CRED_NEEDS_LOGIN, "credential.needs_login", false)                                         \
+    X(LOGIN_BEGIN,      "login.begin",         true)                                             \
+    X(LOGIN_END,        "login.end",           true)                                             \
+    X(LOGIN_DENIED,     "login.denied",        false)                                            \
     X(REFRESH_BEGIN,    "refresh.begin",       false)                                            \
     X(REFRESH_END,      "refresh.end",         false)                                            \
     X(CRED_RESUME,      "credential.resume",   true)                                             \

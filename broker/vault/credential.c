@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/name.h"
 #include "crypto/chain.h"
+#include "provider/oauth.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -299,7 +300,7 @@ static err_t describe(const struct credentials *cs, const struct cred *c, struct
     row->expires_ms = cred_ms(c, CF_EXPIRES_AT);
     row->needs_login = LOGIN_WORKS;
     row->released = false;
-    row->no_refresh = !cred_has(c, CF_REFRESH_TOKEN);
+    row->no_refresh = !oauth_can_refresh(row->provider, c);
     return ERR_OK;
 }
 

@@ -119,6 +119,8 @@ static err_t on_result(const struct msg *m, struct oauth_outcome *o, char code[6
     o->user_code = msg_view(m, F_USER_CODE);
     o->verify_uri = msg_view(m, F_VERIFY_URI);
     o->verify_full = msg_view(m, F_VERIFY_FULL);
+    o->auth_code = msg_view(m, F_AUTH_CODE);
+    o->verifier = msg_view(m, F_VERIFIER);
     o->interval_ms = (int64_t)msg_u64(m, F_INTERVAL_MS, 0);
     o->expires_ms = (int64_t)msg_u64(m, F_AT_MS, 0);
     return ERR_OK;
@@ -233,7 +235,7 @@ static void put_job(struct buf *b, const struct oauthcall *call, int64_t ttl_ms)
     const struct oauth_client *o = call->client;
     const struct oauth_raw *raw = call->parse;
     unsigned flags = (o->form ? OAUTH_FORM : 0u) | (o->insecure_loopback ? OAUTH_LOOPBACK : 0u) |
-                     (call->device ? OAUTH_DEVICE : 0u);
+                     (call->device ? OAUTH_DEVICE : 0u) | (call->poll ? OAUTH_POLL : 0u);
     msg_begin(b, MSG_OAUTH_JOB, 0, 0);
     msg_put_str(b, F_PROVIDER, o->provider->name);
     msg_put_u64(b, F_TTL_MS, (uint64_t)ttl_ms);

@@ -30,6 +30,7 @@ struct oauth_outcome {
     struct cred login; /* granted: the fields that came (without KIND) */
     /* granted, of the device endpoint */
     struct view device_code, user_code, verify_uri, verify_full;
+    struct view auth_code, verifier; /* granted, of a poll */
     int64_t interval_ms, expires_ms;
 };
 struct oauthcall {
@@ -37,6 +38,7 @@ struct oauthcall {
     const char *url;                   /* NULL: its token_url */
     struct view pairs;                 /* copied, wiped (provider/oauth.h) */
     bool device;                       /* the answer is one of the device endpoint */
+    bool poll; /* whether the person has agreed, where the answer is a code (provider's device_poll) */
     int64_t ttl_ms;                    /* for the request; 0: OAUTHCALL_TTL_MS */
     const struct oauth_raw *parse;     /* nothing is asked: this is read, which was kept before */
     /* The answer came: keeps it, durably, before anybody reads it. NULL: it need not be kept. */

@@ -103,6 +103,15 @@ void op_refresh_status(struct vault *v, struct jsonw *w);
 /* Appends the figures of refreshes and of each login in Prometheus' text form. */
 void op_refresh_metrics(struct vault *v, struct buf *out);
 
+/* op_login.c */
+OP_DECIDE(op_login_begin);
+OP_FINISH(op_login_begun);
+void op_login_undo(struct vault *v, struct pending *p);
+OP_DECIDE(op_login_code);
+OP_DECIDE(op_login_show);
+OP_FINISH(op_login_shown);
+OP_DECIDE(op_login_cancel);
+
 /* op_policy.c */
 OP_DECIDE(op_consumer_add);
 OP_FINISH(op_policy_finish);

@@ -383,11 +383,17 @@ static err_t may_begin(struct refresh *r, const struct credential *c, struct oau
     if (!c)
         return fail(why, ERR_NOT_FOUND, "the credential was removed");
     refresh_follow(r, c);
-    if (!oauth_client_of(c->provider, r->v->config, client) || c->no_refresh)
+    if (c->no_refresh)
         return fail(why, ERR_CONFLICT,
                     "\"%s\" has no refresh token: put a fresh login in its place: broker-cli "
                     "replace %s",
                     c->name, c->name);
+    const struct cred *login = NULL;
+    TRY(credential_view(r->v->credentials, c, &login, why));
+    if (!oauth_client_for(c->provider, login->f[CF_ISSUER], r->v->config, client))
+        return fail(why, ERR_CONFLICT,
+                    "broker.yaml says no more where \"%s\" is renewed: providers: lacks its entry",
+                    c->name);
     return ERR_OK;
 }
 

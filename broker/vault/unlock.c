@@ -12,6 +12,7 @@
 #include "vault/account_state.h"
 #include "vault/deliver.h"
 #include "vault/ops.h"
+#include "vault/login.h"
 #include "vault/refresh.h"
 
 #include <stdlib.h>
@@ -245,6 +246,7 @@ void unlock_close(struct vault *v, const char *why)
     struct vault_keys *k = &v->keys;
     struct secret **all[] = {&k->master,     &k->previous, &k->root,   &k->token,  &k->journal,
                              &k->audit_seal, &k->redact,   &k->budget, &k->refresh};
+    logins_close(v);
     refreshes_close(v);
     op_proxy_close(v, why);
     if (v->leases && !v->stopping) /* leases outlive a restart, and so do their files */

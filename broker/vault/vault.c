@@ -15,6 +15,7 @@
 #include "vault/keycall.h"
 #include "vault/listen.h"
 #include "vault/oauthcall.h"
+#include "vault/login.h"
 #include "vault/refresh.h"
 #include "vault/ops.h"
 #include "vault/unlock.h"
@@ -204,6 +205,7 @@ static void on_tick(void *ctx)
     op_proxy_tick(v);
     if (!v->stop_at_ms)
         refreshes_tick(v);
+    logins_tick(v);
     stop_when_quiet(v);
     server_on_progress(v);
     if (loop_timer_set(v->tick, clock_boot_ms() + TICK_MS) != ERR_OK)

@@ -97,6 +97,7 @@ struct pending;     /* vault/server.h */
 struct helper_call; /* vault/keycall.h */
 struct oauth_call;  /* vault/oauthcall.h */
 struct refreshes;   /* vault/refresh.h */
+struct login;       /* vault/login.h */
 struct unlock;      /* vault/unlock.h */
 struct init;        /* vault/init.h */
 
@@ -130,6 +131,7 @@ struct vault {
     struct loop_timer *queue_timer; /* the oldest one's deadline */
     struct helper_call *helpers;
     struct refreshes *refreshes;    /* NULL while the store is not open */
+    struct login *logins;           /* under way, and ended of late */
     struct oauth_call *oauth_calls; /* in the order they were asked for */
     struct unlock *unlock;          /* the search for a key that opens the store, while it runs */
     struct init *init;              /* the making of a store, while it runs */

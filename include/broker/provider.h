@@ -50,13 +50,14 @@ bool delivery_from_name(struct view name, enum delivery *out);
     X(HEADER,          17, 512,   "generic: header template, for example `Authorization: Bearer {}`") \
     X(ENV,             18, 128,   "environment name the secret goes by")                         \
     X(USERNAME,        19, 256,   "generic: user name for git, docker, basic auth; access key id for aws") \
-    X(AUTH_MODE,       20, 64,    "Codex auth_mode as the file had it")
+    X(AUTH_MODE,       20, 64,    "Codex auth_mode as the file had it")                          \
+    X(ISSUER,          21, 32,    "oauth2: name of the entry in broker.yaml's `providers:`")
 /* clang-format on */
 enum cred_field {
 #define BROKER_CRED_ENUM(n, tag, max, doc) CF_##n = (tag),
     BROKER_CRED_FIELDS(BROKER_CRED_ENUM)
 #undef BROKER_CRED_ENUM
-        CF__COUNT = 21
+        CF__COUNT = 22
 };
 
 /* Views into bytes that somebody else owns (a secret). */
@@ -107,7 +108,16 @@ struct provider_oauth {
     const char *device_url;    /* of the device grant; NULL: none */
     const char *client_id;
     const char *scopes; /* asked for at a login, with a space between them; NULL: none are named */
-    bool form;          /* bodies are application/x-www-form-urlencoded; else JSON */
+    const char *const *authorize_more; /* name, value … besides in the authorize URL, NULL-terminated; NULL: none */
+    /* Where the browser goes with the code. A page of the provider's that shows it, to be pasted; NULL: there is none */
+    const char *page;
+    const char *loopback; /* a listener on this host, port 0: any; NULL: there is `page` only */
+    bool form;            /* bodies are application/x-www-form-urlencoded; else JSON */
+    bool code_form;        /* and so is the exchange of a code; else JSON */
+    bool code_names_state; /* which names the state too */
+    /* A device grant that is not RFC 8628's but OpenAI's: the answer does not say where to go (`device_page`), the question whether the
+     * person has agreed goes to this sibling of device_url, and its answer is a code, for `device_redirect`, with its verifier. NULL: none */
+    const char *device_poll, *device_page, *device_redirect;
     bool refresh_names_scopes; /* a refresh names the scopes that the login has */
     const char *const *final;  /* codes of errors that end a login, NULL-terminated */
     const char *const
