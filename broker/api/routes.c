@@ -63,16 +63,11 @@ static const struct route_field replace[] = {
 };
 static const struct route_field credential[] = {PARAM("name", CREDENTIAL, K_TEXT)};
 static const struct route_field login_begin[] = {
-    NEEDED("name", CREDENTIAL, K_TEXT),
-    NEEDED("provider", PROVIDER, K_TEXT),
-    MEMBER("ceiling", DELIVER, K_NAMES),
-    MEMBER("replace", FLAGS, K_BOOL),
-    MEMBER("origin", URL, K_TEXT),
-    NEEDED("flow", FLOW, K_TEXT),
-    MEMBER("port", PORT, K_NUMBER),
-    MEMBER("client_secret", CLIENT_SECRET, K_TEXT),
-    MEMBER("header", HEADER, K_TEXT),
-    MEMBER("env", ENV, K_TEXT),
+    NEEDED("name", CREDENTIAL, K_TEXT),  NEEDED("provider", PROVIDER, K_TEXT),
+    MEMBER("ceiling", DELIVER, K_NAMES), MEMBER("replace", FLAGS, K_BOOL),
+    MEMBER("origin", URL, K_TEXT),       NEEDED("flow", FLOW, K_TEXT),
+    MEMBER("port", PORT, K_NUMBER),      MEMBER("client_secret", CLIENT_SECRET, K_TEXT),
+    MEMBER("header", HEADER, K_TEXT),    MEMBER("env", ENV, K_TEXT),
 };
 static const struct route_field login_code[] = {
     MEMBER("error", CODE, K_TEXT),

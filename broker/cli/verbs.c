@@ -53,6 +53,11 @@ const struct verb verbs[] = {
      "broker-cli lease list --consumer gateway", verb_lease, lease_words},
     {"list", "the credentials, redacted", "list [OPTIONS]", "broker-cli list", verb_list, NULL},
     {"lock", "forget the keys until unlock", "lock [OPTIONS]", "broker-cli lock", verb_lock, NULL},
+    {"login", "log in at a provider; nothing of it is ever on the disk in the clear",
+     "login NAME [--provider PROVIDER] [--device | --paste | --client-credentials] [OPTIONS]",
+     "broker-cli login claude --provider claude\n  broker-cli login codex --provider codex "
+     "--device",
+     verb_login, NULL},
     {"metrics", "figures for Prometheus", "metrics [OPTIONS]",
      "broker-cli metrics >/var/lib/node_exporter/credential-broker.prom", verb_metrics, NULL},
     {"refresh", "renew a login now", "refresh NAME [OPTIONS]", "broker-cli refresh claude",

@@ -39,6 +39,7 @@ int verb_key(int argc, char **argv);
 int verb_lease(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_lock(int argc, char **argv);
+int verb_login(int argc, char **argv);
 int verb_metrics(int argc, char **argv);
 int verb_refresh(int argc, char **argv);
 int verb_rekey(int argc, char **argv);

@@ -164,9 +164,13 @@ static const struct provider_upstream platform = {.origin = "https://api.openai.
 static const char *const rotated[] = {"refresh_token_reused", NULL};
 static const char *const final[] = {"refresh_token_expired", "refresh_token_reused",
                                     "refresh_token_invalidated", "invalid_grant", NULL};
-static const char *const more[] = {
-    "id_token_add_organizations", "true", "codex_cli_simplified_flow", "true", "originator",
-    "codex_cli_rs",               NULL};
+static const char *const more[] = {"id_token_add_organizations",
+                                   "true",
+                                   "codex_cli_simplified_flow",
+                                   "true",
+                                   "originator",
+                                   "codex_cli_rs",
+                                   NULL};
 static const struct provider_oauth oauth = {
     .token_url = "https://auth.openai.com/oauth/token",
     .authorize_url = "https://auth.openai.com/oauth/authorize",

@@ -192,6 +192,7 @@ static const struct {
     {CF_REFRESH_EXPIRES, show_time, "refresh_expires_at_ms"},
     {CF_LAST_REFRESH, jsonw_view, "last_refresh"},
     {CF_AUTH_MODE, jsonw_view, "auth_mode"},
+    {CF_ISSUER, jsonw_view, "issuer"},
     {CF_ACCOUNT, show_tail, "account"},
     {CF_ORGANIZATION, show_tail, "organization"},
     {CF_EMAIL, show_tail, "email"},

@@ -13,7 +13,8 @@ struct oauth_client {
     const struct provider_oauth *row;
     /* of the row or of broker.yaml; NULL: there is none */
     const char *token_url, *authorize_url, *device_url, *client_id, *scopes, *ca;
-    bool form, code_form, insecure_loopback; /* form: of the bodies; code_form: of a code's exchange */
+    bool form, code_form,
+        insecure_loopback; /* form: of the bodies; code_form: of a code's exchange */
 };
 /* The row of the provider's kind "login"; NULL: its logins are not renewed. */
 const struct provider_oauth *oauth_row(const struct provider *p);

@@ -14,7 +14,7 @@
 static err_t read_oauth2(struct intake *in, struct why *why)
 {
     static const struct intake_member members[] = {
-        {"access_token", CF_ACCESS_TOKEN, true},   {"issuer", CF_ISSUER, true},
+        {"access_token", CF_ACCESS_TOKEN, true},    {"issuer", CF_ISSUER, true},
         {"refresh_token", CF_REFRESH_TOKEN, false}, {"id_token", CF_ID_TOKEN, false},
         {"client_secret", CF_SECRET, false},        {"scope", CF_SCOPES, false},
     };

@@ -94,9 +94,9 @@ void login_end(struct login *l, err_t e, const struct why *why)
         server_note(l->v, &r);
     forget_secrets(l);
     l->ends_ms = clock_boot_ms() + KEPT_MS;
-    log_event(e == ERR_OK ? LOG_LVL_INFO : LOG_LVL_WARN, e == ERR_OK ? "login.done" : "login.failed",
-              "credential", l->name, "provider", l->provider->name, "why",
-              e == ERR_OK ? NULL : l->why, NULL);
+    log_event(e == ERR_OK ? LOG_LVL_INFO : LOG_LVL_WARN,
+              e == ERR_OK ? "login.done" : "login.failed", "credential", l->name, "provider",
+              l->provider->name, "why", e == ERR_OK ? NULL : l->why, NULL);
 }
 
 void login_cancel(struct login *l)
@@ -173,21 +173,27 @@ static err_t check_name(struct vault *v, const struct login_ask *ask, const stru
 /* Before anybody is sent anywhere: would the credential that comes of it be valid? */
 static err_t check_options(const struct login_ask *ask, const struct provider *p, struct why *why)
 {
-    struct cred trial = {.f = {[CF_KIND] = view_str("generic"), [CF_SECRET] = view_str("x"),
-                               [CF_ORIGIN] = ask->origin, [CF_HEADER] = ask->header}};
-    bool own = provider_upstream(p, view_str("login")) &&
-               !provider_upstream(p, view_str("login"))->origin;
+    struct cred trial = {.f = {[CF_KIND] = view_str("generic"),
+                               [CF_SECRET] = view_str("x"),
+                               [CF_ORIGIN] = ask->origin,
+                               [CF_HEADER] = ask->header}};
+    bool own =
+        provider_upstream(p, view_str("login")) && !provider_upstream(p, view_str("login"))->origin;
     if ((ask->origin.n || ask->header.n) && !own)
-        return fail(why, ERR_INVALID, "origin and header are for logins of your own providers; "
-                                      "%s knows its own", p->name);
+        return fail(why, ERR_INVALID,
+                    "origin and header are for logins of your own providers; "
+                    "%s knows its own",
+                    p->name);
     if (ask->env.n && !text_env_name(ask->env))
         return fail(why, ERR_INVALID, "env must be a name of A-Z, 0-9 and _, such as MY_TOKEN");
     if (ask->client_secret.n && (!own || !text_visible(ask->client_secret)))
-        return fail(why, ERR_INVALID, own ? "a client secret holds no white space"
-                                          : "this provider's client has no secret");
+        return fail(why, ERR_INVALID,
+                    own ? "a client secret holds no white space"
+                        : "this provider's client has no secret");
     if (ask->flow == GRANT_CLIENT && (!own || !ask->client_secret.n))
-        return fail(why, ERR_INVALID, own ? "the client's own login needs its secret"
-                                          : "this provider has no logins of clients");
+        return fail(why, ERR_INVALID,
+                    own ? "the client's own login needs its secret"
+                        : "this provider has no logins of clients");
     return provider_by_name(view_str("generic"))->validate(&trial, why);
 }
 
@@ -273,7 +279,8 @@ err_t login_begin(struct vault *v, const struct login_ask *ask, struct login **o
     static const enum login_state first[GRANT__COUNT] = {LOGIN_WAITING, LOGIN_WAITING,
                                                          LOGIN_STARTING, LOGIN_EXCHANGING};
     if (logins_pending(v) >= LOGINS_MAX)
-        return fail(why, ERR_LIMIT, "%d logins are under way already; end one, or wait", LOGINS_MAX);
+        return fail(why, ERR_LIMIT, "%d logins are under way already; end one, or wait",
+                    LOGINS_MAX);
     struct login *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(why, ERR_INTERNAL, "out of memory");
@@ -312,8 +319,9 @@ static err_t check_state(struct login *l, struct view state, struct why *why)
 {
     struct why own = {0};
     if (l->state != LOGIN_WAITING || l->flow == GRANT_DEVICE)
-        return fail(why, ERR_CONFLICT, has_ended(l) ? "this login has ended; begin again"
-                                                    : "this login waits for no code");
+        return fail(why, ERR_CONFLICT,
+                    has_ended(l) ? "this login has ended; begin again"
+                                 : "this login waits for no code");
     if (state.n == PKCE_TEXT && equal_ct(state.p, l->csrf, PKCE_TEXT))
         return ERR_OK;
     err_t e = fail(why, ERR_AUTH,
@@ -342,11 +350,12 @@ err_t login_take_error(struct login *l, struct view error, struct view state, st
     struct why own = {0};
     TRY(check_state(l, state, why));
     bool no = view_is(error, "access_denied");
-    err_t e = fail(&own, ERR_DENIED,
-                   no ? "the login was declined in the browser (%.*s)"
-                      : "the provider did not give a code (%.*s); see that the entry in broker.yaml "
-                        "is right",
-                   (int)error.n, (const char *)error.p);
+    err_t e =
+        fail(&own, ERR_DENIED,
+             no ? "the login was declined in the browser (%.*s)"
+                : "the provider did not give a code (%.*s); see that the entry in broker.yaml "
+                  "is right",
+             (int)error.n, (const char *)error.p);
     login_end(l, e, &own);
     return ERR_OK;
 }

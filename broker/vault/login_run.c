@@ -89,8 +89,8 @@ static err_t refused(const struct login *l, const struct oauth_outcome *o, struc
     if (strcmp(code, "access_denied") == 0)
         return fail(why, ERR_DENIED, "the login was declined in the browser (access_denied)");
     if (strcmp(code, "expired_token") == 0)
-        return fail(why, ERR_TIMEOUT,
-                    "the code has expired; begin again: broker-cli login %s", l->name);
+        return fail(why, ERR_TIMEOUT, "the code has expired; begin again: broker-cli login %s",
+                    l->name);
     if (o->verdict == OAUTH_TRANSIENT)
         return fail(why, ERR_UNAVAILABLE,
                     "the provider is busy (HTTP %u); begin again in a while: broker-cli login %s",
@@ -246,7 +246,8 @@ static err_t take_handover(struct login *l, const struct oauth_outcome *o,
     secret_free(TAKE(l->verifier));
     l->verifier = o->verifier.n ? secret_from(o->verifier.p, o->verifier.n) : NULL;
     if (!l->verifier || !view_copy(view_str(client->row->device_redirect), l->redirect, GRANT_URI))
-        return fail(why, ERR_UNAVAILABLE, "the provider's answer has no code, or no memory is left");
+        return fail(why, ERR_UNAVAILABLE,
+                    "the provider's answer has no code, or no memory is left");
     login_exchange(l, o->auth_code);
     return ERR_OK;
 }

@@ -27,7 +27,7 @@ struct login {
     char user_code[65], verify_uri[GRANT_URI], verify_full[1025];
     int64_t interval_ms, ask_at_ms; /* boot clock; 0: a question is on its way */
     unsigned silent;                /* questions in a row without an answer */
-    int64_t ends_ms;                /* boot clock: the deadline; of an ended one, when it is forgotten */
+    int64_t ends_ms; /* boot clock: the deadline; of an ended one, when it is forgotten */
     /* the outcome */
     err_t e;
     char why[256];

@@ -38,9 +38,10 @@ struct oauthcall {
     const char *url;                   /* NULL: its token_url */
     struct view pairs;                 /* copied, wiped (provider/oauth.h) */
     bool device;                       /* the answer is one of the device endpoint */
-    bool poll; /* whether the person has agreed, where the answer is a code (provider's device_poll) */
-    int64_t ttl_ms;                    /* for the request; 0: OAUTHCALL_TTL_MS */
-    const struct oauth_raw *parse;     /* nothing is asked: this is read, which was kept before */
+    bool
+        poll; /* whether the person has agreed, where the answer is a code (provider's device_poll) */
+    int64_t ttl_ms;                /* for the request; 0: OAUTHCALL_TTL_MS */
+    const struct oauth_raw *parse; /* nothing is asked: this is read, which was kept before */
     /* The answer came: keeps it, durably, before anybody reads it. NULL: it need not be kept. */
     err_t (*keep)(void *ctx, const struct oauth_raw *raw, struct why *why);
     void (*done)(void *ctx, const struct oauth_outcome *o, const struct why *why);

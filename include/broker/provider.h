@@ -108,11 +108,12 @@ struct provider_oauth {
     const char *device_url;    /* of the device grant; NULL: none */
     const char *client_id;
     const char *scopes; /* asked for at a login, with a space between them; NULL: none are named */
-    const char *const *authorize_more; /* name, value … besides in the authorize URL, NULL-terminated; NULL: none */
+    const char *const *
+        authorize_more; /* name, value … besides in the authorize URL, NULL-terminated; NULL: none */
     /* Where the browser goes with the code. A page of the provider's that shows it, to be pasted; NULL: there is none */
     const char *page;
-    const char *loopback; /* a listener on this host, port 0: any; NULL: there is `page` only */
-    bool form;            /* bodies are application/x-www-form-urlencoded; else JSON */
+    const char *loopback;  /* a listener on this host, port 0: any; NULL: there is `page` only */
+    bool form;             /* bodies are application/x-www-form-urlencoded; else JSON */
     bool code_form;        /* and so is the exchange of a code; else JSON */
     bool code_names_state; /* which names the state too */
     /* A device grant that is not RFC 8628's but OpenAI's: the answer does not say where to go (`device_page`), the question whether the
