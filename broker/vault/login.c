@@ -94,9 +94,10 @@ void login_end(struct login *l, err_t e, const struct why *why)
         server_note(l->v, &r);
     forget_secrets(l);
     l->ends_ms = clock_boot_ms() + KEPT_MS;
-    log_event(e == ERR_OK ? LOG_LVL_INFO : LOG_LVL_WARN,
-              e == ERR_OK ? "login.done" : "login.failed", "credential", l->name, "provider",
-              l->provider->name, "why", e == ERR_OK ? NULL : l->why, NULL);
+    if (e == ERR_OK)
+        log_event(LOG_LVL_INFO, "login.done", "credential", l->name, NULL);
+    else
+        log_event(LOG_LVL_WARN, "login.failed", "credential", l->name, "why", l->why, NULL);
 }
 
 void login_cancel(struct login *l)

@@ -22,7 +22,8 @@ FAULT is NAME=ARGUMENT, with *N behind it for the first N requests only (a crede
 
 --control FILE is read at each request. A line `expire=WORD` ends the access tokens when WORD is a new one; a line `token=FAULT` is what the token
 endpoints do:  status=N   slow=SECONDS (before anything is done)   hang   lose (the tokens are rotated, and no answer comes)   cut=BYTES (so far in,
-after the rotation)   garbage   flood (two gigabytes)   html. `token=FAULT*N` is for the first N requests.
+after the rotation)   garbage   flood (two gigabytes)   html. `token=FAULT*N` is for the first N requests. Further lines: authorize.py, which plays
+the providers' logins (authorize pages, code exchanges, device grants).
 """
 import argparse
 import asyncio
@@ -36,6 +37,7 @@ import sys
 import time
 import urllib.parse
 
+import authorize
 import dialects
 import tokens
 
@@ -192,6 +194,7 @@ class Provider:
         self.answer = options.answer
         self.tokens = tokens.Tokens(self.expect, options.refresh, options.life, options.grace, options.family)
         self.control, self.expired, self.token_faults = options.control, "", {}
+        self.logins, self.said = authorize.Logins(self.tokens, options.issued), {}
         self.record_file = open(options.record, "a", buffering=1) if options.record else None
         self.count = 0
 
@@ -256,7 +259,7 @@ class Provider:
                     lines = f.read().split()
             except FileNotFoundError:
                 pass
-        said = dict(line.partition("=")[::2] for line in lines)
+        said = self.said = dict(line.partition("=")[::2] for line in lines)
         if said.get("expire", self.expired) != self.expired:
             self.expired = said["expire"]
             self.tokens.expire()
@@ -355,7 +358,19 @@ class Provider:
         await writer.drain()
         return True
 
+    async def serve_login(self, writer, line, answer):
+        line["status"], headers, data = answer
+        line["fault"] = "login"
+        text, kind = (data, "text/plain") if isinstance(data, str) else (json.dumps(data), "application/json")
+        head = [f"HTTP/1.1 {line['status']} {REASONS.get(line['status'], 'Fault')}", f"content-type: {kind}", f"content-length: {len(text.encode())}"]
+        writer.write(("\r\n".join(head + [f"{n}: {v}" for n, v in headers]) + "\r\n\r\n" + text).encode())
+        await writer.drain()
+        return True
+
     async def serve_one(self, request, writer, line):
+        self.read_control()
+        if not self.violations(request, None) and (answer := self.logins.answer(request, self.said)):
+            return await self.serve_login(writer, line, answer)
         if request.path in RENEWALS and request.method == "POST" and not self.violations(request, None):
             return await self.serve_token(request, writer, line)
         self.read_control()
@@ -442,6 +457,7 @@ def parse(argv):
     p.add_argument("--grace", type=float, default=0, metavar="SECONDS", help="a used refresh token still works that long")
     p.add_argument("--family", action="store_true", help="a refresh token used twice ends the whole login")
     p.add_argument("--control", metavar="FILE")
+    p.add_argument("--issued", metavar="FILE", help="gets a line for each code, token and verifier of a login")
     p.add_argument("--host", action="append", default=[], help="accepted as Host too, beside 127.0.0.1:PORT and localhost:PORT")
     p.add_argument("--port", type=int, default=0)
     p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
