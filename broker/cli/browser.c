@@ -25,7 +25,7 @@ bool browser_is_here(void)
 
 static void __attribute__((noreturn)) become(const char *url)
 {
-    const char *program = has("BROWSER") ? getenv("BROWSER") : "xdg-open";
+    const char *own = getenv("BROWSER"), *program = own && own[0] ? own : "xdg-open";
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     sigset_t none;
     (void)sigemptyset(&none);

@@ -29,7 +29,7 @@ struct enroll_options {
 #define AT(member) offsetof(struct enroll_options, member)
 #define INTAKE_ROWS                                                                                \
     {"provider", OPTION_TEXT, AT(provider), "PROVIDER",                                            \
-     "claude, codex, anthropic, openai, gemini or generic"},                                       \
+     "claude, codex, anthropic, openai, gemini, generic or oauth2"},                                       \
     {"file", OPTION_TEXT, AT(file), "FILE", "read it from FILE; - or nothing: standard input"},    \
     {"from-env", OPTION_TEXT, AT(from_env), "NAME", "read it from this variable"},                 \
     {"deliver", OPTION_LIST, AT(deliver), "DELIVERY",                                              \

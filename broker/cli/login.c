@@ -88,17 +88,17 @@ static const char *issuer_of(const json_t *there)
 static err_t ask_replace(struct plan *p, const json_t *there, struct why *why)
 {
     char question[200];
-    bool works = text_is(there, "state", "ok") || text_is(there, "state", "refresh_failing");
     p->replace = true;
-    if (!works) /* nothing is lost: this is what it waits for */
+    if (text_is(there, "state", "needs_login") ||
+        text_is(there, "state", "expired")) /* nothing is lost: this is what it waits for */
         return ERR_OK;
     if (!p->o->replace)
         return fail(why, ERR_EXISTS,
-                    "\"%s\" is enrolled and works; to put a new login in its place: broker-cli "
+                    "\"%s\" is enrolled already; to put a new login in its place: broker-cli "
                     "login %s --replace",
                     p->name, p->name);
-    (void)snprintf(question, sizeof(question),
-                   "Put a new login in the place of \"%.64s\", which works?", p->name);
+    (void)snprintf(question, sizeof(question), "Put a new login in the place of \"%.64s\"?",
+                   p->name);
     return ask_yes(p->o->yes, question, why);
 }
 

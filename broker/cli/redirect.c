@@ -196,21 +196,30 @@ unsigned redirect_poll(const struct redirect *r, struct pollfd out[REDIRECT_POLL
     return REDIRECT_POLL;
 }
 
-/* A new one takes a free place, or that of the one that has been silent longest. */
+/* A free place, or that of the one that came first. */
+static unsigned place_for(const struct redirect *r)
+{
+    unsigned at = 0;
+    for (unsigned i = 0; i < REDIRECT_CONNS; i++) {
+        if (r->conn[i].fd < 0)
+            return i;
+        if (r->conn[i].place < r->conn[at].place)
+            at = i;
+    }
+    return at;
+}
+
 static void take(struct redirect *r)
 {
     int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    unsigned at = 0;
     if (fd < 0)
         return;
-    for (unsigned i = 0; i < REDIRECT_CONNS; i++)
-        if (r->conn[i].fd < 0 ||
-            (r->conn[at].fd >= 0 && r->conn[i].until_ms < r->conn[at].until_ms))
-            at = i;
+    unsigned at = place_for(r);
     drop(r, at);
     r->conn[at].fd = fd;
     r->conn[at].head = (struct buf){.max = REDIRECT_HEAD};
     r->conn[at].until_ms = clock_boot_ms() + HEAD_MS;
+    r->conn[at].place = ++r->arrived;
 }
 
 /* True: the redirect. */

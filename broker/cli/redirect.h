@@ -20,7 +20,9 @@ struct redirect {
         int fd; /* -1: free */
         struct buf head;
         int64_t until_ms;
+        unsigned long place; /* in the order of arrival */
     } conn[REDIRECT_CONNS];
+    unsigned long arrived;
 };
 
 /* `uri`: "http://localhost:1455/auth/callback", port 0: any. `deaf`: the port is held, so that nobody else has it, and answers nobody.

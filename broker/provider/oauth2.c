@@ -9,6 +9,7 @@
 #include "provider/intake.h"
 #include "provider/kind.h"
 #include "provider/providers.h"
+#include "provider/shape.h"
 #include "provider/text.h"
 
 static err_t read_oauth2(struct intake *in, struct why *why)
@@ -21,8 +22,10 @@ static err_t read_oauth2(struct intake *in, struct why *why)
     int64_t ends = 0;
     struct view text = text_trim(in->input);
     if (text.n == 0 || text.p[0] != '{')
-        return fail(why, ERR_INVALID, "this is no JSON object");
+        return shape_refuse(text, why);
     TRY(json_parse(text, &in->root, why));
+    if (!json_object_get(in->root, "access_token"))
+        return shape_refuse(text, why);
     in->cred.f[CF_KIND] = view_str("login");
     TRY(intake_members(in, in->root, members, COUNT(members), why));
     TRY(json_get_int(in->root, "expires_at_ms", 1, TEXT_MILLIS_MAX, &ends, why));

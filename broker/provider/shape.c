@@ -29,6 +29,7 @@ static const struct {
     {"private_key_id", NULL, {"a Google service account key", "generic"}},
     {"expiry_date", "refresh_token", {"Gemini CLI's oauth_creds.json", "generic"}},
     {"accessToken", "refreshToken", {"the inside of claudeAiOauth; give the whole file", NULL}},
+    {"access_token", "issuer", {"an OAuth 2.0 login", "oauth2"}},
     {"access_token", "refresh_token", {"a bare OAuth token reply", NULL}},
     {"refresh_token", NULL, {"a refresh token without a login", NULL}},
     {"refreshToken", NULL, {"a refresh token without a login", NULL}},

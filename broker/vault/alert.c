@@ -20,7 +20,7 @@ void alert_needs_login(struct vault *v, const struct credential *c, enum login_e
     AUTO(buf_free) struct buf b = {.max = 1024};
     struct why why = {0};
     char remedy[128];
-    (void)snprintf(remedy, sizeof(remedy), "log in again, then: broker-cli replace %s", c->name);
+    (void)snprintf(remedy, sizeof(remedy), "log in again: broker-cli login %s", c->name);
     log_event(LOG_LVL_ERROR, "credential.needs_login", "credential", c->name, "provider",
               c->provider->name, "code", login_end_name(how), "why", text, "remedy", remedy, NULL);
     if (!v->config->notify)

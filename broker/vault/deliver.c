@@ -36,13 +36,12 @@ err_t deliver_usable(const struct credential *c, enum delivery d, int64_t now_ms
     /* what is still valid is still served */
     if (c->needs_login && (!short_lived || c->expires_ms - now_ms < MIN_LEFT_MS))
         return fail(why, ERR_NEEDS_LOGIN,
-                    "the login \"%s\" no longer works; enroll it again: broker-cli replace %s",
-                    c->name, c->name);
+                    "the login \"%s\" no longer works; log in again: broker-cli login %s", c->name,
+                    c->name);
     if (short_lived && c->expires_ms - now_ms < MIN_LEFT_MS)
-        return fail(
-            why, ERR_NEEDS_LOGIN,
-            "the access token of \"%s\" has ended; enroll a fresh login: broker-cli replace %s",
-            c->name, c->name);
+        return fail(why, ERR_NEEDS_LOGIN,
+                    "the access token of \"%s\" has ended; log in again: broker-cli login %s",
+                    c->name, c->name);
     return ERR_OK;
 }
 

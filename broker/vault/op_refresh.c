@@ -84,7 +84,7 @@ static void write_remedy(struct jsonw *w, const struct credential *c, const stru
                        "to finish: broker-cli release %.48s, or broker-cli enroll --from-home",
                        c->name);
     else if (c->needs_login || (expired(c) && !r->renewable))
-        (void)snprintf(text, sizeof(text), "log in again, then: broker-cli replace %s", c->name);
+        (void)snprintf(text, sizeof(text), "log in again: broker-cli login %s", c->name);
     else if (r->failures)
         (void)snprintf(text, sizeof(text),
                        "it is tried again by itself; now: broker-cli refresh %s", c->name);

@@ -385,9 +385,8 @@ static err_t may_begin(struct refresh *r, const struct credential *c, struct oau
     refresh_follow(r, c);
     if (c->no_refresh)
         return fail(why, ERR_CONFLICT,
-                    "\"%s\" has no refresh token: put a fresh login in its place: broker-cli "
-                    "replace %s",
-                    c->name, c->name);
+                    "\"%s\" has no refresh token: log in again: broker-cli login %s", c->name,
+                    c->name);
     const struct cred *login = NULL;
     TRY(credential_view(r->v->credentials, c, &login, why));
     if (!oauth_client_for(c->provider, login->f[CF_ISSUER], r->v->config, client))

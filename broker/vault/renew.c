@@ -18,7 +18,7 @@ static void tell_operator(struct vault *v, const struct proxied *q, const struct
     r->rejected = true;
     log_event(LOG_LVL_WARN, "credential.rejected", "credential", c->name, "provider",
               c->provider->name, "why", "its upstream answered 401", "remedy",
-              strcmp(c->kind, "login") == 0 ? "log in again, then: broker-cli replace"
+              strcmp(c->kind, "login") == 0 ? "log in again: broker-cli login"
                                             : "put a valid key in its place: broker-cli replace",
               NULL);
 }

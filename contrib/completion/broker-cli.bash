@@ -14,6 +14,7 @@ _broker_cli_options() {
     rekey) echo "--yes --wait $common" ;;
     "key remove" | store | "store accept" | remove | "consumer remove") echo "--yes $common" ;;
     enroll) echo "--from-home --home --consumer --copy --replace $(_broker_cli_options replace)" ;;
+    login) echo "--provider --device --paste --browser --no-browser --client-credentials --client-secret-file --replace --deliver --origin --header --env --yes $common" ;;
     keep) echo "--program --home --consumer --once $common" ;;
     release) echo "--home --consumer --yes $common" ;;
     replace) echo "--provider --file --from-env --deliver --origin --header --env --username --yes $common" ;;
@@ -47,7 +48,7 @@ _broker_cli_words() {
     "helper docker") echo "get list store erase" ;;
     "key add") echo "keyfile passphrase keyring systemd" ;;
     help) echo "exit $_broker_cli_verbs" ;;
-    show | remove | replace | refresh | token | keep | release | "helper aws") _broker_cli_names list ;;
+    show | remove | replace | refresh | token | keep | login | release | "helper aws") _broker_cli_names list ;;
     budget | "consumer show" | "consumer remove") _broker_cli_names consumer list ;;
     grant | revoke-grant) _broker_cli_names consumer list; _broker_cli_names list ;;
     esac
@@ -58,7 +59,7 @@ _broker_cli_values() { # VERB OPTION
     case $2 in
     --key) [[ $1 == "audit verify" ]] && return 2; echo "keyfile passphrase keyring systemd" ;;
     --from-home | --program) echo "claude codex" ;;
-    --provider) echo "claude codex anthropic openai gemini generic" ;;
+    --provider) [[ $1 == login ]] && echo "claude codex" || echo "claude codex anthropic openai gemini generic oauth2" ;;
     --deliver) [[ $1 == token ]] && echo "helper access_token secret" || echo "proxy access_token file helper secret" ;;
     --owner) echo "process none" ;;
     --ttl | --max-ttl | --wait) echo "15m 1h 8h 24h" ;;
@@ -66,12 +67,12 @@ _broker_cli_values() { # VERB OPTION
         echo "claude-code claude-acp codex codex-acp opencode gemini deerflow-gateway deepeye codehornets claude-tcp claude-long codex-long anthropic-sdk openai-sdk env" ;;
     --consumer) _broker_cli_names consumer list ;;
     --credential) _broker_cli_names list ;;
-    --file | --path | --passphrase-file | --socket | --dir | --home | --public-key | --cgroup) return 2 ;;
+    --file | --path | --client-secret-file | --passphrase-file | --socket | --dir | --home | --public-key | --cgroup) return 2 ;;
     *) return 1 ;;
     esac
 }
 
-_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init keep key lease list lock metrics refresh rekey release reload \
+_broker_cli_verbs="attenuate audit budget consumer doctor enroll exec grant helper init keep key lease list lock login metrics refresh rekey release reload \
 remove replace revoke revoke-grant show status store token unlock"
 
 _broker_cli_reply() { # WORDS

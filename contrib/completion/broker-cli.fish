@@ -29,7 +29,7 @@ for row in \
         'enroll|take a login, an API key or any secret' 'exec|become a program that has its credentials' \
         'grant|let a consumer use a credential' 'helper|answer git, docker or aws in their own protocol' \
         'init|make the store, with its first key' 'keep|keep the login file of a program fresh after a transfer' 'key|the keys that open the store' 'lease|the live leases' \
-        'list|the credentials, redacted' 'lock|forget the keys until unlock' 'metrics|figures for Prometheus' \
+        'list|the credentials, redacted' 'lock|forget the keys until unlock' 'login|log in at a provider; nothing of it is ever on the disk in the clear' 'metrics|figures for Prometheus' \
         'refresh|renew a login now' 'rekey|seal everything anew under a fresh master key' 'release|give a login back into the file of its program' 'reload|read the configuration anew' \
         'remove|remove a credential for good' 'replace|put a new login in the place of an old one' 'revoke|end leases at once' \
         'revoke-grant|take a grant back; its leases end' 'show|one credential, redacted' 'status|one look at everything' \
@@ -50,7 +50,7 @@ complete -c broker-cli -n '__broker_verb key add' -a 'keyfile passphrase keyring
 complete -c broker-cli -n '__broker_verb lease' -a 'list revoke'
 complete -c broker-cli -n '__broker_verb store' -a accept
 complete -c broker-cli -n '__broker_verb helper' -a 'git docker aws get list store erase'
-for verb in show remove replace refresh keep release token grant revoke-grant
+for verb in show remove replace login refresh keep release token grant revoke-grant
     complete -c broker-cli -n "__broker_verb $verb" -a '(__broker_names list)' -d credential
 end
 for verb in budget grant revoke-grant 'consumer show remove'
@@ -63,16 +63,23 @@ set -l deliveries 'proxy access_token file helper secret'
 __broker_opt key 'the source of the key' 'init unlock' $sources
 __broker_opt path 'where to make it, or its name' 'init key' -
 __broker_opt passphrase-file 'read the passphrase from FILE' 'init unlock key' -
-__broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace release revoke lease' ''
+__broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace login release revoke lease' ''
 __broker_opt wait 'until all are sealed anew' rekey ''
-__broker_opt provider 'what kind it is' 'enroll replace' 'claude codex anthropic openai gemini generic'
+__broker_opt provider 'what kind it is' 'enroll replace' 'claude codex anthropic openai gemini generic oauth2'
+__broker_opt provider 'where' login 'claude codex'
+__broker_opt device 'by a short code, entered on any machine' login ''
+__broker_opt paste 'no listener' login ''
+__broker_opt browser 'by a redirect to this host' login ''
+__broker_opt no-browser 'only say the address' login ''
+__broker_opt client-credentials 'the login of the client itself' login ''
+__broker_opt client-secret-file 'its secret' login -
 __broker_opt file 'read it from FILE' 'enroll replace' -
 __broker_opt from-env 'read it from this variable' 'enroll replace' '(set -nx)'
-__broker_opt origin 'https://host it is for' 'enroll replace helper' ' '
-__broker_opt header 'generic: its header' 'enroll replace' ' '
-__broker_opt env 'the variable it goes by' 'enroll replace' ' '
+__broker_opt origin 'https://host it is for' 'enroll replace login helper' ' '
+__broker_opt header 'generic: its header' 'enroll replace login' ' '
+__broker_opt env 'the variable it goes by' 'enroll replace login' ' '
 __broker_opt username 'for git, docker and aws' 'enroll replace' ' '
-__broker_opt deliver 'how it reaches the client' 'enroll replace grant attenuate' $deliveries
+__broker_opt deliver 'how it reaches the client' 'enroll replace login grant attenuate' $deliveries
 __broker_opt deliver 'how it reaches the client' token 'helper access_token secret'
 __broker_opt uid 'only peers of this uid' 'consumer attenuate' ' '
 __broker_opt gid 'only peers of these gids' consumer ' '
@@ -89,7 +96,7 @@ __broker_opt from-home 'take it over from the file of its program' enroll 'claud
 __broker_opt program 'whose file' keep 'claude codex'
 __broker_opt home 'the home that the file is in' 'enroll keep release' -
 __broker_opt copy 'leave the login in the file too' enroll ''
-__broker_opt replace 'in the place of the one that is enrolled' enroll ''
+__broker_opt replace 'in the place of the one that is enrolled' 'enroll login' ''
 __broker_opt once 'bring it up to date, and end' keep ''
 __broker_opt consumer 'that keeps the file fresh' 'enroll keep release' '(__broker_names consumer list)'
 __broker_opt consumer 'only of this consumer' 'lease revoke audit' '(__broker_names consumer list)'

@@ -27,6 +27,7 @@ __attribute__((unused)) static const struct sample samples[] = {
     {"gemini", "api_key", "gemini.txt"},
     {"generic", "generic", "generic.txt"},
     {"generic", "generic", "generic-private-key.pem"},
+    {"oauth2", "login", "oauth2.json"},
     {"openai", "api_key", "openai.txt"},
     {NULL, NULL, NULL},
 };

@@ -134,6 +134,16 @@ assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["
 assert ask("admin", "DELETE", "/v1/credentials/claude/release", "/v1/credentials/{name}/release") == {"resumed": "claude"}
 assert ask("admin", "GET", "/v1/credentials/claude", "/v1/credentials/{name}")["state"] == "ok"
 ask("admin", "DELETE", "/v1/credentials/none/release", "/v1/credentials/{name}/release", status=404)
+login = ask("admin", "POST", "/v1/logins", body={"name": "c2", "provider": "claude", "flow": "page"})
+ask("admin", "POST", "/v1/logins", body={"name": "c2", "provider": "claude", "flow": "fax"}, status=400)
+ask("admin", "POST", "/v1/logins", body={"name": "claude", "provider": "claude", "flow": "page"}, status=409)
+ask("admin", "POST", "/v1/logins", body={"name": "x", "provider": "codex", "flow": "loopback", "port": 1455})
+ask("admin", "GET", f"/v1/logins/{login['id']}", "/v1/logins/{id}")
+ask("admin", "POST", f"/v1/logins/{login['id']}/code", "/v1/logins/{id}/code", {"code": "c", "state": "not of this login"}, status=401)
+assert ask("admin", "POST", f"/v1/logins/{login['id']}/code", "/v1/logins/{id}/code", {"error": "access_denied", "state": login["state"]})["status"] == "failed"
+assert ask("admin", "GET", f"/v1/logins/{login['id']}", "/v1/logins/{id}")["error"] == "denied"
+ask("admin", "DELETE", f"/v1/logins/{login['id']}", "/v1/logins/{id}")
+ask("admin", "GET", f"/v1/logins/{login['id']}", "/v1/logins/{id}", status=404)
 ask("admin", "POST", "/v1/store/accept", status=409)
 ask("admin", "POST", "/v1/lock")
 ask("admin", "GET", "/v1/credentials", status=503)

@@ -209,7 +209,7 @@ TEST(slips)
         {verb_enroll, {"enroll", "a"}, "--provider is needed"},
         {verb_enroll,
          {"enroll", "a", "--provider", "nope"},
-         "there are anthropic, claude, codex, gemini, generic, openai"},
+         "there are anthropic, claude, codex, gemini, generic, oauth2, openai"},
         {verb_enroll, {"enroll", "a/b", "--provider", "claude"}, "is no credential name"},
         {verb_enroll, {"enroll", "a", "--provider", "claude", "--deliver", "fiel"}, "not \"fiel\""},
         {verb_enroll,

@@ -162,11 +162,50 @@ TEST(tokens_up_to_their_bound)
 
 /* ---- the device endpoint */
 
-static enum oauth_verdict device(const char *body, struct reply *r)
+static enum oauth_verdict device_of(const char *provider, const char *body, struct reply *r)
 {
-    reply_parse(&(struct reply_ask){.provider = provider_by_name(view_str("codex")), .status = 200, .body = view_str(body), .at_ms = AT, .device = true},
+    reply_parse(&(struct reply_ask){.provider = provider_by_name(view_str(provider)), .status = 200, .body = view_str(body), .at_ms = AT, .device = true},
                 r);
     return r->verdict;
+}
+
+static enum oauth_verdict device(const char *body, struct reply *r)
+{
+    return device_of("oauth2", body, r);
+}
+
+/* The provider's own: another name, a number as text, and no address. */
+TEST(device_codes_of_openai)
+{
+    AUTO(reply_free) struct reply a, b, c, d;
+    CHECK_INT(device_of("codex", "{\"device_auth_id\":\"da\",\"user_code\":\"U-1\",\"interval\":\"7\"}", &a), OAUTH_GRANTED);
+    CHECK(view_is(buf_view(&a.device_code), "da") && a.interval_ms == 7000 && a.expires_ms == AT + 900 * 1000);
+    CHECK_STR(a.user_code, "U-1");
+    CHECK_STR(a.verify_uri, "https://auth.openai.com/codex/device");
+    CHECK_INT(device_of("codex", "{\"device_auth_id\":\"da\",\"usercode\":\"U-2\"}", &b), OAUTH_GRANTED);
+    CHECK(b.interval_ms == 5000);
+    CHECK_STR(b.user_code, "U-2");
+    CHECK_INT(device_of("codex", "{\"device_code\":\"da\",\"user_code\":\"U-1\"}", &c), OAUTH_GARBAGE);
+    CHECK_INT(device_of("codex", "{\"device_auth_id\":\"da\",\"user_code\":\"U-1\",\"interval\":\"soon\"}", &d), OAUTH_GARBAGE);
+}
+
+TEST(a_poll_that_gives_a_code)
+{
+    static const struct {
+        unsigned status;
+        const char *body;
+        enum oauth_verdict verdict;
+    } rows[] = {{200, "{\"authorization_code\":\"ac\",\"code_challenge\":\"cc\",\"code_verifier\":\"cv\"}", OAUTH_GRANTED},
+                {403, "{\"error\":\"access_denied\"}", OAUTH_PENDING}, {404, "", OAUTH_PENDING},
+                {401, "{\"error\":{\"code\":\"access_denied\"}}", OAUTH_REVOKED}, {500, "", OAUTH_TRANSIENT},
+                {200, "{\"authorization_code\":\"ac\"}", OAUTH_GARBAGE}, {200, "{\"authorization_code\":\"a c\",\"code_verifier\":\"cv\"}", OAUTH_GARBAGE},
+                {200, "", OAUTH_GARBAGE}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(reply_free) struct reply r;
+        reply_parse(&(struct reply_ask){.provider = provider_by_name(view_str("codex")), .status = rows[i].status, .body = view_str(rows[i].body), .at_ms = AT, .poll = true}, &r);
+        CHECK_INT(r.verdict, rows[i].verdict);
+        CHECK(i > 0 || (view_is(buf_view(&r.code_granted), "ac") && view_is(buf_view(&r.verifier), "cv")));
+    }
 }
 
 TEST(device_codes)

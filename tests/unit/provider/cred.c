@@ -47,7 +47,7 @@ TEST(there_is_one_encoding)
     CHECK_INT(DECODE("\0", &why), ERR_INVALID);
     CHECK_INT(DECODE("\2\1\0\0\0\1a", &why), ERR_INVALID);
     CHECK_INT(DECODE("\1\0\0\0\0\1a", &why), ERR_INVALID);  /* tag 0 */
-    CHECK_INT(DECODE("\1\25\0\0\0\1a", &why), ERR_INVALID); /* tag 21 */
+    CHECK_INT(DECODE("\1\26\0\0\0\1a", &why), ERR_INVALID); /* tag 21 */
     CHECK_INT(DECODE("\1\377\0\0\0\1a", &why), ERR_INVALID);
     CHECK_INT(DECODE("\1\1\0\0\0\0", &why), ERR_INVALID);  /* empty */
     CHECK_INT(DECODE("\1\1\0\0\0\2a", &why), ERR_INVALID); /* cut */

@@ -15,7 +15,12 @@ TEST(every_row_is_whole)
         if (!o)
             continue;
         rows++;
-        CHECK(o->token_url && strncmp(o->token_url, "https://", 8) == 0 && o->client_id && o->client_id[0]);
+        bool named = strcmp((*p)->name, "oauth2") == 0; /* where it is says broker.yaml */
+        CHECK(named == !o->token_url && named == !o->client_id);
+        CHECK(named || (strncmp(o->token_url, "https://", 8) == 0 && o->client_id[0]));
+        CHECK(o->loopback || o->page);
+        CHECK(!o->loopback || strncmp(o->loopback, "http://localhost:", 17) == 0 || strncmp(o->loopback, "http://127.0.0.1:", 17) == 0);
+        CHECK((o->device_poll != NULL) == (o->device_page != NULL) && (o->device_poll != NULL) == (o->device_redirect != NULL));
         CHECK(o->final && o->final[0] && oauth_listed(o->final, view_str("invalid_grant")));
         for (const char *const *r = o->rotated; r && *r; r++)
             CHECK(oauth_listed(o->final, view_str(*r)));

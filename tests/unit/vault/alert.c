@@ -33,7 +33,7 @@ TEST(without_one_the_log_has_it)
     alert(&r, RIG_CONFIG);
     while (rig_supervisor_hears(&r) && rig_recv_now(&r, r.supervisor))
         CHECK(r.msg.type != MSG_ALERT);
-    CHECK(strstr(rig_log, "remedy=log in again, then: broker-cli replace claude"));
+    CHECK(strstr(rig_log, "remedy=log in again: broker-cli login claude"));
     CHECK_STR(login_end_name(LOGIN_WORKS), "");
     CHECK_STR(login_end_name(LOGIN_LOST), "lost");
     CHECK_STR(login_end_name(LOGIN__COUNT), "unknown");

@@ -177,6 +177,6 @@ TEST(states_of_a_login)
     CHECK_INT(rig_issue(&r, rig_conn(&r, "gw"), "claude", "access_token"), ERR_NEEDS_LOGIN);
     CHECK_OK(ASK(&r, MSG_CRED_LIST, admin), r.why);
     CHECK_HAS(&r, "\"ended\":\"rotated\"");
-    CHECK_HAS(&r, "\"remedy\":\"log in again, then: broker-cli replace claude\"");
+    CHECK_HAS(&r, "\"remedy\":\"log in again: broker-cli login claude\"");
     rig_end(&r);
 }

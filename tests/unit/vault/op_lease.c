@@ -149,7 +149,7 @@ TEST(a_login_that_ended_is_not_handed_out)
     CHECK_OK(rig_put(&r, admin, "claude", &login, false), r.why);
     CHECK_INT(rig_issue(&r, gw, "claude", "access_token"), ERR_NEEDS_LOGIN);
     CHECK_INT(rig_issue(&r, gw, "claude", "file"), ERR_NEEDS_LOGIN);
-    CHECK_WHY(&r, "broker-cli replace claude");
+    CHECK_WHY(&r, "broker-cli login claude");
     CHECK_INT(leases_live(r.v->leases), 0);
     rig_end(&r);
 }

@@ -248,7 +248,7 @@ TEST(only_the_providers_word_ends_a_login_and_it_says_how)
         (void)snprintf(member, sizeof(member), "\"state\":\"needs_login\",\"ended\":\"%s\"", rows[i].ended);
         CHECK_HAS(&r, member);
         CHECK(rig_logged(&r, EVENT("credential.needs_login"), "\"credential\":\"claude\"", NULL) == 1);
-        CHECK(strstr(rig_log, "credential.needs_login credential=claude") && strstr(rig_log, "remedy=log in again, then: broker-cli replace claude"));
+        CHECK(strstr(rig_log, "credential.needs_login credential=claude") && strstr(rig_log, "remedy=log in again: broker-cli login claude"));
         CHECK_INT(rig_journals(&r), 0);
         CHECK_OK(rig_issue(&r, rig_conn(&r, "gw"), "claude", "access_token"), r.why); /* still valid */
         rig_restart(&r); /* and it is remembered */
