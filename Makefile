@@ -138,7 +138,7 @@ check-integration: all $(TOOLS)
 	@tests/run.sh $(sort $(wildcard tests/integration/*.sh))
 check-clients: deps-clients
 	@$(MAKE) --no-print-directory all $(B)/fake/scan
-	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh tests/clients/renewal/run.sh tests/clients/transfer/run.sh
+	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh tests/clients/renewal/run.sh tests/clients/transfer/run.sh tests/clients/oidc/run.sh
 
 # programs that scripts use: tests/{crash,fake,bench}/NAME.c
 TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))

@@ -42,12 +42,14 @@ static void hush(struct wait *s)
 
 static err_t begin(struct wait *s, struct why *why)
 {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-    sigset_t stop;
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    sigset_t stop, held;
     (void)sigemptyset(&stop);
     for (size_t i = 0; i < COUNT(ends); i++)
         (void)sigaddset(&stop, ends[i]);
-    (void)sigprocmask(SIG_BLOCK, &stop, &s->before);
+    held = stop;
+    (void)sigaddset(&held, SIGTSTP); /* a shell wants its terminal to echo */
+    (void)sigprocmask(SIG_BLOCK, &held, &s->before);
     s->signals = signalfd(-1, &stop, SFD_CLOEXEC);
     hush(s);
     return s->signals < 0 ? fail_errno(why, errno, "signalfd") : ERR_OK;
@@ -58,7 +60,8 @@ static void end(struct wait *s)
     if (s->quiet)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &s->was);
     auto_close(&s->signals);
-    (void)sigprocmask(SIG_SETMASK, &s->before, NULL); /* what was held comes now */
+    (void)sigprocmask(SIG_SETMASK, &s->before,
+                      NULL); /* what was held comes now, and ends or stops us */
     buf_free(&s->typed);
     buf_free(&s->path);
     json_decref(s->now);
