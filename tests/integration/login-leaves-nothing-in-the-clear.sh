@@ -31,7 +31,7 @@ begin claude --provider claude
 paste=$(person "$OPEN")
 holds "the page shows a code: $paste" test "${#paste}" -gt 80
 scan "Claude's code is not used yet"
-echo "$paste" >&"$typed"
+echo "$paste" >&"$TYPED"
 holds "Claude's login" finish 0
 holds "it is said" grep -q "claude: logged in, version 1, sealed" "$T/out"
 holds "the code is not echoed" refused grep -qF "${paste%%#*}" "$T/out" "$T/err"
@@ -57,7 +57,7 @@ if free_port; then
     begin codex --replace --yes --paste
     holds "nobody listens" free_port
     address=$(person -o /dev/null -w '%{redirect_url}' "$OPEN")
-    echo "$address" >&"$typed"
+    echo "$address" >&"$TYPED"
     holds "Codex's login by a pasted address" finish 0
     scan "Codex's login by a pasted address"
 else

@@ -12,19 +12,19 @@ says() { grep -qE -- "$1" "$T/err" || { cat "$T/err" >&2; return 1; }; }
 begin a --provider claude
 other=$(person "${OPEN%state=*}state=$(printf 'x%.0s' {1..43})")
 holds "a code with another state came: $other" test "${other#*#}" = "$(printf 'x%.0s' {1..43})"
-echo "$other" >&"$typed"
+echo "$other" >&"$TYPED"
 eventually 5 says "of another login" || die "nothing was said"
-echo "nonsense" >&"$typed"
+echo "nonsense" >&"$TYPED"
 eventually 5 says "paste all of it" || die "nothing was said"
 holds "the refusal is recorded" audit_has event=login.denied credential=a reason=bad_token
-person "$OPEN" >&"$typed"
-echo >&"$typed"
+person "$OPEN" >&"$TYPED"
+echo >&"$TYPED"
 holds "its own is taken after that" finish 0
 
 # the code of a URL with another challenge: the state is right, and the verifier is not
 begin b --provider claude
-person "${OPEN/code_challenge=????????/code_challenge=AAAAAAAA}" >&"$typed"
-echo >&"$typed"
+person "${OPEN/code_challenge=????????/code_challenge=AAAAAAAA}" >&"$TYPED"
+echo >&"$TYPED"
 holds "a code of another challenge is of no use" finish 4
 holds "the provider's reason is said, and what to do" says "invalid_grant.*broker-cli login b"
 holds "nothing is enrolled" refused enrolled b
@@ -44,8 +44,8 @@ begin b --provider corp --device
 holds "and one whose time is over" finish 22
 idp "exchange=invalid_client"
 begin b --provider claude
-person "$OPEN" >&"$typed"
-echo >&"$typed"
+person "$OPEN" >&"$TYPED"
+echo >&"$TYPED"
 holds "a client that the provider does not take" finish 4
 holds "is said with where it stands" says "client_id in broker.yaml"
 idp ""
@@ -77,7 +77,7 @@ holds "input that ends does too" expect_fail 2 "standard input, which has ended"
 # nobody there
 stop_idp
 begin b --provider claude
-echo "code#${OPEN##*state=}" >&"$typed"
+echo "code#${OPEN##*state=}" >&"$TYPED"
 holds "a provider that cannot be reached" finish 21
 holds "is named" says "127.0.0.1.*broker-cli login b"
 holds "and for a device code" expect_fail 21 "127.0.0.1" "$CLI" login b --provider corp --device
@@ -90,8 +90,8 @@ holds "another provider's login does not take its place" expect_fail 8 "enrolled
 "$CLI" remove a --yes >/dev/null
 enroll_login -10 a
 begin a
-person "$OPEN" >&"$typed"
-echo >&"$typed"
+person "$OPEN" >&"$TYPED"
+echo >&"$TYPED"
 holds "one that ended is replaced as it is" finish 0
 holds "by the next version" is "$(show a 'c["version"]')" 2
 holds "nobody's provider" expect_fail 3 "broker.yaml names in providers" "$CLI" login x --provider nobody --device

@@ -1,7 +1,7 @@
 # For the tests of logins: a fake provider that plays the vendors' authorize pages, exchanges and device grants, and a person.
 # shellcheck shell=bash disable=SC2034
 . "$(dirname "${BASH_SOURCE[0]}")/refresh.bash"
-ISSUED=$T/issued typed=
+ISSUED=$T/issued TYPED=
 : >"$ISSUED"
 login_config() { # further entries of `providers:` on stdin
     cat >"$CONFIG" <<YAML
@@ -21,14 +21,14 @@ begin() {
     setsid env -i PATH=/usr/bin:/bin HOME="$T" CREDENTIAL_BROKER_RUN="$RUN" "$CLI" login "$@" <"$T/in" >"$T/out" 2>"$T/err" &
     LOGIN=$!
     PIDS+=("$LOGIN")
-    exec {typed}>"$T/in"
+    exec {TYPED}>"$T/in"
     eventually 10 grep -qE 'http' "$T/err" || die "no address is said: $(cat "$T/out" "$T/err")"
     OPEN=$(grep -o 'http[^ ]*' "$T/err" | head -n 1)
     CODE=$(sed -n 's/^and enter this code: //p' "$T/err")
 }
 finish() { # EXIT
     local code=0
-    exec {typed}>&-
+    exec {TYPED}>&-
     timeout 30 tail -s 0.05 --pid="$LOGIN" -f /dev/null || die "the login does not end: $(cat "$T/out" "$T/err")"
     wait "$LOGIN" || code=$?
     is "$code" "$1" || { cat "$T/out" "$T/err" >&2; return 1; }

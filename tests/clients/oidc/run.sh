@@ -25,7 +25,7 @@ SCAN=$BUILD/fake/scan
 [[ -x $SCAN ]] || die "tests/fake/scan.c is not built: make $SCAN"
 NODE=$(echo "$BUILD"/clients/node_modules/node-linux-*/bin/node) # the clients' own, where it is installed; any of 20 or newer will do
 [[ -x $NODE ]] || NODE=$(command -v node)
-ISSUED=$T/issued typed=
+ISSUED=$T/issued TYPED=
 : >"$ISSUED"
 "$NODE" "$here/server.mjs" "$modules" "$ISSUED" >"$T/port" 2>"$T/idp.err" &
 PIDS+=($!)
@@ -44,13 +44,13 @@ begin() { # arguments of login: it runs, with standard input open; what is to be
     env -i PATH=/usr/bin:/bin HOME="$T" CREDENTIAL_BROKER_RUN="$RUN" "$CLI" login "$@" <"$T/in" >"$T/out" 2>"$T/err" &
     LOGIN=$!
     PIDS+=("$LOGIN")
-    exec {typed}>"$T/in"
+    exec {TYPED}>"$T/in"
     eventually 10 grep -q http "$T/err" || die "no address is said: $(cat "$T/out" "$T/err")"
     OPEN=$(grep -o 'http://[^ ]*' "$T/err" | tail -n 1)
 }
 finish() { # EXIT
     local code=0
-    exec {typed}>&-
+    exec {TYPED}>&-
     timeout 20 tail -s 0.05 --pid="$LOGIN" -f /dev/null || die "the login does not end: $(cat "$T/out" "$T/err")"
     wait "$LOGIN" || code=$?
     is "$code" "$1" || { cat "$T/out" "$T/err" "$T/page" "$T/idp.err" >&2; return 1; }
@@ -90,7 +90,7 @@ renews_twice browser
 # the browser is on another machine: its last address is pasted
 begin pasted --provider corp --paste
 address=$(curl -sS -o /dev/null -L -c "$T/jar" -b "$T/jar" -w '%{url_effective}' "$OPEN" 2>/dev/null || true)
-echo "$address" >&"$typed"
+echo "$address" >&"$TYPED"
 holds "a login by a pasted address ($address)" finish 0
 renews_twice pasted
 
