@@ -121,6 +121,9 @@ $(B)/asan/%: FORCE
 .PHONY: FORCE
 FORCE:
 
+# programs that the tests' scripts use: tests/{crash,fake}/NAME.c
+TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
+
 # ---- the two commands of the README
 .PHONY: quickstart quickstart-clean check check-unit check-integration check-clients
 quickstart: deps-quickstart
@@ -140,8 +143,7 @@ check-clients: deps-clients
 	@$(MAKE) --no-print-directory all $(B)/fake/scan
 	@TEST_TIMEOUT=1200 tests/run.sh -v tests/clients/run.sh tests/clients/placeholders/run.sh tests/clients/renewal/run.sh tests/clients/transfer/run.sh tests/clients/oidc/run.sh
 
-# programs that scripts use: tests/{crash,fake,bench}/NAME.c
-TOOLS    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/crash/*.c tests/fake/*.c))
+# how those are built, and tests/bench/NAME.c
 BENCH    := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
 define tool_rule
 $(1): tests/$(patsubst $(B)/%,%,$(1)).c $(call ARCH,api vault keysource store provider crypto client base)
