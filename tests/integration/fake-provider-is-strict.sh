@@ -127,4 +127,45 @@ fault "echo in hex" '736b2d7365637265742d33' echo=hex
 fault "echo in a header" '^200 sk-secret-3 ' echo-header=raw
 fault "echo in an error" '^401 None .*sk-secret-3' echo=raw status=401
 fault "small writes change nothing" '^200 .*Forty-two, said the fake provider' write=3
+
+# ---- token endpoints
+CLIENT=9d1c250a-e61b-44d9-88ed-5944d1962f5e
+renew() { # REFRESH-TOKEN: status and what came, or how it ended
+    "$PYTHON" - "$PORT" "$1" $CLIENT <<'PY'
+import http.client, json, sys
+c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=3)
+try:
+    c.request("POST", "/v1/oauth/token", json.dumps({"grant_type": "refresh_token", "client_id": sys.argv[3], "refresh_token": sys.argv[2]}), {"content-type": "application/json"})
+    r = c.getresponse()
+    print(r.status, r.read(300).decode("latin-1").replace("\0", "0"))
+except (http.client.HTTPException, OSError) as e:
+    print(type(e).__name__)
+PY
+}
+fake tokens1 --expect claude=at --refresh claude=rt --life 77
+holds "a refresh rotates" grep -qE '^200 .*"access_token": "atr1", "refresh_token": "rtr1".*"expires_in": 77' <<<"$(renew rt)"
+holds "once" grep -qE '^400 .*invalid_grant' <<<"$(renew rt)"
+holds "a second use ends nothing without --family" grep -qE '^200 ' <<<"$(renew rtr1)"
+fake tokens2 --expect claude=at --refresh claude=rt --family
+holds "with it" grep -qE '^200 ' <<<"$(renew rt)"
+holds "a second use is refused" grep -qE '^400 ' <<<"$(renew rt)"
+holds "and the new one is worth nothing either" grep -qE '^400 ' <<<"$(renew rtr1)"
+fake tokens3 --expect claude=at --refresh claude=rt --grace 1 --family
+holds "a used token works for the time of grace" grep -qE '^200 .*200 ' <<<"$(renew rt) $(renew rt)"
+sleep 1.2
+holds "and not behind it" grep -qE '^400 ' <<<"$(renew rt)"
+fake tokens4 --expect claude=at --refresh claude=rt --control "$T/control"
+token_fault() { # SENTENCE FAULT EXPECTED TOKEN
+    echo "token=$2" >"$T/control"
+    holds "$1" grep -qE -- "$3" <<<"$(renew "$4")"
+}
+token_fault "an error" status=503 '^503 ' rt
+token_fault "another" status=429 '^429 .*rate_limited' rt
+token_fault "silence" hang '^TimeoutError' rt
+token_fault "none of these has used the token: an answer that is lost" lose '^RemoteDisconnected' rt
+token_fault "a cut one" cut=9 '^200 .{9}$' rtr1
+token_fault "bytes" garbage '^200 .*' rtr1r2
+token_fault "without end" flood '^200 ' rtr1r2r3
+echo "expire=1" >"$T/control"
+holds "and the last one is as good as ever" grep -qE '^200 .*atr1?' <<<"$(renew rtr1r2r3r4)"
 tally
