@@ -296,4 +296,6 @@ void reply_parse(const struct reply_ask *ask, struct reply *out)
         read_poll(ask, out);
     else
         read_tokens(ask, out);
+    if (out->verdict != OAUTH_GRANTED)
+        reply_free(out); /* half an answer is none */
 }

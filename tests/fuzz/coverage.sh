@@ -16,18 +16,19 @@ host: proxy/host
 token_body: proxy/token_body
 json_edit: cli/json_edit
 token: crypto/token crypto/caveats
+oauth_reply: oauth/reply
 acp_scan: exec/acp_scan
 acp_text: exec/acp_text"
 flags=(-std=gnu17 -D_GNU_SOURCE '-DBROKER_VERSION="0"' -Iinclude -Ibroker -Itests -Itests/fuzz -O0 -g --coverage -DBROKER_NO_SANDBOX)
 archives=()
-for folder in vault keysource store provider crypto api proxy cli exec client base; do archives+=("$B/lib$folder.a"); done
+for folder in vault keysource store provider crypto api proxy oauth cli exec client base; do archives+=("$B/lib$folder.a"); done
 make -s -j2 B="$B" HARD="-O0 -g --coverage -DBROKER_NO_SANDBOX -fPIE" LINK=-pie "${archives[@]}" >/dev/null
 low=0
 while read -r target sources; do
     target=${target%:}
     mkdir -p "$B/bin"
     gcc "${flags[@]}" "tests/fuzz/$target.c" tests/fuzz/coverage/replay.c -Wl,--start-group "${archives[@]}" -Wl,--end-group \
-        -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -o "$B/bin/$target"
+        -Wl,--as-needed -lmicrohttpd -ljansson -lsodium -lseccomp -lcyaml -lyaml -lssl -lcrypto -lcares -lzstd -lcurl -o "$B/bin/$target"
     find "$B" -name '*.gcda' -delete
     files=$("$B/bin/$target" "tests/fuzz/corpus/$target")
     for s in $sources; do
