@@ -52,14 +52,15 @@ holds "its provider's word ends it" is "$(show claude 'c["state"], bool(c["ended
 holds "the ciphertext is kept" is "$(show claude 'c["detail"]["refresh_token"]["bytes"] > 0')" True
 holds "what is still valid is still served" begins "$(lease)" 200
 holds "the status says so, and what to do" grep -q "needs_login.*" <("$CLI" status)
-holds "with the remedy" grep -q "log in again, then: broker-cli replace claude" <("$CLI" status)
+holds "with the remedy" grep -q "log in again: broker-cli login claude" <("$CLI" status)
 "$CLI" doctor >"$T/doctor" || true
-holds "so does the doctor" grep -q "broker-cli replace claude" "$T/doctor"
+holds "so does the doctor" grep -q "broker-cli login claude" "$T/doctor"
 holds "the log" grep -q "credential.needs_login credential=claude" "$T/log"
 holds "the metrics" grep -q 'credential_broker_login_works{credential="claude",provider="claude"} 0' <("$CLI" metrics)
 holds "the audit log" audit_has event=credential.needs_login credential=claude
 eventually 5 test -s "$T/told/alert" || die "the command was not run"
 holds "and the command that was asked for: $(<"$T/told/alert")" grep -qE "^4 needs_login claude claude (revoked|lost)$" "$T/told/alert"
+holds "which can start programs of its own" grep -q '^PATH=/usr/local/bin:/usr/bin:/bin$' "$T/told/alert.env"
 holds "with no secret" refused grep -q FAKE "$T/told/alert" "$T/told/alert.env"
 stop_broker
 start_broker

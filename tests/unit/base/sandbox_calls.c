@@ -44,6 +44,7 @@ static int do_recvmsg(void) { return done(syscall(SYS_recvmsg, -1, NULL, 0)); }
 static int exec(void) { return done(execve("/nonexistent", (char *[]){NULL}, NULL)); }
 static int execat(void) { return done(syscall(SYS_execveat, -1, "nonexistent", NULL, NULL, 0)); }
 static int do_fork(void) { pid_t p = fork(); if (p == 0) _exit(0); return done(p); }
+static int do_vfork(void) { pid_t p = vfork(); if (p == 0) _exit(0); return done(p); } /* how dash starts programs */
 static int do_clone3(void) { return done(syscall(SYS_clone3, NULL, 0)); }
 static int clone_userns(void) { long p = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0); if (p == 0) _exit(0); return done(p); }
 static int signal_init(void) { return done(kill(1, 0)); }
@@ -109,6 +110,7 @@ static const struct {
     {"execve", exec, "ykkkknkk"},
     {"execveat", execat, "ykkkknkk"},
     {"fork", do_fork, "ykkkknkk"},
+    {"vfork", do_vfork, "ykkkknkk"},
     {"clone3", do_clone3, "nkkkknkk"},
     {"clone new user namespace", clone_userns, "nkkkknkk"},
     {"kill", signal_init, "ykkkknkk"},
