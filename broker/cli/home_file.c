@@ -161,33 +161,66 @@ static MUST err_t take_flock(struct home_file *h, unsigned slot, const char *nam
     return ERR_OK;
 }
 
+/* Inode and birth: an inode alone is soon another directory's. Zero: it is not there. */
+static struct home_mark mark_of(const char *path)
+{
+    struct statx st;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) < 0)
+        return (struct home_mark){0};
+    uint64_t born = st.stx_mask & STATX_BTIME
+                        ? (uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec
+                        : 0;
+    return (struct home_mark){st.stx_ino, born};
+}
+
+static MUST err_t write_notes(const struct home_file *h, struct why *why)
+{
+    if (pwrite(h->flocks[0], h->mark, sizeof(h->mark), 0) != (ssize_t)sizeof(h->mark))
+        return fail_errno(why, errno, "%.180s/" OWN_LOCK, h->dir);
+    return ERR_OK;
+}
+
+static MUST err_t note(struct home_file *h, unsigned slot, const char *path, struct why *why)
+{
+    h->mark[slot] = mark_of(path);
+    err_t e = write_notes(h, why);
+    if (e != ERR_OK)
+        (void)rmdir(path);
+    return e;
+}
+
+/* A run of ours that was killed left it. */
+static bool is_left(const struct home_file *h, unsigned slot, const char *path)
+{
+    struct home_mark there = mark_of(path);
+    return there.inode && there.inode == h->mark[slot].inode && there.born == h->mark[slot].born;
+}
+
 /* Made beside, entered into our own record, and only then put in its place: what a killed run left is known by its inode, and its next run need not
  * wait until it counts as abandoned. */
 static MUST err_t make_dir(struct home_file *h, unsigned slot, const char *path, struct why *why)
 {
     char beside[PATH_MAX];
-    struct stat st;
     (void)snprintf(beside, sizeof(beside), "%s/.broker-lock-%u", h->dir, slot);
     (void)rmdir(beside);
-    if (mkdir(beside, 0700) < 0 || stat(beside, &st) < 0)
+    if (mkdir(beside, 0700) < 0)
         return fail_errno(why, errno, "%.180s", beside);
-    h->inode[slot] = (uint64_t)st.st_ino;
-    if (pwrite(h->flocks[0], h->inode, sizeof(h->inode), 0) != (ssize_t)sizeof(h->inode))
-        return fail_errno(why, errno, "%.180s/" OWN_LOCK, h->dir);
+    TRY(note(h, slot, beside, why));
     int no = renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) < 0 ? errno : 0;
     if (no == 0)
         return ERR_OK;
     (void)rmdir(beside);
     if (no == EXDEV || no == EINVAL || no == ENOSYS)
         no = mkdir(path, 0700) < 0 ? errno : 0;
-    return no == 0 ? ERR_OK : no == EEXIST ? ERR_EXISTS : fail_errno(why, no, "%.180s", path);
+    if (no == 0)
+        return note(h, slot, path, why);
+    return no == EEXIST ? ERR_EXISTS : fail_errno(why, no, "%.180s", path);
 }
 
 static MUST err_t take_dir(struct home_file *h, unsigned slot, const char *path, int after_s,
                            struct why *why)
 {
-    struct stat st;
-    if (h->left[slot] && stat(path, &st) == 0 && (uint64_t)st.st_ino == h->left[slot])
+    if (is_left(h, slot, path))
         (void)rmdir(path);
     for (int waited = 0;; waited += PAUSE_MS) {
         err_t e = make_dir(h, slot, path, why);
@@ -250,8 +283,8 @@ static MUST err_t lock(struct home_file *h, struct why *why)
         err_t (*lock)(struct home_file *h, struct why *why);
     } how[] = {{"claude", lock_claude}, {"codex", lock_codex}};
     TRY(take_flock(h, 0, OWN_LOCK, why));
-    if (pread(h->flocks[0], h->left, sizeof(h->left), 0) != (ssize_t)sizeof(h->left))
-        memset(h->left, 0, sizeof(h->left));
+    if (pread(h->flocks[0], h->mark, sizeof(h->mark), 0) != (ssize_t)sizeof(h->mark))
+        memset(h->mark, 0, sizeof(h->mark));
     for (size_t i = 0; i < COUNT(how); i++)
         if (strcmp(how[i].name, h->form->name) == 0)
             TRY(how[i].lock(h, why));
@@ -267,16 +300,28 @@ err_t home_file_lock(struct home_file *h, struct why *why)
     return e;
 }
 
+/* One that cannot be taken away, or that a killed run left and this one did not come to, stays in our notes. */
+static void unlock_dirs(struct home_file *h)
+{
+    struct why unheard = {0};
+    bool any = false;
+    for (unsigned i = HOME_LOCKS; i-- > 0;) {
+        if (h->made[i][0] && rmdir(h->made[i]) == 0)
+            h->mark[i] = (struct home_mark){0};
+        any |= h->mark[i].inode != 0;
+    }
+    if (h->flocks[0] >= 0 && !any)
+        (void)!ftruncate(h->flocks[0], 0);
+    else if (h->flocks[0] >= 0)
+        (void)!write_notes(h, &unheard);
+}
+
 void home_file_close(struct home_file *h)
 {
     if (!h->form)
         return;
     as_owner(h);
-    for (unsigned i = HOME_LOCKS; i-- > 0;)
-        if (h->made[i][0])
-            (void)rmdir(h->made[i]);
-    if (h->flocks[0] >= 0)
-        (void)!ftruncate(h->flocks[0], 0);
+    unlock_dirs(h);
     for (unsigned i = HOME_LOCKS; i-- > 0;)
         if (h->flocks[i] >= 0)
             close(h->flocks[i]);

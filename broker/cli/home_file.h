@@ -10,6 +10,9 @@
 #include <sys/types.h>
 
 enum { HOME_LOCKS = 3, HOME_LOCK_WAIT_MS = 10000 };
+struct home_mark {
+    uint64_t inode, born;
+};
 struct home_file {
     const struct home_form *form;
     char dir[PATH_MAX - 300], path[PATH_MAX];
@@ -18,9 +21,8 @@ struct home_file {
     gid_t group;
     int dirfd;              /* -1: not open */
     int flocks[HOME_LOCKS]; /* the first is our own, against another broker-cli; -1: none */
-    char made[HOME_LOCKS][PATH_MAX]; /* lock directories that are ours; "" none */
-    uint64_t inode[HOME_LOCKS],
-        left[HOME_LOCKS]; /* theirs; those that a killed run left, as it noted them */
+    char made[HOME_LOCKS][PATH_MAX];   /* lock directories that are ours; "" none */
+    struct home_mark mark[HOME_LOCKS]; /* which directories are ours, or were a killed run's */
 };
 /* Everything below is done with the rights of the directory's owner, also by root. `home` NULL: the program's own variable, else $HOME. ERR_NOT_FOUND: the directory is not there; ERR_CONFLICT: the file is a link, which its
  * program would replace. */

@@ -1,24 +1,49 @@
 #!/usr/bin/env bash
 # broker-cli is killed at every system call of a transfer and of a release: the login is in at least one place after each and never in use in two,
 # the same command once more finishes it, and then it is in exactly one, whole. Nothing is left over beside it: no second copy, no lock that the program waits for.
-#   transfer-is-kill-safe.sh [--every N]     every Nth system call only; a dose of about 80 when not given
+# The same where one of its calls fails with an error that it can give.
+#   transfer-is-kill-safe.sh [--every N]     every Nth point only; a dose of about 80 when not given
 . "$(dirname "$0")/transfer.bash" || exit 1
 every=
 [[ ${1:-} != --every ]] || every=$2
 command -v strace >/dev/null || skip "strace is not installed"
 init_broker
-kills=0
+kills=0 errors=0
 
-# one "NAME COUNT" a line: each system call of a command, and how often it was called until then
-points() { # COMMAND…
-    strace -f -o "$T/trace" "$@" >/dev/null 2>&1 || die "it fails without a fault: $*"
-    awk '{ sub(/^[0-9]+ +/, ""); name = $0; sub(/\(.*/, "", name); if (name !~ /^[a-z0-9_]+$/) next; print name, ++n[name] }' "$T/trace"
+errors_of() {
+    case $1 in
+        write | pwrite64) echo EIO ENOSPC EDQUOT ;;
+        fsync) echo EIO ENOSPC ;;
+        renameat | renameat2) echo EIO ENOSPC EROFS EXDEV ;;
+        mkdir | rmdir | unlinkat | ftruncate | fchmod) echo EIO EROFS ;;
+        openat) echo EMFILE EACCES ;;
+        connect | recvfrom | recvmsg) echo ECONNRESET ;; # not of a send: the answer would be waited for, as it must
+        flock) echo ENOLCK ;;
+        read | pread64 | newfstatat | fstat | poll) echo EIO ;;
+    esac
 }
-killed_at() { # NAME COUNT COMMAND…
+# one injection a line: each system call of a command killed, and failed in each way
+points() { # COMMAND…
+    local name k e
+    strace -f -o "$T/trace" "$@" >/dev/null 2>&1 || die "it fails without a fault: $*"
+    awk '{ sub(/^[0-9]+ +/, ""); name = $0; sub(/\(.*/, "", name); if (name !~ /^[a-z0-9_]+$/) next; print name, ++n[name] }' "$T/trace" | while read -r name k; do
+        echo "$name:signal=SIGKILL:when=$k"
+        for e in $(errors_of "$name"); do echo "$name:error=$e:when=$k"; done
+    done
+}
+disturbed() { # INJECTION COMMAND…
     local status=0
-    { strace -f -o /dev/null -e "inject=$1:signal=SIGKILL:when=$2" "${@:3}" >"$T/out" 2>&1 || status=$?; } 2>/dev/null
-    kills=$((kills + 1))
-    ((status == 0 || status == 137)) || die "$1 $2: ended with $status: $(cat "$T/out")"
+    { strace -f -o /dev/null -e "inject=$1" "${@:2}" >"$T/out" 2>&1 || status=$?; } 2>/dev/null
+    case $1 in
+    *SIGKILL*)
+        kills=$((kills + 1))
+        ((status == 0 || status == 137)) || die "$1: ended with $status: $(cat "$T/out")"
+        ;;
+    *)
+        errors=$((errors + 1))
+        ((status < 128)) || die "$1: ended with $status: $(cat "$T/out")"
+        ;;
+    esac
 }
 nothing_left() { # PROGRAM
     local left
@@ -36,10 +61,9 @@ for program in claude codex; do
     mapfile -t all < <(points "$CLI" enroll --from-home "$program" --home "$H" --yes)
     step=${every:-$((${#all[@]} / 20 + 1))}
     for ((i = RANDOM % step; i < ${#all[@]}; i += step)); do
-        where="$program, taken over, killed at ${all[i]}"
+        where="$program, taken over, with ${all[i]}"
         reset "$program"
-        # shellcheck disable=SC2086
-        killed_at ${all[i]} "$CLI" enroll --from-home "$program" --home "$H" --yes
+        disturbed "${all[i]}" "$CLI" enroll --from-home "$program" --home "$H" --yes
         in_home "$program" || in_broker "$program" || die "$where: the login is lost"
         one_owner "$program" || die "$where: it has two owners"
         take "$program" >"$T/out" 2>&1 || die "$where: once more fails: $(cat "$T/out")"
@@ -56,11 +80,10 @@ for program in claude codex; do
     mapfile -t all < <(points "$CLI" release "$program" --home "$H" --yes)
     step=${every:-$((${#all[@]} / 20 + 1))}
     for ((i = RANDOM % step; i < ${#all[@]}; i += step)); do
-        where="$program, given back, killed at ${all[i]}"
+        where="$program, given back, with ${all[i]}"
         reset "$program"
         take "$program" >/dev/null 2>&1
-        # shellcheck disable=SC2086
-        killed_at ${all[i]} "$CLI" release "$program" --home "$H" --yes
+        disturbed "${all[i]}" "$CLI" release "$program" --home "$H" --yes
         in_home "$program" || in_broker "$program" || die "$where: the login is lost"
         one_owner "$program" || die "$where: it has two owners"
         # where it was done already there is nothing to give back any more
@@ -71,4 +94,4 @@ for program in claude codex; do
     done
 done
 "$CLI" audit verify --dir "$STATE/log" --key "$STATE/log/auditor.key" >/dev/null || die "the log does not verify"
-echo "$kills kills"
+echo "$kills kills, $errors errors"

@@ -118,6 +118,32 @@ TEST(what_a_killed_run_of_ours_left_is_put_away_at_once)
     CHECK(stat(scratch_path(&s, ".claude/.credentials.json.tmp-mine"), &st) == 0);
 }
 
+TEST(a_lock_that_somebody_else_made_since_is_not_ours_to_take)
+{
+    AUTO(scratch_free) struct scratch s = scratch_new();
+    const struct home_form *f = claude(&s);
+    const char *const locks[] = {".claude/.oauth_refresh.lock", ".claude.lock", ".claude/.storage-write.lock"};
+    struct stat st;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct home_file h = {0};
+        _exit(home_file_open(f, s.path, &h, &why) == ERR_OK && home_file_lock(&h, &why) == ERR_OK ? 0 : 1);
+    }
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    /* the program took what we left for abandoned, and holds locks of its own, maybe with the same inodes */
+    for (size_t i = 0; i < COUNT(locks); i++)
+        CHECK(rmdir(scratch_path(&s, locks[i])) == 0 && mkdir(scratch_path(&s, locks[i]), 0700) == 0);
+    pid = fork();
+    if (pid == 0) {
+        (void)alarm(1); /* it would wait for ten seconds */
+        home_file_tidy(f, s.path);
+        _exit(0);
+    }
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    for (size_t i = 0; i < COUNT(locks); i++)
+        CHECK(stat(scratch_path(&s, locks[i]), &st) == 0);
+}
+
 TEST(codex_locks_by_flock)
 {
     AUTO(scratch_free) struct scratch s = scratch_new();
