@@ -52,11 +52,13 @@ static void take_highest(void *ctx, uint64_t number, const char *name)
         *highest = number;
 }
 
+/* By the writer: a disk that is stuck would hold the vault up. One that stays is only looked at, never needed. */
 static void remove_older(void *ctx, uint64_t number, const char *name)
 {
-    const struct journal *j = ctx;
-    if (number < j->segment)
-        (void)unlinkat(j->dirfd, name, 0); /* one that stays is only looked at, never needed */
+    struct journal *j = ctx;
+    struct why why = {0};
+    if (number < j->segment && sink_remove(j->sink, name, &why) != ERR_OK)
+        j->tidy = false;
 }
 
 void journal_tidy(struct journal *j)
@@ -64,7 +66,9 @@ void journal_tidy(struct journal *j)
     struct why why = {0};
     if (j->tidy || !j->done || sink_durable(j->sink) < j->done_pos)
         return;
-    j->tidy = lease_segment_each(j->dirfd, ".journal", remove_older, j, &why) == ERR_OK;
+    j->tidy = true;
+    if (lease_segment_each(j->dirfd, ".journal", remove_older, j, &why) != ERR_OK)
+        j->tidy = false;
 }
 
 /* ---- entries */

@@ -258,6 +258,16 @@ err_t sink_replace(struct sink *s, const char *name, struct view contents, struc
     return ERR_OK;
 }
 
+err_t sink_remove(struct sink *s, const char *name, struct why *why)
+{
+    struct view text = view_str(name);
+    if (text.n == 0 || !plain_name(text))
+        return fail(why, ERR_INVALID, "not a file's name");
+    TRY(sink_ready(s, text.n, why));
+    (void)sink_push(s, SINK_REMOVE, text);
+    return ERR_OK;
+}
+
 void sink_flush(struct sink *s, bool durable)
 {
     struct ring_shared *r = s->ring.shared;

@@ -20,7 +20,8 @@ enum sink_stream {
     SINK_JOURNAL = 2,
     SINK_ROLL_AUDIT = 3,
     SINK_ROLL_JOURNAL = 4, /* u64 offset (big-endian; all ones: a new file), name */
-    SINK_REPLACE = 5       /* u8 length, name, contents */
+    SINK_REPLACE = 5,      /* u8 length, name, contents */
+    SINK_REMOVE = 6        /* name */
 };
 enum { SINK_RING_BYTES = 1 << 23, SINK_RECORD_MAX = 8192, SINK_DEADLINE_MS = 900 };
 
@@ -55,6 +56,8 @@ MUST err_t sink_resume(struct sink *s, enum sink_stream stream, const char *name
 MUST err_t sink_close(struct sink *s, enum sink_stream stream, struct why *why);
 /* Replaces a small file beside the segments, atomically and durably, after all that was appended before. */
 MUST err_t sink_replace(struct sink *s, const char *name, struct view contents, struct why *why);
+/* Removes a file beside the segments that are in use, after all that was appended before. One that cannot be removed stays. */
+MUST err_t sink_remove(struct sink *s, const char *name, struct why *why);
 
 /* At the end of a turn: wakes the writer when something was appended. `durable`: somebody waits for it; else within 100 ms. */
 void sink_flush(struct sink *s, bool durable);

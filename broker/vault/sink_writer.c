@@ -131,6 +131,19 @@ static int replace(const struct writer *w, struct view args)
     return segment_replace(w->seg[0].dir, name, get_bytes(&c, cursor_left(&c)));
 }
 
+/* What stays is looked at by a reader, and passed over. */
+static int remove_file(const struct writer *w, struct view args)
+{
+    char name[RING_NAME];
+    if (!view_copy(args, name, sizeof(name)) || args.n == 0)
+        return EBADMSG;
+    for (unsigned i = 0; i < RING_STREAMS; i++)
+        if (strcmp(w->seg[i].at.name, name) == 0)
+            return 0;
+    (void)unlinkat(w->seg[0].dir, name, 0);
+    return 0;
+}
+
 static int barrier(struct writer *w, const struct ring_entry *e)
 {
     int no = commit(w);
@@ -138,6 +151,8 @@ static int barrier(struct writer *w, const struct ring_entry *e)
         return no;
     if (e->stream == SINK_ROLL_AUDIT || e->stream == SINK_ROLL_JOURNAL)
         no = roll(&w->seg[e->stream == SINK_ROLL_JOURNAL], e->bytes);
+    else if (e->stream == SINK_REMOVE)
+        no = remove_file(w, e->bytes);
     else
         no = e->stream == SINK_REPLACE ? replace(w, e->bytes) : EBADMSG;
     if (no)

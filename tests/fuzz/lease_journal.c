@@ -21,6 +21,14 @@ err_t sink_append(struct sink *s, enum sink_stream stream, struct view bytes, ui
     (void)s, (void)stream, (void)bytes, (void)pos;
     return fail(why, ERR_AUDIT, "no sink");
 }
+err_t sink_remove(struct sink *s, const char *name, struct why *why)
+{
+    (void)s;
+    (void)name;
+    (void)why;
+    return ERR_OK;
+}
+
 err_t sink_roll(struct sink *s, enum sink_stream stream, const char *name, struct why *why)
 {
     (void)s, (void)stream, (void)name;

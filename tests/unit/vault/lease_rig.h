@@ -93,6 +93,16 @@ err_t sink_append(struct sink *s, enum sink_stream stream, struct view bytes, ui
     return ERR_OK;
 }
 
+err_t sink_remove(struct sink *s, const char *name, struct why *w)
+{
+    (void)s;
+    if (tape_fails())
+        return fail(w, ERR_AUDIT, "the tape fails");
+    if (unlinkat(tape.dirfd, name, 0) != 0)
+        abort();
+    return ERR_OK;
+}
+
 err_t sink_roll(struct sink *s, enum sink_stream stream, const char *name, struct why *w)
 {
     (void)s;

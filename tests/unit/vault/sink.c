@@ -71,8 +71,10 @@ TEST(names_that_leave_the_directory_are_refused)
     for (size_t i = 0; i < COUNT(bad); i++) {
         CHECK_INT(sink_roll(r.sink, SINK_AUDIT, bad[i], &r.why), ERR_INVALID);
         CHECK_INT(sink_replace(r.sink, bad[i], VIEW("x", 1), &r.why), ERR_INVALID);
+        CHECK_INT(sink_remove(r.sink, bad[i], &r.why), ERR_INVALID);
     }
     CHECK_INT(sink_replace(r.sink, "", VIEW("x", 1), &r.why), ERR_INVALID);
+    CHECK_INT(sink_remove(r.sink, "", &r.why), ERR_INVALID);
     CHECK_INT(sink_head(r.sink), 0);
     rig_end(&r);
 }

@@ -228,6 +228,25 @@ TEST(a_roll_is_a_barrier_and_keeps_the_order)
     rig_end(&f.r);
 }
 
+TEST(a_file_is_removed_after_what_came_before_and_never_one_in_use)
+{
+    struct flow f;
+    flow_begin(&f);
+    flow_send(&f, 10, false);
+    CHECK_OK(sink_roll(f.r.sink, SINK_JOURNAL, "leases-000002.journal", &f.r.why), f.r.why);
+    CHECK_OK(sink_replace(f.r.sink, "audit.state", VIEW("x", 1), &f.r.why), f.r.why);
+    CHECK_OK(sink_remove(f.r.sink, "leases-000001.journal", &f.r.why), f.r.why);
+    CHECK_OK(sink_remove(f.r.sink, "leases-000002.journal", &f.r.why), f.r.why);
+    CHECK_OK(sink_remove(f.r.sink, "audit-000001.jsonl", &f.r.why), f.r.why);
+    CHECK_OK(sink_remove(f.r.sink, "was-never-there", &f.r.why), f.r.why);
+    flow_send(&f, 5, true);
+    CHECK(rig_until(&f.r, rig_is_durable, 2000));
+    CHECK(faccessat(f.r.dirfd, "leases-000001.journal", F_OK, 0) != 0);
+    CHECK(faccessat(f.r.dirfd, "leases-000002.journal", F_OK, 0) == 0 && faccessat(f.r.dirfd, "audit-000001.jsonl", F_OK, 0) == 0);
+    CHECK(faccessat(f.r.dirfd, "audit.state", F_OK, 0) == 0);
+    rig_end(&f.r);
+}
+
 TEST(a_closed_stream_gives_up_its_lock)
 {
     struct flow f;
