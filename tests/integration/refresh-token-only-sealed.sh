@@ -10,19 +10,28 @@ init_broker
 enroll_login 3600
 consumer gateway claude access_token,file,proxy
 echo "refresh ${REFRESH#sk-ant-ort01-}" >"$T/needles" # every later one begins with it
-clean() { # WHEN: the files and what may be seen of the processes
-    local pid
-    local memory=()
+look() { # [PIDS]: 0: clean; 1: found; 2: a process ended while it was looked at
+    local pid memory=() code=0
     : >"$T/seen.none"
-    for pid in ${2-$(all_pids)}; do
+    for pid in ${1-$(all_pids)}; do
         # brokerd-oauth has the one it was given, while it works; the vault has none outside of its secret memory
-        if ((EUID == 0)) && ! grep -aq -- --role=oauth "/proc/$pid/cmdline"; then memory+=(-p "$pid"); fi
-        tr '\0' '\n' <"/proc/$pid/cmdline" >"$T/seen.$pid.cmdline" 2>/dev/null || true
-        tr '\0' '\n' <"/proc/$pid/environ" >"$T/seen.$pid.environ" 2>/dev/null || true
+        if ((EUID == 0)) && ! grep -aq -- --role=oauth "/proc/$pid/cmdline" 2>/dev/null; then memory+=(-p "$pid"); fi
+        cat "/proc/$pid/cmdline" >"$T/seen.$pid.cmdline" 2>/dev/null || true
+        cat "/proc/$pid/environ" >"$T/seen.$pid.environ" 2>/dev/null || true
     done
-    "$SCAN" "${memory[@]}" "$STATE" "$RUN" "$T/log" "$T"/seen.* "$T"/out.* <"$T/needles" >"$T/found" || die "$1: $(<"$T/found")"
-    seen=$((seen + 1))
+    "$SCAN" "${memory[@]}" "$STATE" "$RUN" "$T/log" "$T"/seen.* "$T"/out.* <"$T/needles" >"$T/found" 2>"$T/blind" || code=$?
     rm -f "$T"/seen.*
+    return "$code"
+}
+clean() { # WHEN [PIDS]: the files and what may be seen of the processes
+    local code
+    for _ in 1 2 3 4 5; do
+        code=0
+        look "${@:2}" || code=$?
+        [[ $code == 2 ]] || break
+    done
+    ((code == 0)) || die "$1: $(cat "$T/found" "$T/blind")"
+    seen=$((seen + 1))
 }
 : >"$T/out.0"
 clean "enrolled"
