@@ -95,6 +95,14 @@ void parked_wake_late(struct vault *v, struct parked **list)
     wake(v, list, clock_boot_ms());
 }
 
+void parked_join(struct parked **list, struct parked **from)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = *from;
+    *from = NULL;
+}
+
 void parked_free(struct parked **list)
 {
     while (*list) {

@@ -15,6 +15,8 @@ MUST err_t parked_add(struct parked **list, struct request *rq, struct pending *
 /* Takes up all of them, or only those that have waited too long. */
 void parked_wake(struct vault *v, struct parked **list);
 void parked_wake_late(struct vault *v, struct parked **list);
+/* All of `from` go behind those on `list`. */
+void parked_join(struct parked **list, struct parked **from);
 void parked_free(struct parked **list); /* they get no answer: their workers are gone */
 
 #endif

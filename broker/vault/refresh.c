@@ -114,8 +114,27 @@ const struct credential *refresh_credential(const struct refresh *r)
     return c && memcmp(c->id, r->id, SEAL_ID) == 0 ? c : NULL;
 }
 
+static void on_stranded(void *ctx)
+{
+    struct vault *v = ctx;
+    parked_wake(v, &v->stranded);
+}
+
+/* Who waits when the store is closed is told so, in a turn of its own: the closing may stand in the middle of another answer. */
+static void strand(struct refresh *r)
+{
+    struct vault *v = r->v;
+    if (!r->waiting || v->stopping)
+        return;
+    parked_join(&v->stranded, &r->waiting);
+    v->stranded_wake.fn = on_stranded;
+    v->stranded_wake.ctx = v;
+    loop_later(v->loop, &v->stranded_wake);
+}
+
 static void free_entry(struct refresh *r)
 {
+    strand(r);
     oauthcall_drop(r->v, r);
     loop_never(&r->wake);
     parked_free(&r->waiting);

@@ -16,6 +16,7 @@
 #include "vault/listen.h"
 #include "vault/oauthcall.h"
 #include "vault/login.h"
+#include "vault/parked.h"
 #include "vault/refresh.h"
 #include "vault/ops.h"
 #include "vault/unlock.h"
@@ -295,6 +296,7 @@ static void stop(struct vault *v)
     keycall_cancel_all(v);
     unlock_close(v, "stopping");
     oauthcall_cancel_all(v);
+    parked_free(&v->stranded);
     for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);
     while (v->queue) {

@@ -97,6 +97,7 @@ struct pending;     /* vault/server.h */
 struct helper_call; /* vault/keycall.h */
 struct oauth_call;  /* vault/oauthcall.h */
 struct refreshes;   /* vault/refresh.h */
+struct parked;      /* vault/parked.h */
 struct login;       /* vault/login.h */
 struct unlock;      /* vault/unlock.h */
 struct init;        /* vault/init.h */
@@ -130,6 +131,8 @@ struct vault {
         **queue_tail; /* answers waiting for their record, in order of sink positions */
     struct loop_timer *queue_timer; /* the oldest one's deadline */
     struct helper_call *helpers;
+    struct parked *stranded; /* waited for a refresh when the store was closed */
+    struct loop_later stranded_wake;
     struct refreshes *refreshes;    /* NULL while the store is not open */
     struct login *logins;           /* under way, and ended of late */
     struct oauth_call *oauth_calls; /* in the order they were asked for */

@@ -418,9 +418,10 @@ TEST(a_locked_store_ends_it_and_the_next_opening_takes_it_up)
 {
     struct rig r;
     uint64_t admin = begin_with(&r, HOUR);
-    (void)POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
+    uint64_t demand = POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
     int sock = oauth_helper(&r);
     CHECK_OK(ASK(&r, MSG_LOCK, admin), r.why);
+    CHECK_INT(REPLY(&r, MSG_REFRESH, demand), ERR_LOCKED); /* who waited is told */
     CHECK(!r.v->refreshes && !r.v->oauth_calls);
     CHECK_OK(ASK(&r, MSG_UNLOCK, admin), r.why);
     CHECK_INT(rig_journals(&r), 1);

@@ -20,6 +20,7 @@
 #include "vault/keycall.h"
 #include "vault/listen.h"
 #include "vault/oauthcall.h"
+#include "vault/parked.h"
 #include "vault/ops.h"
 #include "vault/sink.h"
 #include "vault/unlock.h"
@@ -498,6 +499,7 @@ static inline void rig_stop(struct rig *r)
     keycall_cancel_all(v);
     unlock_close(v, "stopping");
     oauthcall_cancel_all(v);
+    parked_free(&v->stranded);
     for (unsigned k = 0; k < WORKER__COUNT; k++)
         worker_free(&v->workers[k]);
     while (v->queue) {
