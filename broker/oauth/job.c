@@ -71,7 +71,7 @@ static err_t tell_raw(int sock, const struct http_reply *r, err_t e, const struc
 
 static void put_device(struct buf *b, const struct reply *r)
 {
-    if (r->verdict != OAUTH_GRANTED || !r->device_code.len)
+    if (!r->device_code.len)
         return;
     msg_put(b, F_DEVICE_CODE, buf_view(&r->device_code));
     msg_put_str(b, F_USER_CODE, r->user_code);
@@ -93,7 +93,7 @@ static err_t tell_result(int sock, const struct reply_ask *ask, struct why *why)
     msg_put_u64(&b, F_VERDICT, r.verdict);
     msg_put_str(&b, F_CODE, r.code[0] ? r.code : NULL);
     put_device(&b, &r);
-    if (r.verdict == OAUTH_GRANTED && r.verifier.len) {
+    if (r.verifier.len) {
         msg_put(&b, F_AUTH_CODE, buf_view(&r.code_granted));
         msg_put(&b, F_VERIFIER, buf_view(&r.verifier));
     }

@@ -88,7 +88,9 @@ holds "a login that works is not replaced unasked" expect_fail 7 "broker-cli log
 holds "and not without a yes" expect_fail 2 "say --yes" "$CLI" login a --replace
 holds "another provider's login does not take its place" expect_fail 8 "enrolled with provider claude" "$CLI" login a --provider corp --device --replace --yes
 "$CLI" remove a --yes >/dev/null
-enroll_login -10 a
+login -10 "" >"$T/login.json" # without a refresh token, or the broker renews it by itself
+"$CLI" enroll a --provider claude --file "$T/login.json" >/dev/null 2>&1
+rm "$T/login.json"
 begin a
 person "$OPEN" >&"$TYPED"
 echo >&"$TYPED"
