@@ -29,7 +29,7 @@ struct login_options {
 #define AT(member) offsetof(struct login_options, member)
 static const struct option_row rows[] = {
     {"provider", OPTION_TEXT, AT(provider), "PROVIDER",
-     "claude, codex, or a name in broker.yaml's providers:; the enrolled login's own when not given"},
+     "claude, codex, gemini, or a name in broker.yaml's providers:; the enrolled login's own when not given"},
     {"device", OPTION_FLAG, AT(device), NULL, "by a short code that is entered on any machine"},
     {"paste", OPTION_FLAG, AT(paste), NULL, "no listener: paste the code, or the address that the browser ends at"},
     {"browser", OPTION_FLAG, AT(browser), NULL, "by a redirect to this host, where the provider shows a code too"},
@@ -114,8 +114,9 @@ static err_t find_old(struct plan *p, struct why *why)
         return e;
     const char *given = p->o->provider ? p->o->provider : there ? issuer_of(there) : "";
     if (!given[0])
-        return fail(why, ERR_USAGE,
-                    "--provider is needed: claude, codex, or a name in broker.yaml's providers:");
+        return fail(
+            why, ERR_USAGE,
+            "--provider is needed: claude, codex, gemini, or a name in broker.yaml's providers:");
     if (!view_copy(view_str(given), p->provider, sizeof(p->provider)))
         return fail(why, ERR_USAGE, "no provider has so long a name");
     why->text[0] = '\0';

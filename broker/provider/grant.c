@@ -118,7 +118,8 @@ void grant_code_pairs(const struct oauth_client *c, const struct grant_code *g, 
     oauth_pair(pairs, "redirect_uri", view_str(g->redirect));
     oauth_pair(pairs, "client_id", view_str(c->client_id));
     oauth_pair(pairs, "code_verifier", g->verifier);
-    oauth_pair(pairs, "client_secret", g->client_secret);
+    oauth_pair(pairs, "client_secret",
+               c->client_secret ? view_str(c->client_secret) : g->client_secret);
     if (c->row->code_names_state)
         oauth_pair(pairs, "state", view_str(g->state));
 }

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "provider/inject.h"
 #include "provider/intake.h"
+#include "provider/key.h"
 #include "provider/kind.h"
 #include "provider/providers.h"
 #include "provider/shape.h"
@@ -20,14 +21,11 @@ enum { KEY_MAX = 4096 };
     X(anthropic, "Anthropic API key", "sk-ant-api03-", "ANTHROPIC_API_KEY",                        \
       "https://api.anthropic.com", "x-api-key", "{}", ROUTE_ANTHROPIC, inject_anthropic,           \
       "one Anthropic API key (sk-ant-api…) as plain text")                                         \
-    X(gemini, "Gemini API key", "AIza", "GEMINI_API_KEY",                                          \
-      "https://generativelanguage.googleapis.com", "x-goog-api-key", "{}", ROUTE_GEMINI,           \
-      inject_gemini, "one Gemini API key (AIza…) as plain text")                                   \
     X(openai, "OpenAI API key", "sk-", "OPENAI_API_KEY", "https://api.openai.com",                 \
       "authorization", "Bearer {}", ROUTE_OPENAI, inject_openai,                                   \
       "one OpenAI API key (sk-…) as plain text")
 
-static err_t read_key(struct intake *in, struct why *why)
+err_t key_read(struct intake *in, struct why *why)
 {
     struct view text = text_trim(in->input);
     const struct shape *s = shape_of(text);
@@ -49,7 +47,7 @@ static err_t read_key(struct intake *in, struct why *why)
     {                                                                                              \
         AUTO(intake_free)                                                                          \
         struct intake in = {.provider = &provider_##id, .input = input, .options = opt};           \
-        return intake_run(&in, read_key, out, why);                                                \
+        return intake_run(&in, key_read, out, why);                                                \
     }                                                                                              \
     KIND_FUNCTIONS(id)                                                                             \
     static const struct provider_upstream id##_upstream = {.origin = (origin_),                    \

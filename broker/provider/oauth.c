@@ -52,6 +52,7 @@ bool oauth_client_for(const struct provider *p, struct view issuer, const struct
         .authorize_url = either(own->authorize_url, row->authorize_url),
         .device_url = either(own->device_url, row->device_url),
         .client_id = either(own->client_id, row->client_id),
+        .client_secret = own->client_id ? NULL : row->client_secret,
         .scopes = either(own->scopes, row->scopes),
         .ca = own->ca,
         .form = own->form < 0 ? row->form : own->form == 1,
@@ -104,7 +105,8 @@ void oauth_refresh_pairs(const struct oauth_client *client, const struct cred *l
     oauth_pair(pairs, "grant_type", view_str(own ? "client_credentials" : "refresh_token"));
     oauth_pair(pairs, "refresh_token", login->f[CF_REFRESH_TOKEN]);
     oauth_pair(pairs, "client_id", view_str(client->client_id));
-    oauth_pair(pairs, "client_secret", login->f[CF_SECRET]);
+    oauth_pair(pairs, "client_secret",
+               client->client_secret ? view_str(client->client_secret) : login->f[CF_SECRET]);
     if (own)
         oauth_pair(pairs, "scope", view_str(client->scopes));
     else if (client->row->refresh_names_scopes)

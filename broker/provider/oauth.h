@@ -13,6 +13,8 @@ struct oauth_client {
     const struct provider_oauth *row;
     /* of the row or of broker.yaml; NULL: there is none */
     const char *token_url, *authorize_url, *device_url, *client_id, *scopes, *ca;
+    const char *
+        client_secret; /* of the row, while its client_id is in force; NULL: the login's own, if it has one */
     bool form, code_form,
         insecure_loopback; /* form: of the bodies; code_form: of a code's exchange */
 };

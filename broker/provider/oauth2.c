@@ -24,7 +24,7 @@ static err_t read_oauth2(struct intake *in, struct why *why)
     if (text.n == 0 || text.p[0] != '{')
         return shape_refuse(text, why);
     TRY(json_parse(text, &in->root, why));
-    if (!json_object_get(in->root, "access_token"))
+    if (!json_object_get(in->root, "access_token") || !json_object_get(in->root, "issuer"))
         return shape_refuse(text, why);
     in->cred.f[CF_KIND] = view_str("login");
     TRY(intake_members(in, in->root, members, COUNT(members), why));

@@ -27,7 +27,7 @@ static const struct {
     {"tokens", NULL, {"Codex's auth.json", "codex"}},
     {"OPENAI_API_KEY", NULL, {"Codex's auth.json", "codex"}},
     {"private_key_id", NULL, {"a Google service account key", "generic"}},
-    {"expiry_date", "refresh_token", {"Gemini CLI's oauth_creds.json", "generic"}},
+    {"expiry_date", "refresh_token", {"Gemini CLI's oauth_creds.json", "gemini"}},
     {"accessToken", "refreshToken", {"the inside of claudeAiOauth; give the whole file", NULL}},
     {"access_token", "issuer", {"an OAuth 2.0 login", "oauth2"}},
     {"access_token", "refresh_token", {"a bare OAuth token reply", NULL}},

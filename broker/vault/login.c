@@ -248,10 +248,11 @@ static err_t find_provider(struct vault *v, const struct login_ask *ask, struct 
     struct view issuer = {0};
     l->provider = oauth_named(ask->provider, v->config, &issuer);
     if (!l->provider || !oauth_row(l->provider))
-        return fail(why, ERR_INVALID,
-                    "there are logins of claude, codex, and what broker.yaml names in providers:, "
-                    "but not of \"%.*s\"",
-                    (int)ask->provider.n, ask->provider.n ? (const char *)ask->provider.p : "");
+        return fail(
+            why, ERR_INVALID,
+            "there are logins of claude, codex, gemini, and what broker.yaml names in providers:, "
+            "but not of \"%.*s\"",
+            (int)ask->provider.n, ask->provider.n ? (const char *)ask->provider.p : "");
     (void)view_copy(issuer, l->issuer, sizeof(l->issuer));
     if (!l->issuer[0] && !oauth_row(l->provider)->token_url)
         return fail(why, ERR_INVALID,

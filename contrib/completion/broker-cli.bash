@@ -59,7 +59,7 @@ _broker_cli_values() { # VERB OPTION
     case $2 in
     --key) [[ $1 == "audit verify" ]] && return 2; echo "keyfile passphrase keyring systemd" ;;
     --from-home | --program) echo "claude codex" ;;
-    --provider) [[ $1 == login ]] && echo "claude codex" || echo "claude codex anthropic openai gemini generic oauth2" ;;
+    --provider) [[ $1 == login ]] && echo "claude codex gemini" || echo "claude codex anthropic openai gemini generic oauth2" ;;
     --deliver) [[ $1 == token ]] && echo "helper access_token secret" || echo "proxy access_token file helper secret" ;;
     --owner) echo "process none" ;;
     --ttl | --max-ttl | --wait) echo "15m 1h 8h 24h" ;;

@@ -66,7 +66,7 @@ __broker_opt passphrase-file 'read the passphrase from FILE' 'init unlock key' -
 __broker_opt yes 'do not ask' 'key rekey store remove consumer enroll replace login release revoke lease' ''
 __broker_opt wait 'until all are sealed anew' rekey ''
 __broker_opt provider 'what kind it is' 'enroll replace' 'claude codex anthropic openai gemini generic oauth2'
-__broker_opt provider 'where' login 'claude codex'
+__broker_opt provider 'where' login 'claude codex gemini'
 __broker_opt device 'by a short code, entered on any machine' login ''
 __broker_opt paste 'no listener' login ''
 __broker_opt browser 'by a redirect to this host' login ''

@@ -107,6 +107,7 @@ struct provider_oauth {
     const char *authorize_url; /* of the authorization code grant; NULL: none */
     const char *device_url;    /* of the device grant; NULL: none */
     const char *client_id;
+    const char *client_secret; /* of an installed program, published and no secret; NULL: none */
     const char *scopes; /* asked for at a login, with a space between them; NULL: none are named */
     const char *const *
         authorize_more; /* name, value … besides in the authorize URL, NULL-terminated; NULL: none */

@@ -1,6 +1,7 @@
-"""The fake provider's logins: what its authorize pages, code exchanges and device grants are like, strictly. Three vendors' ways:
+"""The fake provider's logins: what its authorize pages, code exchanges and device grants are like, strictly. The vendors' ways:
     Anthropic  a page that shows `code#state`; the exchange is JSON and names the state
     OpenAI     a redirect to localhost:1455; the exchange is a form; its own device grant (deviceauth/usercode, deviceauth/token)
+    Google     a redirect to any port of 127.0.0.1; the exchange names the client's secret; refresh tokens stay (/google/token)
     RFC 8628   /oidc/device and /oidc/token, whose answers to the polls are told by the control file
 A person is played by requests: GET the authorize URL (`&answer=deny`: they say no), GET /device?user_code=…&answer=allow|deny.
 
@@ -9,6 +10,7 @@ exchange is refused so. --issued FILE gets a line "NAME VALUE" for each code, to
 import base64
 import hashlib
 import json
+import re
 import secrets
 import urllib.parse
 
@@ -23,8 +25,12 @@ FIXED = {
     "chatgpt": {"client_id": tokens.CLIENT_IDS["chatgpt"], "redirect_uri": "http://localhost:1455/auth/callback", "scope": "openid profile email offline_access",
                 "id_token_add_organizations": "true", "codex_cli_simplified_flow": "true", "originator": "codex_cli_rs"},
 }
-AUTHORIZE = {"/cai/oauth/authorize": "claude", "/oauth/authorize": "chatgpt"}
-EXCHANGE = {"/v1/oauth/token": ("claude", "application/json"), "/oauth/token": ("chatgpt", "application/x-www-form-urlencoded")}
+GOOGLE_CLIENT = "681255809395-oo8ft2oprdrnp9e3aqf6av3hmdib135j.apps.googleusercontent.com"
+FIXED["gemini"] = {"client_id": GOOGLE_CLIENT, "access_type": "offline", "prompt": "consent"}
+CLIENTS = {**tokens.CLIENT_IDS, "gemini": GOOGLE_CLIENT}
+AUTHORIZE = {"/cai/oauth/authorize": "claude", "/oauth/authorize": "chatgpt", "/o/oauth2/v2/auth": "gemini"}
+EXCHANGE = {"/v1/oauth/token": ("claude", "application/json"), "/oauth/token": ("chatgpt", "application/x-www-form-urlencoded"),
+            "/google/token": ("gemini", "application/x-www-form-urlencoded")}
 
 
 def s256(verifier):
@@ -62,6 +68,8 @@ class Logins:
         ask, kind = self.asked(request)
         if request.path in EXCHANGE and ask.get("grant_type") == "authorization_code":
             return self.exchange(*EXCHANGE[request.path], ask, kind)
+        if request.path == "/google/token":
+            return self.google_refresh(ask)
         handlers = {"/api/accounts/deviceauth/usercode": self.openai_begin, "/api/accounts/deviceauth/token": self.openai_poll,
                     "/oidc/device": self.oidc_begin, "/oidc/token": self.oidc_token}
         return handlers[request.path](ask, kind) if request.path in handlers else None
@@ -84,6 +92,8 @@ class Logins:
     def authorize(self, kind, q):
         wanted = {"response_type": "code", "code_challenge_method": "S256", **FIXED[kind]}
         wrong = [n for n, v in wanted.items() if q.get(n) != v]
+        if kind == "gemini" and not re.fullmatch(r"http://127\.0\.0\.1:\d+/oauth2callback", q.get("redirect_uri", "")):
+            wrong.append("redirect_uri")
         if wrong or not 43 <= len(q.get("code_challenge", "")) <= 128 or len(q.get("state", "")) < 32:
             return 400, [], {"error": "invalid_request", "wrong": wrong or ["code_challenge or state"]}
         back = {"state": q["state"]}
@@ -100,7 +110,7 @@ class Logins:
         if refusal := self.control.get("exchange"):
             return 400, [], {"error": refusal, "error_description": "a fault was asked for"}
         code = self.codes.pop(ask.get("code"), None)
-        if came != content_type or ask.get("client_id") != tokens.CLIENT_IDS[kind]:
+        if came != content_type or ask.get("client_id") != CLIENTS[kind] or ("client_secret" in ask) != (kind == "gemini"):
             return 400, [], {"error": "invalid_request"}
         verifier = ask.get("code_verifier", "")
         if verifier:
@@ -111,7 +121,18 @@ class Logins:
             return 400, [], {"error": "invalid_request", "error_description": "state"}
         return 200, [], self.grant(kind)
 
+    def google_refresh(self, ask):
+        if ask.get("client_id") != GOOGLE_CLIENT or not ask.get("client_secret") or ask.get("grant_type") != "refresh_token":
+            return 401, [], {"error": "invalid_client"}
+        if ask.get("refresh_token") != self.tokens.good.get("gemini"):
+            return 400, [], {"error": "invalid_grant"}
+        return 200, [], {"access_token": self.note("access", secrets.token_urlsafe(48)), "expires_in": 3599, "token_type": "Bearer"}
+
     def grant(self, kind):
+        if kind == "gemini":
+            self.tokens.good[kind] = self.note("refresh", secrets.token_urlsafe(48))
+            return {"access_token": self.note("access", secrets.token_urlsafe(48)), "refresh_token": self.tokens.good[kind], "expires_in": 3599,
+                    "token_type": "Bearer", "id_token": jwt({"email": "fake@example.invalid"})}
         access = self.note("access", ("sk-ant-oat01-" if kind == "claude" else "") + secrets.token_urlsafe(48))
         refresh = self.note("refresh", ("sk-ant-ort01-" if kind == "claude" else "rt_") + secrets.token_urlsafe(48))
         self.tokens.expect[kind] = access + (",acct-fake-0001" if kind == "chatgpt" else "")

@@ -25,6 +25,7 @@ __attribute__((unused)) static const struct sample samples[] = {
     {"codex", "login", "codex.json"},
     {"codex", "api_key", "codex-api-key.json"},
     {"gemini", "api_key", "gemini.txt"},
+    {"gemini", "login", "gemini-login.json"},
     {"generic", "generic", "generic.txt"},
     {"generic", "generic", "generic-private-key.pem"},
     {"oauth2", "login", "oauth2.json"},

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A login that the broker makes: Claude's pasted code, Codex's redirect to this host and its device grant, another's device grant and a client's own. It
+# A login that the broker makes: Claude's pasted code, Codex's redirect to this host and its device grant, Gemini's redirect, another's device grant and a client's own. It
 # works with standard input and output alone. Neither code, verifier, device code nor token is afterwards in a file, the log, the audit, a command
 # line or an environment, nor while it runs; the login is served and renewed.
 . "$(dirname "$0")/login.bash"
@@ -73,6 +73,15 @@ scan "Codex's login by a device code"
 holds "its token is served" served codex2
 holds "it is renewed" "$CLI" refresh codex2
 holds "whose account it is was read from its id_token" is "$(show codex2 'c["detail"]["account"][-2:]')" 01
+
+# Gemini: a redirect to any port; its refresh token stays
+begin gemini --provider gemini
+person -o "$T/page" -L "$OPEN"
+holds "Gemini's login by redirect; the page: $(<"$T/page")" finish 0
+scan "Gemini's login"
+holds "its token is served" served gemini
+for n in 2 3; do holds "it is renewed" "$CLI" refresh gemini; done
+holds "and served" served gemini
 
 # RFC 8628, with its answers on the way; the first poll comes after one second, slow_down adds five
 idp "poll=authorization_pending,503,slow_down"

@@ -10,6 +10,7 @@ upstreams:
 providers:
   - { name: claude, token_url: "http://127.0.0.1:$PORT/v1/oauth/token", authorize_url: "http://127.0.0.1:$PORT/cai/oauth/authorize", insecure_loopback: true }
   - { name: codex, token_url: "http://127.0.0.1:$PORT/oauth/token", authorize_url: "http://127.0.0.1:$PORT/oauth/authorize", device_url: "http://127.0.0.1:$PORT/api/accounts/deviceauth/usercode", insecure_loopback: true }
+  - { name: gemini, token_url: "http://127.0.0.1:$PORT/google/token", authorize_url: "http://127.0.0.1:$PORT/o/oauth2/v2/auth", insecure_loopback: true }
   - { name: corp, token_url: "http://127.0.0.1:$PORT/oidc/token", device_url: "http://127.0.0.1:$PORT/oidc/device", client_id: fake-oidc-client, insecure_loopback: true }
 YAML
     cat >>"$CONFIG"

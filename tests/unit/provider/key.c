@@ -61,8 +61,8 @@ TEST(wrong_input_is_named)
     CHECK(refused("openai", "{\"OPENAI_API_KEY\":\"sk-x\"}", "Codex's auth.json (provider codex)"));
     CHECK(refused("openai", "{\"refresh_token\":\"x\"}", "a refresh token without a login"));
     CHECK(refused("openai", "{", "JSON that does not parse"));
-    CHECK(refused("gemini", "{\"access_token\":\"a\",\"refresh_token\":\"b\",\"expiry_date\":1}",
-                  "Gemini CLI's oauth_creds.json (provider generic)"));
+    CHECK(refused("openai", "{\"access_token\":\"a\",\"refresh_token\":\"b\",\"expiry_date\":1}",
+                  "Gemini CLI's oauth_creds.json (provider gemini)"));
     CHECK(refused("openai", "", "this is empty"));
     CHECK(refused("openai", " \n ", "this is empty"));
     CHECK(refused("openai", "sk-a sk-b", "white space"));

@@ -14,7 +14,7 @@ static const struct {
     {" {\"tokens\":1}", "auth.json", "codex"},
     {"{\"OPENAI_API_KEY\":null}", "auth.json", "codex"},
     {"{\"private_key_id\":\"x\"}", "Google service account", "generic"},
-    {"{\"access_token\":1,\"expiry_date\":1,\"refresh_token\":1}", "oauth_creds.json", "generic"},
+    {"{\"access_token\":1,\"expiry_date\":1,\"refresh_token\":1}", "oauth_creds.json", "gemini"},
     {"{\"access_token\":1,\"refresh_token\":1}", "bare OAuth", NULL},
     {"{\"accessToken\":1,\"refreshToken\":1}", "inside of claudeAiOauth", NULL},
     {"{\"refresh_token\":\"x\"}", "refresh token without", NULL},
