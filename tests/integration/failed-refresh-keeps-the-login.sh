@@ -38,6 +38,19 @@ fails "a cut answer" cut=20 'partial file|transfer closed|Transferred a' 21
 fails "garbage" garbage 'cannot be understood' 3
 fails "a page of HTML" html 'cannot be understood' 3
 fails "gigabytes" flood 'too large' 12
+version=$(show claude 'c["version"]')
+idp token=slow=2
+"$CLI" refresh claude >"$T/killed" 2>&1 &
+asker=$!
+PIDS+=("$asker")
+eventually 5 pgrep -P "$BROKER" -f -- --role=oauth || die "no helper runs"
+kill -KILL "$(pgrep -P "$BROKER" -f -- --role=oauth)"
+if wait "$asker"; then die "a refresh whose helper was killed says that it is done"; fi
+holds "a killed helper: the login is as it was, in doubt: $(<"$T/killed")" is "$(show claude 'c["state"], c["version"], c["refresh"]["doubtful"]')" "('ok', $version, True)"
+idp
+renewed() { shows claude 'c["version"]' "$((version + 1))"; }
+eventually 20 renewed || die "after a killed helper the login does not come back: $("$CLI" show claude --json)"
+holds "and comes back by itself" is "$(show claude 'c["refresh"]["failures"], c["refresh"]["doubtful"]')" "(0, False)"
 stop_idp
 expect_fail 21 'connect' "$CLI" refresh claude
 holds "nobody there: the login is as it was" is "$(show claude 'c["state"]')" ok
