@@ -53,6 +53,7 @@ struct plan {
     bool replace;
     struct redirect redirect;
     struct buf secret;
+    char prompt[320]; /* said when what is typed is not echoed any more; "" */
 };
 
 static void plan_end(struct plan *p)
@@ -234,7 +235,7 @@ static err_t begin(struct plan *p, json_t **out, struct why *why)
 
 /* ---- what a person is told */
 
-static void say_url(const struct plan *p, const json_t *login)
+static void say_url(struct plan *p, const json_t *login)
 {
     const char *url = text_of(login, "authorize_url");
     bool page = strcmp(p->flow, "page") == 0;
@@ -244,18 +245,20 @@ static void say_url(const struct plan *p, const json_t *login)
                          : "Open this in a browser, on any machine, and log in",
                   url);
     if (page)
-        (void)fputs("Then paste the code that the page shows, all of it (it is not shown here):\n",
-                    stderr);
+        (void)snprintf(
+            p->prompt, sizeof(p->prompt),
+            "Then paste the code that the page shows, all of it (it is not shown here):");
     else if (p->o->paste)
-        (void)fputs("The browser then ends at an address that does not open; paste that address "
-                    "(it is not shown here):\n",
-                    stderr);
+        (void)snprintf(p->prompt, sizeof(p->prompt),
+                       "The browser then ends at an address that does not open; paste that address "
+                       "(it is not shown here):");
     else
-        (void)fprintf(stderr,
-                      "Waiting for the browser on 127.0.0.1, port %u. If it runs on another "
-                      "machine, it ends at an address\nthat does not open: paste that address here "
-                      "(it is not shown).\n",
-                      p->redirect.port);
+        (void)snprintf(
+            p->prompt, sizeof(p->prompt),
+            "Waiting for the browser on 127.0.0.1, port %u. If it runs on another "
+            "machine, it ends at an address\nthat does not open: paste that address here "
+            "(it is not shown).",
+            p->redirect.port);
 }
 
 static void say_code(const json_t *login)
@@ -292,7 +295,7 @@ static err_t await_code(const struct plan *p, const char *id, struct why *why)
     return ERR_OK;
 }
 
-static err_t tell(const struct plan *p, const json_t *login, struct why *why)
+static err_t tell(struct plan *p, const json_t *login, struct why *why)
 {
     if (strcmp(p->flow, "device") == 0)
         return await_code(p, text_of(login, "id"), why);
@@ -332,7 +335,8 @@ static err_t login(struct plan *p, struct why *why)
                                         .id = text_of(first, "id"),
                                         .flow = p->flow,
                                         .redirect = listens ? &p->redirect : NULL,
-                                        .paste = by_code && !taken},
+                                        .paste = by_code && !taken,
+                                        .prompt = p->prompt},
                    &done, why));
     return say_done(p, done, why);
 }

@@ -52,6 +52,8 @@ static err_t begin(struct wait *s, struct why *why)
     (void)sigprocmask(SIG_BLOCK, &held, &s->before);
     s->signals = signalfd(-1, &stop, SFD_CLOEXEC);
     hush(s);
+    if (s->w->prompt[0])
+        (void)fprintf(stderr, "%s\n", s->w->prompt);
     return s->signals < 0 ? fail_errno(why, errno, "signalfd") : ERR_OK;
 }
 

@@ -13,6 +13,7 @@ struct login_wait {
     const char *id, *flow;     /* as the broker says them */
     struct redirect *redirect; /* NULL: no listener */
     bool paste;                /* a code may come on standard input */
+    const char *prompt;        /* said when what is typed is not echoed any more; "": nothing */
 };
 /* *out: the login as the broker shows it in the end, done. An error: the login's, or why it was given up; then the broker was told. */
 MUST err_t login_wait(const struct login_wait *w, json_t **out, struct why *why);

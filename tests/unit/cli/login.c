@@ -100,6 +100,27 @@ TEST(a_clients_secret_comes_from_a_file_and_is_not_shown)
     fake_stop(&fake);
 }
 
+TEST(on_a_terminal_a_code_is_not_echoed)
+{
+    static const struct op_step steps[] = {{"Then paste the code", "typed-code#" STATE "\n"}, {NULL, NULL}};
+    BEGIN(NONE, BEGUN("page"), once("GET /v1/logins/", 200, AT("waiting", "")), once("POST /v1/logins/" ID "/code ", 200, AT("exchanging", "")),
+          call_on("GET /v1/logins/", 200, DONE));
+    CHECK_INT(TTY(verb_login, steps, "login", "claude", "--provider", "claude"), 0);
+    SAYS("claude: logged in");
+    CHECK(!strstr(call_out, "typed-code") && strstr(fake_seen(&fake), "typed-code"));
+    fake_stop(&fake);
+}
+
+TEST(an_interrupt_gives_it_up_and_the_broker_is_told)
+{
+    static const struct op_step steps[] = {{"Then paste the code", "\003"}, {NULL, NULL}};
+    BEGIN(NONE, BEGUN("page"), call_on("GET /v1/logins/", 200, AT("waiting", "")), call_on("DELETE /v1/logins/", 200, "{}"));
+    int status = TTY(verb_login, steps, "login", "claude", "--provider", "claude");
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+    ASKED("DELETE /v1/logins/" ID, NULL);
+    fake_stop(&fake);
+}
+
 TEST(slips)
 {
     static const struct {
