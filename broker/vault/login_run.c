@@ -23,13 +23,18 @@ static struct view view_of(const struct secret *s)
 
 /* ---- the credential */
 
+static struct audit_record record_of(const struct login *l, err_t e)
+{
+    return (struct audit_record){.event = l->replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL,
+                                 .outcome = e,
+                                 .credential = l->name,
+                                 .provider = l->provider->name,
+                                 .source = "login"};
+}
+
 static err_t record_put(const struct login *l, struct why *why)
 {
-    struct audit_record r = {.event = l->replace ? AUDIT_CRED_REPLACE : AUDIT_CRED_ENROLL,
-                             .outcome = ERR_OK,
-                             .credential = l->name,
-                             .provider = l->provider->name,
-                             .source = "login"};
+    const struct audit_record r = record_of(l, ERR_OK);
     return server_record(l->v, &r, NULL, why);
 }
 
@@ -48,7 +53,9 @@ static err_t put(struct login *l, struct view canonical, const struct credential
     TRY(record_put(l, why));
     err_t e = credential_put(v->credentials, &how, out, why);
     if (e != ERR_OK) {
-        v->swept = false;
+        const struct audit_record r = record_of(l, e);
+        v->swept = false; /* its record may be left */
+        server_note(v, &r);
         return e;
     }
     unlock_note_commit(v);

@@ -17,6 +17,7 @@ token_body: proxy/token_body
 json_edit: cli/json_edit
 token: crypto/token crypto/caveats
 oauth_reply: oauth/reply
+brought: cli/brought
 acp_scan: exec/acp_scan
 acp_text: exec/acp_text"
 flags=(-std=gnu17 -D_GNU_SOURCE '-DBROKER_VERSION="0"' -Iinclude -Ibroker -Itests -Itests/fuzz -O0 -g --coverage -DBROKER_NO_SANDBOX)

@@ -356,5 +356,6 @@ TEST(what_cannot_be_sealed_is_a_failed_login)
     CHECK_HAS(&r, "\"status\":\"failed\",\"error\":\"no_space\"");
     CHECK_INT(credentials_count(r.v->credentials), 0);
     CHECK_INT(rig_logged(&r, EVENT("login.end"), "\"reason\":\"no_space\"", NULL), 1);
+    CHECK_INT(rig_logged(&r, EVENT("credential.enroll"), "\"reason\":\"no_space\"", NULL), 1);
     rig_end(&r);
 }
