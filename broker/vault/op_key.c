@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "vault/init.h"
+#include "vault/refresh.h"
 #include "vault/unlock.h"
 
 #include <stdlib.h>
@@ -81,6 +82,9 @@ err_t op_lock(struct request *rq, struct pending *p, struct jsonw *w)
     if (!rq->v->credentials)
         return fail(rq->why, ERR_CONFLICT, "the store is not open; its state is %s",
                     vault_state_name(rq->v->state));
+    TRY(refreshes_quiet(rq, p));
+    if (rq->deferred)
+        return ERR_OK;
     struct audit_record r = {.event = AUDIT_STORE_LOCK, .outcome = ERR_OK, .peer = &rq->conn->peer};
     return server_record(rq->v, &r, p, rq->why);
 }

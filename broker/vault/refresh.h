@@ -54,6 +54,10 @@ MUST err_t refresh_on_demand(struct request *rq, struct pending *p, const struct
 /* Before a login leaves the broker: a refresh that runs, or whose outcome is open, comes to its end first; the request is parked for that. */
 MUST err_t refresh_settled(struct request *rq, struct pending *p, const struct credential *c);
 
+/* Before the store is locked: the request is parked until the refresh that began last has come to its end, PARKED_MS at most, for an answer that
+ * nobody takes may be the only good refresh token. */
+MUST err_t refreshes_quiet(struct request *rq, struct pending *p);
+
 /* What an operator sees. */
 struct refresh_view {
     bool renewable; /* it has a refresh token, and its provider's row says where to go */

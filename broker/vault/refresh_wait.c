@@ -134,3 +134,12 @@ err_t refresh_settled(struct request *rq, struct pending *p, const struct creden
         TRY(refresh_begin(r, REFRESH_DEMAND, &rq->conn->peer, rq->why));
     return join(rq, p, r, REFRESH_DEMAND);
 }
+
+err_t refreshes_quiet(struct request *rq, struct pending *p)
+{
+    struct refresh *last = NULL;
+    for (struct refresh *r = rq->v->refreshes ? rq->v->refreshes->all : NULL; r; r = r->next)
+        if (r->running && (!last || r->began_boot_ms > last->began_boot_ms))
+            last = r;
+    return last && !rq->again ? parked_add(&last->waiting, rq, p) : ERR_OK;
+}

@@ -3,6 +3,7 @@
 #include "oauth_rig.h"
 
 #include "vault/refresh.h"
+#include "vault/unlock.h"
 
 enum { HOUR = 3600000 };
 
@@ -420,7 +421,7 @@ TEST(a_locked_store_ends_it_and_the_next_opening_takes_it_up)
     uint64_t admin = begin_with(&r, HOUR);
     uint64_t demand = POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
     int sock = oauth_helper(&r);
-    CHECK_OK(ASK(&r, MSG_LOCK, admin), r.why);
+    unlock_close(r.v, "locked by the test");
     CHECK_INT(REPLY(&r, MSG_REFRESH, demand), ERR_LOCKED); /* who waited is told */
     CHECK(!r.v->refreshes && !r.v->oauth_calls);
     CHECK_OK(ASK(&r, MSG_UNLOCK, admin), r.why);
@@ -428,6 +429,25 @@ TEST(a_locked_store_ends_it_and_the_next_opening_takes_it_up)
     refreshes_tick(r.v);
     CHECK_INT(refresh_counts(r.v).begun, 1);
     close(sock);
+    rig_end(&r);
+}
+
+TEST(a_lock_lets_the_refresh_that_runs_come_to_its_end)
+{
+    struct rig r;
+    uint64_t admin = begin_with(&r, HOUR);
+    (void)POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
+    AUTO(auto_close) int sock = oauth_helper(&r);
+    uint64_t lock = POST(&r, MSG_LOCK, admin, S(F_CREDENTIAL, NULL));
+    rig_turns(&r, 5);
+    CHECK(r.v->state == VAULT_READY);
+    oauth_raw(&r, sock, 200, "{}");
+    oauth_tokens(&r, sock, "sk-ant-oat01-NEW", "sk-ant-ort01-NEW", HOUR);
+    CHECK_OK(REPLY(&r, MSG_LOCK, lock), r.why);
+    CHECK(r.v->state == VAULT_LOCKED);
+    CHECK_OK(ASK(&r, MSG_UNLOCK, admin), r.why);
+    CHECK(rig_has(&r, "claude", CF_REFRESH_TOKEN, "sk-ant-ort01-NEW"));
+    CHECK_INT(rig_journals(&r), 0);
     rig_end(&r);
 }
 
