@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/glob.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -24,13 +25,16 @@ static bool segment_ok(struct view s, bool last)
     return !dots && (s.n > 0 || last);
 }
 
+/* Two hex digits, always: what looks like half an escape may become a whole one when it is decoded (`%2%45`). */
 static bool escape_ok(const uint8_t *p, size_t left)
 {
     static const char *const bad[] = {"%2f", "%5c", "%2e", "%00", "%25", "%3b", "%3f", "%23"};
+    if (left < 3 || !isxdigit(p[1]) || !isxdigit(p[2]))
+        return false;
     for (size_t i = 0; i < COUNT(bad); i++)
-        if (left >= 3 && strncasecmp((const char *)p, bad[i], 3) == 0)
+        if (strncasecmp((const char *)p, bad[i], 3) == 0)
             return false;
-    return left >= 3;
+    return true;
 }
 
 static bool path_ok(struct view path)
