@@ -25,7 +25,7 @@ for l in vault keysource store provider crypto base; do libs+=("$B/lib$l.a"); do
 build() { # name flags…
     local out=$1; shift
     ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror "$@" -Iinclude -Ibroker tests/crash/store_ops.c \
-        -Wl,--start-group "${libs[@]}" -Wl,--end-group -lsodium -ljansson -o "$out"
+        -Wl,--start-group "${libs[@]}" -Wl,--end-group -lsodium -ljansson -lcyaml -lyaml -o "$out"
 }
 
 # One line per system call after the store began to be opened: its name and how often it was called until then.

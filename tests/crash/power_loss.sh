@@ -33,7 +33,7 @@ build() { # output flags…
     local out=$1; shift
     ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror "$@" -Iinclude -Ibroker tests/crash/store_ops.c \
         broker/store/*.c broker/vault/{credential,credential_keys,manifest,index}.c broker/base/file.c \
-        -Wl,--start-group "${B:-build}"/lib{keysource,provider,crypto,base}.a -Wl,--end-group -lsodium -ljansson -o "$out"
+        -Wl,--start-group "${B:-build}"/lib{keysource,provider,crypto,base}.a -Wl,--end-group -lsodium -ljansson -lcyaml -lyaml -o "$out"
 }
 
 # One cut of the disk under the running writer; says what was lost.
