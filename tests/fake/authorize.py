@@ -63,15 +63,15 @@ class Logins:
             return self.authorize(AUTHORIZE[request.path], params)
         if request.method == "GET" and request.path == "/device":
             return self.person(params)
-        if request.method != "POST":
-            return None
+        handlers = {"/api/accounts/deviceauth/usercode": self.openai_begin, "/api/accounts/deviceauth/token": self.openai_poll,
+                    "/oidc/device": self.oidc_begin, "/oidc/token": self.oidc_token}
+        if request.method != "POST" or (request.path not in EXCHANGE and request.path not in handlers):
+            return None  # whatever its body says it is
         ask, kind = self.asked(request)
         if request.path in EXCHANGE and ask.get("grant_type") == "authorization_code":
             return self.exchange(*EXCHANGE[request.path], ask, kind)
         if request.path == "/google/token":
             return self.google_refresh(ask)
-        handlers = {"/api/accounts/deviceauth/usercode": self.openai_begin, "/api/accounts/deviceauth/token": self.openai_poll,
-                    "/oidc/device": self.oidc_begin, "/oidc/token": self.oidc_token}
         return handlers[request.path](ask, kind) if request.path in handlers else None
 
     @staticmethod

@@ -6,7 +6,7 @@ if ((EUID == 0)) && [[ -z ${QUICKSTART_INSIDE:-} ]]; then # a tree that an ordin
     mkdir -p "$T/tree/build" "$T/tree/contrib" "$T/tree/tests/integration" "$T/tree/tests/fake"
     cp "$BUILD"/{brokerd,brokerd-*,broker-cli,broker-exec} "$T/tree/build/"
     cp -r "$ROOT/contrib/quickstart" "$T/tree/contrib/"
-    cp -r "$ROOT"/tests/fake/{provider,dialects,tokens}.py "$ROOT/tests/fake/logins" "$T/tree/tests/fake/"
+    cp -r "$ROOT"/tests/fake/{provider,authorize,dialects,tokens}.py "$ROOT/tests/fake/logins" "$T/tree/tests/fake/"
     cp "$ROOT"/tests/integration/{lib.bash,quickstart.sh} "$T/tree/tests/integration/"
     chmod -R a+rX "$T/tree"
     setpriv --reuid "$SYSTEM_USER" --regid "$(id -g "$SYSTEM_USER")" --clear-groups env -u BUILD PATH=/usr/bin:/bin QUICKSTART_INSIDE=1 "$T/tree/tests/integration/quickstart.sh"
