@@ -297,9 +297,11 @@ static size_t read_some(struct tls_conn *c, uint8_t *p, size_t n)
             end_with(c, error);
             return 0;
         }
+        /* it made room for a record that did not come */
+        c->swollen =
+            c->swollen || !c->bio.starved || (SSL_get_mode(c->ssl) & SSL_MODE_RELEASE_BUFFERS);
         if (c->bio.starved)
             return 0;
-        c->swollen = true;
     }
     return 0;
 }
@@ -314,6 +316,10 @@ static void shrink(struct tls_conn *c)
 ssize_t tls_read(struct tls_conn *c, void *p, size_t n)
 {
     size_t got = 0;
+    if (c->end == 0 && !c->bio.wire->readable && !SSL_has_pending(c->ssl)) {
+        errno = EAGAIN; /* not even OpenSSL is asked: it would make room for a record */
+        return -1;
+    }
     while (got < n && c->end == 0) {
         size_t more = read_some(c, (uint8_t *)p + got, n - got);
         got += more;
