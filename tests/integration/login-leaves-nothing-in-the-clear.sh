@@ -80,7 +80,7 @@ person -o "$T/page" -L "$OPEN"
 holds "Gemini's login by redirect; the page: $(<"$T/page")" finish 0
 scan "Gemini's login"
 holds "its token is served" served gemini
-for n in 2 3; do holds "it is renewed" "$CLI" refresh gemini; done
+for _ in 2 3; do holds "it is renewed" "$CLI" refresh gemini; done
 holds "and served" served gemini
 
 # RFC 8628, with its answers on the way; the first poll comes after one second, slow_down adds five
