@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "proxy/names.h"
+#include <broker/secret.h>
 
 #include <string.h>
 #include <strings.h>
@@ -70,7 +71,7 @@ bool admit_request(const struct gate_request *rq, struct gate_refusal *no)
 struct search {
     struct view found;
     bool twice;
-    uint8_t *room;
+    struct admit_room *room;
 };
 
 /* In a JWT (RFC 7519) our token is the third part: some clients read the end of their token from the second (provider/phantom.c). */
@@ -104,25 +105,27 @@ static int base64_value(uint8_t c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* RFC 7617: the token is the password, or the user name without one. */
+/* RFC 7617: the token is the password, or the user name without one. Decoded behind what was decoded before: that may be found already. */
 static void offer_basic(struct search *s, struct view text)
 {
+    struct admit_room *room = s->room;
+    const uint8_t *from = room->bytes + room->used;
     uint32_t bits = 0;
     unsigned have = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < text.n && text.p[i] != '=' && n < ADMIT_TOKEN_MAX; i++) {
+    for (size_t i = 0; i < text.n && text.p[i] != '=' && room->used < sizeof(room->bytes); i++) {
         int v = base64_value(text.p[i]);
         if (v < 0)
             return;
         bits = bits << 6 | (uint32_t)v;
         have += 6;
         if (have >= 8)
-            s->room[n++] = (uint8_t)(bits >> (have -= 8));
+            room->bytes[room->used++] = (uint8_t)(bits >> (have -= 8));
     }
-    const uint8_t *colon = n ? memchr(s->room, ':', n) : NULL;
+    size_t n = (size_t)(room->bytes + room->used - from);
+    const uint8_t *colon = n ? memchr(from, ':', n) : NULL;
     if (!colon)
         return;
-    struct view user = VIEW(s->room, (size_t)(colon - s->room));
+    struct view user = VIEW(from, (size_t)(colon - from));
     struct view password = VIEW(colon + 1, n - user.n - 1);
     offer(s, has_marker(password) ? password : user);
 }
@@ -150,7 +153,7 @@ static void offer_query(struct search *s, struct view query)
     }
 }
 
-struct view admit_token(const struct gate_request *rq, uint8_t *room)
+struct view admit_token(const struct gate_request *rq, struct admit_room *room)
 {
     struct search s = {.room = room};
     for (unsigned i = 0; i < rq->n_headers; i++)
@@ -158,6 +161,13 @@ struct view admit_token(const struct gate_request *rq, uint8_t *room)
             offer_value(&s, rq->header[i].value);
     offer_query(&s, rq->query);
     return s.twice ? VIEW(NULL, 0) : s.found;
+}
+
+void admit_wipe(struct admit_room *room)
+{
+    if (room->used)
+        wipe(room->bytes, room->used);
+    room->used = 0;
 }
 
 /* ---- form of errors */

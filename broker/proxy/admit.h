@@ -11,10 +11,15 @@
  * An upgrade is answered 426 (RFC 9110 section 15.5.22: the client falls back to plain requests). */
 bool admit_request(const struct gate_request *rq, struct gate_refusal *no);
 /* Our token (crypto/token.h, by its marker): from Authorization (Bearer, Basic), x-api-key, x-goog-api-key, api-key, Proxy-Authorization, or
- * a key parameter of the query. Empty: none. Two different ones: empty, so that nobody wonders which was meant. `room` (at least
- * ADMIT_TOKEN_MAX) is used where it must be decoded. */
+ * a key parameter of the query. Empty: none. Two different ones: empty, so that nobody wonders which was meant. `room` is used where it
+ * must be decoded; admit_wipe() it, whatever came of it. */
 enum { ADMIT_TOKEN_MAX = 4096 };
-struct view admit_token(const struct gate_request *rq, uint8_t *room);
+struct admit_room {
+    size_t used; /* 0 at first */
+    uint8_t bytes[ADMIT_TOKEN_MAX];
+};
+struct view admit_token(const struct gate_request *rq, struct admit_room *room);
+void admit_wipe(struct admit_room *room);
 /* Which form of errors will this client understand, judged from its request alone? */
 enum route_dialect admit_dialect(const struct gate_request *rq);
 

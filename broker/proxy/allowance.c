@@ -6,7 +6,6 @@
 #include "proxy/allowance.h"
 
 #include "base/auto.h"
-#include "proxy/admit.h"
 #include "proxy/link.h"
 
 #include <broker/secret.h>
@@ -26,12 +25,7 @@ struct allowance {
 /* In constant time: a token is among what is compared. */
 static bool same(struct view a, struct view b)
 {
-    uint8_t differ = 0;
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i < a.n; i++)
-        differ |= a.p[i] ^ b.p[i];
-    return differ == 0;
+    return a.n == b.n && equal_ct(a.p, b.p, a.n);
 }
 
 static struct view put(struct allowance *a, struct view v)
@@ -43,27 +37,24 @@ static struct view put(struct allowance *a, struct view v)
     return VIEW(at, v.n);
 }
 
-static struct allowance *make(const struct gate_request *rq)
+static struct allowance *make(const struct gate_request *rq, struct view token)
 {
-    uint8_t room[ADMIT_TOKEN_MAX];
-    struct view token = admit_token(rq, room);
     struct allowance *a =
         token.n ? calloc(1, sizeof(*a) + rq->method.n + rq->path.n + token.n) : NULL;
-    if (a) {
-        a->method = put(a, rq->method);
-        a->path = put(a, rq->path);
-        a->token = put(a, token);
-    }
-    if (token.n && token.p >= room && token.p < room + sizeof(room)) /* it was decoded there */
-        wipe(room, sizeof(room));
+    if (!a)
+        return NULL;
+    a->method = put(a, rq->method);
+    a->path = put(a, rq->path);
+    a->token = put(a, token);
     return a;
 }
 
-void allowance_take(struct client *c, const struct msg *reply, const struct gate_request *rq)
+void allowance_take(struct client *c, const struct msg *reply, const struct gate_request *rq,
+                    struct view token)
 {
     struct proxy *p = c->proxy;
     uint64_t left = msg_u64(reply, F_USES, 0), ms = msg_u64(reply, F_TTL_MS, 0);
-    struct allowance *a = left && ms && !c->allowance ? make(rq) : NULL;
+    struct allowance *a = left && ms && !c->allowance ? make(rq, token) : NULL;
     if (!a)
         return;
     a->serial = msg_u64(reply, F_SERIAL, 0);
@@ -75,30 +66,20 @@ void allowance_take(struct client *c, const struct msg *reply, const struct gate
         allowance_drop(c);
 }
 
-static bool is_like(const struct allowance *a, const struct gate_request *rq)
-{
-    uint8_t room[ADMIT_TOKEN_MAX];
-    if (!same(a->method, rq->method) || !same(a->path, rq->path))
-        return false;
-    struct view token = admit_token(rq, room);
-    bool like = same(a->token, token);
-    if (token.n && token.p >= room && token.p < room + sizeof(room))
-        wipe(room, sizeof(room));
-    return like;
-}
-
-struct proxy_route *allowance_use(struct client *c, const struct gate_request *rq, uint8_t *lease,
-                                  uint64_t *serial)
+struct proxy_route *allowance_use(struct client *c, const struct gate_request *rq,
+                                  struct view token, uint8_t *lease, uint64_t *serial)
 {
     struct allowance *a = c->allowance;
-    if (!a || a->left == 0 || loop_now(c->proxy->loop) >= a->until_ms || a->route->ended ||
-        !is_like(a, rq))
+    if (!a || a->left == 0 || loop_now(c->proxy->loop) >= a->until_ms ||
+        !same(a->method, rq->method) || !same(a->path, rq->path) || !same(a->token, token))
+        return NULL;
+    struct proxy_route *r = routes_take(c->proxy->routes, a->route->id); /* NULL: taken back */
+    if (!r)
         return NULL;
     a->left--;
-    a->route->users++;
     memcpy(lease, a->lease, sizeof(a->lease));
     *serial = a->serial;
-    return a->route;
+    return r;
 }
 
 bool allowance_goes_on(const struct client *c, uint64_t serial)

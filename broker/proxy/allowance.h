@@ -10,13 +10,14 @@
 #include "proxy/routes.h"
 
 struct allowance;
-/* The vault's REPLY grants one to this connection, for requests like `rq`; it takes the place of none. Without memory there is none, and
- * what it was for is asked about. */
-void allowance_take(struct client *c, const struct msg *reply, const struct gate_request *rq);
+/* The vault's REPLY grants one to this connection, for requests like `rq` with this token; it takes the place of none. Without memory there is
+ * none, and what it was for is asked about. */
+void allowance_take(struct client *c, const struct msg *reply, const struct gate_request *rq,
+                    struct view token);
 /* May this request begin under the connection's allowance? One use of it is taken. *lease is its lease (16 bytes), *serial its serial. NULL:
  * no; the vault must be asked. The route is used once more, as by routes_take(). */
-struct proxy_route *allowance_use(struct client *c, const struct gate_request *rq, uint8_t *lease,
-                                  uint64_t *serial);
+struct proxy_route *allowance_use(struct client *c, const struct gate_request *rq,
+                                  struct view token, uint8_t *lease, uint64_t *serial);
 /* The request of this serial has ended well: may another one begin under it? */
 bool allowance_goes_on(const struct client *c, uint64_t serial);
 /* Was it cut, by its lease (16 bytes, NULL: not) or its serial? */

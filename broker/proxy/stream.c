@@ -169,8 +169,7 @@ void stream_begin(struct client *c, const struct gate_request *rq, struct view h
         renewal_begin(s, renewal, rq);
         return;
     }
-    buf_add_view(&s->request, head);
-    stream_ask_first(s, rq);
+    stream_ask_first(s, rq, head);
 }
 
 /* May be called from inside upstream_take(), which then tells it itself. */

@@ -105,7 +105,8 @@ void stream_rest(struct stream *s, int64_t now_ms);
 void stream_abort(struct stream *s, err_t e);
 
 /* ---- among the parts. stream_ask.c: what is said to the vault */
-void stream_ask_first(struct stream *s, const struct gate_request *rq);
+/* `head`: its bytes. Begins it where that is allowed already, else asks the vault. */
+void stream_ask_first(struct stream *s, const struct gate_request *rq, struct view head);
 /* The vault hears what it has used so far, if that is news; not too often. */
 void stream_tell_usage(struct stream *s);
 /* The vault hears how it ended, once. */

@@ -72,12 +72,11 @@ void stream_tell_end(struct stream *s, err_t e)
 
 /* ---- asking */
 
-static void ask(struct stream *s, const struct gate_request *rq, const char *model)
+static void ask(struct stream *s, const struct gate_request *rq, struct view token,
+                const char *model)
 {
-    uint8_t room[ADMIT_TOKEN_MAX];
     struct buf *out = &s->proxy->packet;
     struct why why = {0};
-    struct view token = admit_token(rq, room);
     if (token.n == 0) {
         stream_refuse(s, ERR_AUTH,
                       "no token of the broker came with the request: start the program through "
@@ -94,24 +93,33 @@ static void ask(struct stream *s, const struct gate_request *rq, const char *mod
     err_t e = out->bad ? fail(&why, ERR_INVALID, "the path or the model's name cannot be told on")
                        : link_request(s->proxy->link, s->client, buf_view(out), &why);
     buf_reset(out);
-    if (token.p >= room && token.p < room + sizeof(room)) /* it was decoded there */
-        wipe(room, sizeof(room));
     s->state = STREAM_ASKS;
     if (e != ERR_OK)
         stream_refuse(s, e, why.text, 1000);
 }
 
-/* It begins at once where the vault has allowed it in advance. */
-static bool begin_allowed(struct stream *s, const struct gate_request *rq)
+/* Once more, with the model. */
+static void ask_model(struct stream *s, const struct gate_request *rq, const char *model)
 {
-    s->route = allowance_use(s->client, rq, s->lease, &s->serial);
+    AUTO(admit_wipe) struct admit_room room;
+    room.used = 0;
+    ask(s, rq, admit_token(rq, &room), model);
+}
+
+/* It begins at once where the vault has allowed it in advance. */
+static bool begin_allowed(struct stream *s, const struct gate_request *rq, struct view token,
+                          struct view head)
+{
+    s->route = allowance_use(s->client, rq, token, s->lease, &s->serial);
     if (!s->route) {
         allowance_end(s->client);
         return false;
     }
     struct why why = {0};
-    err_t e = stream_up_head(s, rq, &why);
     s->up.keeps = s->route->route.flags & ROUTE_RENEWS;
+    if (s->up.keeps)
+        buf_add_view(&s->request, head);
+    err_t e = stream_up_head(s, rq, &why);
     if (e == ERR_OK)
         stream_take_upstream(s);
     else
@@ -119,10 +127,15 @@ static bool begin_allowed(struct stream *s, const struct gate_request *rq)
     return true;
 }
 
-void stream_ask_first(struct stream *s, const struct gate_request *rq)
+void stream_ask_first(struct stream *s, const struct gate_request *rq, struct view head)
 {
-    if (!begin_allowed(s, rq))
-        ask(s, rq, NULL);
+    AUTO(admit_wipe) struct admit_room room;
+    room.used = 0;
+    struct view token = admit_token(rq, &room);
+    if (begin_allowed(s, rq, token, head))
+        return;
+    buf_add_view(&s->request, head);
+    ask(s, rq, token, NULL);
 }
 
 /* The head again, from the copy: it was good the first time. */
@@ -137,7 +150,7 @@ void stream_ask_model(struct stream *s, const char *model)
 {
     struct gate_request rq;
     if (parsed(s, &rq))
-        ask(s, &rq, model);
+        ask_model(s, &rq, model);
     else
         stream_refuse(s, ERR_INTERNAL, NULL, 0);
 }
@@ -156,7 +169,7 @@ static void needs_model(struct stream *s)
     struct view in_path = model_in_path(rq.path);
     if (in_path.n || s->up.read_all) {
         (void)view_copy(in_path, name, sizeof(name));
-        ask(s, &rq, name);
+        ask_model(s, &rq, name);
         return;
     }
     struct view coding = gate_header_of(rq.header, rq.n_headers, "content-encoding", NULL);
@@ -170,9 +183,11 @@ static void needs_model(struct stream *s)
 
 static void take_allowance(struct stream *s, const struct msg *m)
 {
+    AUTO(admit_wipe) struct admit_room room;
     struct gate_request rq;
+    room.used = 0;
     if (parsed(s, &rq))
-        allowance_take(s->client, m, &rq);
+        allowance_take(s->client, m, &rq, admit_token(&rq, &room));
 }
 
 static void begun(struct stream *s, const struct msg *m)

@@ -297,11 +297,9 @@ static size_t read_some(struct tls_conn *c, uint8_t *p, size_t n)
             end_with(c, error);
             return 0;
         }
-        /* it made room for a record that did not come */
-        c->swollen =
-            c->swollen || !c->bio.starved || (SSL_get_mode(c->ssl) & SSL_MODE_RELEASE_BUFFERS);
         if (c->bio.starved)
             return 0;
+        c->swollen = true;
     }
     return 0;
 }
@@ -317,7 +315,8 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t n)
 {
     size_t got = 0;
     if (c->end == 0 && !c->bio.wire->readable && !SSL_has_pending(c->ssl)) {
-        errno = EAGAIN; /* not even OpenSSL is asked: it would make room for a record */
+        errno =
+            EAGAIN; /* OpenSSL is not asked: it would take 17 KB for a record, and give them back, each time */
         return -1;
     }
     while (got < n && c->end == 0) {

@@ -62,7 +62,17 @@ static void write_fields(struct jsonw *w, const struct cred *cred)
     jsonw_close(w, '}');
 }
 
-err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+/* The change was recorded as made: a second record says that it was not. */
+static err_t settle(struct vault *v, const struct pending *p, err_t e)
+{
+    struct audit_record r = {
+        .event = p->op->event, .outcome = e, .credential = p->name, .peer = server_peer(v, p)};
+    if (e != ERR_OK)
+        server_note(v, &r);
+    return e;
+}
+
+static err_t release(struct vault *v, const struct pending *p, struct jsonw *w, struct why *why)
 {
     const struct cred *cred = NULL;
     unsigned ended = 0;
@@ -86,6 +96,11 @@ err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, stru
     return ERR_OK;
 }
 
+err_t op_cred_released(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    return settle(v, p, release(v, p, w, why));
+}
+
 /* ---- let go */
 
 err_t op_cred_resume(struct request *rq, struct pending *p, struct jsonw *w)
@@ -106,7 +121,7 @@ err_t op_cred_resume(struct request *rq, struct pending *p, struct jsonw *w)
     return server_record(rq->v, &r, p, rq->why);
 }
 
-err_t op_cred_resumed(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+static err_t resume(struct vault *v, const struct pending *p, struct jsonw *w, struct why *why)
 {
     const struct credential *c =
         v->credentials ? credential_find(v->credentials, view_str(p->name)) : NULL;
@@ -121,4 +136,9 @@ err_t op_cred_resumed(struct vault *v, struct pending *p, struct jsonw *w, struc
     jsonw_str(w, "resumed", p->name);
     jsonw_close(w, '}');
     return ERR_OK;
+}
+
+err_t op_cred_resumed(struct vault *v, struct pending *p, struct jsonw *w, struct why *why)
+{
+    return settle(v, p, resume(v, p, w, why));
 }

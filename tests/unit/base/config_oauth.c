@@ -1,30 +1,5 @@
 /* base/config_oauth.c: where logins are renewed; every error with its line and key. */
-#include "check.h"
-
-#include "base/auto.h"
-#include "base/config_yaml.h"
-
-static struct why why;
-
-static void auto_root(struct yaml_root **y)
-{
-    yaml_free_root(*y);
-}
-
-static err_t load(const char *yaml, struct config **out)
-{
-    AUTO(auto_root) struct yaml_root *y = NULL;
-    struct build b = {.text = view_str(yaml), .label = "broker.yaml", .why = &why};
-    struct config *c = calloc(1, sizeof(*c));
-    err_t e = yaml_read_root(view_str(yaml), "broker.yaml", &y, &why);
-    if (e == ERR_OK)
-        e = build_config(&b, y, c);
-    if (e == ERR_OK && out)
-        *out = c;
-    else
-        config_free(c);
-    return e;
-}
+#include "config_rig.h"
 
 TEST(all_members_are_read)
 {

@@ -1,31 +1,6 @@
 /* base/config_proxy.c: upstreams, prices, the number of workers; every error with its line and key. */
-#include "check.h"
-
-#include "base/auto.h"
-#include "base/config_yaml.h"
+#include "config_rig.h"
 #include <broker/provider.h>
-
-static struct why why;
-
-static void auto_root(struct yaml_root **y)
-{
-    yaml_free_root(*y);
-}
-
-static err_t load(const char *yaml, struct config **out)
-{
-    AUTO(auto_root) struct yaml_root *y = NULL;
-    struct build b = {.text = view_str(yaml), .label = "broker.yaml", .why = &why};
-    struct config *c = calloc(1, sizeof(*c));
-    err_t e = yaml_read_root(view_str(yaml), "broker.yaml", &y, &why);
-    if (e == ERR_OK)
-        e = build_config(&b, y, c);
-    if (e == ERR_OK && out)
-        *out = c;
-    else
-        config_free(c);
-    return e;
-}
 
 TEST(all_members_are_read)
 {

@@ -1,16 +1,9 @@
 /* keep --once: the file follows the projected one, and nobody's login is overwritten. The running one: tests/integration/transfer-keeps-the-cli-working.sh */
-#include "unit/cli/operator.h"
+#include "unit/cli/home_rig.h"
 
 #define OLD "{\"mcpOAuth\":{\"x\":1.50},\"claudeAiOauth\":{\"accessToken\":\"sk-ant-oat01-FAKE-old\",\"expiresAt\":4070908800000}}"
 #define NEW "{\"claudeAiOauth\":{\"accessToken\":\"sk-ant-oat01-FAKE-new\",\"expiresAt\":4070908900000,\"scopes\":[\"user:inference\"]}}"
 #define ID  "000102030405060708090a0b0c0d0e0f"
-
-static struct scratch home;
-
-static void put(const char *rel, const char *text)
-{
-    scratch_write(scratch_path(&home, rel), text, strlen(text), 0600);
-}
 
 /* The broker's directory is that of its socket. */
 static void begin(const char *file, const char *provider)
@@ -18,10 +11,7 @@ static void begin(const char *file, const char *provider)
     static struct fake_reply r[2];
     static char answer[512];
     char path[300];
-    (void)unsetenv("CLAUDE_CONFIG_DIR");
-    home = scratch_new();
-    CHECK(mkdir(scratch_path(&home, ".claude"), 0700) == 0);
-    put(".claude/.credentials.json", file);
+    home_begin(file);
     (void)snprintf(answer, sizeof(answer),
                    "{\"id\":\"" ID "\",\"token\":\"t\",\"credential\":\"claude\",\"provider\":\"%s\",\"deliver\":\"file\",\"secret\":null,"
                    "\"file\":\"projected.json\",\"expires_at_ms\":9}", provider);
@@ -30,20 +20,6 @@ static void begin(const char *file, const char *provider)
     fake_start(&fake, r, 2);
     (void)snprintf(path, sizeof(path), "%s/projected.json", fake.dir);
     scratch_write(path, NEW, strlen(NEW), 0600);
-}
-static const char *now_holds(void)
-{
-    static char text[1024];
-    int fd = open(scratch_path(&home, ".claude/.credentials.json"), O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return text;
-}
-static void end(void)
-{
-    fake_stop(&fake);
-    scratch_free(&home);
 }
 #define KEEP(...) OP(verb_keep, "keep", "claude", "--home", home.path, "--once", ##__VA_ARGS__)
 
@@ -57,7 +33,7 @@ TEST(the_tokens_are_taken_over_and_the_lease_given_back)
     CHECK(strstr(fake_seen(&fake), "\"deliver\":\"file\"") && strstr(fake_seen(&fake), "\"owner\":\"process\""));
     CHECK(strstr(fake_seen(&fake), "DELETE /v1/leases/" ID));
     CHECK_INT(KEEP(), 0); /* as it is */
-    end();
+    home_end();
 }
 
 TEST(a_login_of_its_own_is_left_alone)
@@ -67,11 +43,11 @@ TEST(a_login_of_its_own_is_left_alone)
     CHECK_INT(KEEP(), 7);
     WARNS("--from-home claude --replace");
     CHECK_STR(now_holds(), own);
-    end();
+    home_end();
     begin("no JSON", "claude");
     CHECK_INT(KEEP(), 3);
     CHECK_STR(now_holds(), "no JSON");
-    end();
+    home_end();
 }
 
 TEST(one_that_is_logged_out_is_logged_in)
@@ -79,7 +55,7 @@ TEST(one_that_is_logged_out_is_logged_in)
     begin("{}", "claude");
     CHECK_INT(KEEP(), 0);
     CHECK(strstr(now_holds(), "FAKE-new"));
-    end();
+    home_end();
 }
 
 TEST(a_broker_that_has_nothing_of_use_changes_nothing)
@@ -90,7 +66,7 @@ TEST(a_broker_that_has_nothing_of_use_changes_nothing)
     scratch_write(path, "{}", 2, 0600);
     CHECK_INT(KEEP(), 0);
     CHECK_STR(now_holds(), OLD);
-    end();
+    home_end();
 }
 
 TEST(slips)
@@ -100,5 +76,5 @@ TEST(slips)
     begin(OLD, "anthropic");
     CHECK_INT(KEEP(), 2);
     WARNS("no login of claude or codex");
-    end();
+    home_end();
 }

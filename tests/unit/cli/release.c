@@ -1,5 +1,5 @@
 /* release: nothing is overwritten, nothing is forgotten before it is written. */
-#include "unit/cli/operator.h"
+#include "unit/cli/home_rig.h"
 
 #define PROJECTED "{\"mcpOAuth\":{\"x\":1.50},\"claudeAiOauth\":{\"accessToken\":\"sk-ant-oat01-FAKE-acc\",\"expiresAt\":4070908800000}}"
 #define OWN       "{\"claudeAiOauth\":{\"accessToken\":\"sk-ant-oat01-FAKE-own\",\"refreshToken\":\"sk-ant-ort01-FAKE-own\",\"expiresAt\":4070908800001}}"
@@ -9,42 +9,11 @@
     "{\"name\":\"claude\",\"provider\":\"claude\",\"version\":2,\"ended\":1,\"fields\":{\"KIND\":\"login\",\"ACCESS_TOKEN\":\"sk-ant-oat01-FAKE-new\","                                                                                  \
     "\"REFRESH_TOKEN\":\"sk-ant-ort01-FAKE-\\u0072ef\",\"EXPIRES_AT\":\"4070908900000\",\"SCOPES\":\"user:inference user:profile\"}}"
 
-/* The consumer is named after the owner of the home: us. */
-static const char *named(char out[80], const char *before, const char *after)
-{
-    (void)snprintf(out, 80, "%s/v1/consumers/home-%u%s ", before, (unsigned)geteuid(), after);
-    return out;
-}
-#define NAMED(before, after) named((char[80]){0}, before, after)
-
-static struct scratch home;
-
-static void begin(const char *file)
-{
-    (void)unsetenv("CLAUDE_CONFIG_DIR");
-    home = scratch_new();
-    CHECK(mkdir(scratch_path(&home, ".claude"), 0700) == 0);
-    scratch_write(scratch_path(&home, ".claude/.credentials.json"), file, strlen(file), 0600);
-}
-static const char *now_holds(void)
-{
-    static char text[1024];
-    int fd = open(scratch_path(&home, ".claude/.credentials.json"), O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return text;
-}
-static void end(void)
-{
-    fake_stop(&fake);
-    scratch_free(&home);
-}
 #define GIVE_BACK(...) OP(verb_release, "release", "claude", "--home", home.path, ##__VA_ARGS__)
 
 TEST(written_back_whole_and_then_forgotten)
 {
-    begin(PROJECTED);
+    home_begin(PROJECTED);
     BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")),
           call_on("DELETE /v1/credentials/claude ", 200, "{\"removed\":\"claude\",\"ended\":0}"),
           call_on(NAMED("GET ", ""), 200, "{}"), call_on(NAMED("DELETE ", "/grants/claude"), 200, "{}"));
@@ -56,47 +25,47 @@ TEST(written_back_whole_and_then_forgotten)
                            "\"accessToken\":\"sk-ant-oat01-FAKE-new\",\"expiresAt\":4070908900000}}");
     CHECK(strstr(fake_seen(&fake), "DELETE /v1/credentials/claude ") > strstr(fake_seen(&fake), "/release "));
     CHECK_INT(GIVE_BACK("--yes"), 0); /* cut before its end and done again: the very login is there */
-    end();
+    home_end();
 }
 
 TEST(a_login_of_its_own_stays_and_the_broker_keeps_its)
 {
-    begin(OWN);
+    home_begin(OWN);
     BEGIN(call_on("GET /v1/credentials/claude ", 200, SHOWN("ok", "2")));
     CHECK_INT(GIVE_BACK("--yes"), 7);
     WARNS("holds another login");
     CHECK_STR(now_holds(), OWN);
     CHECK(!strstr(fake_seen(&fake), "/release "));
-    end();
+    home_end();
     /* held already: it is compared, and not removed */
-    begin(OWN);
+    home_begin(OWN);
     BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")));
     CHECK_INT(GIVE_BACK("--yes"), 7);
     CHECK_STR(now_holds(), OWN);
     CHECK(!strstr(fake_seen(&fake), "DELETE "));
-    end();
+    home_end();
 }
 
 TEST(what_was_replaced_meanwhile_is_not_forgotten)
 {
-    begin(PROJECTED);
+    home_begin(PROJECTED);
     BEGIN(call_on("POST /v1/credentials/claude/release ", 200, BACK), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "3")));
     CHECK_INT(GIVE_BACK("--yes"), 8);
     WARNS("was replaced meanwhile");
     CHECK(!strstr(fake_seen(&fake), "DELETE "));
-    end();
+    home_end();
 }
 
 TEST(an_answer_that_is_none_changes_nothing)
 {
     static const char *const bad[] = {"", "[]", "{}", "{\"version\":1,\"fields\":{}}", "{\"version\":1,\"fields\":{\"ACCESS_TOKEN\":7}}", "{\"version\":1,\"fields\":[]}"};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        begin(PROJECTED);
+        home_begin(PROJECTED);
         BEGIN(call_on("POST /v1/credentials/claude/release ", 200, bad[i]), call_on("GET /v1/credentials/claude ", 200, SHOWN("held", "2")));
         CHECK(GIVE_BACK("--yes") != 0);
         CHECK_STR(now_holds(), PROJECTED);
         CHECK(!strstr(fake_seen(&fake), "DELETE "));
-        end();
+        home_end();
     }
 }
 

@@ -62,10 +62,10 @@ TEST(the_token_is_found_wherever_an_sdk_puts_it)
         "eDpzay1hbnQtb2F0MDEtY2JyazFfQWJDZEVmR2hJaktsTW5PcFFyU3RVdld4WXowMTIzNDU2Nzg5X2FiY2RlZg==\r\n\r\n",
     };
     for (size_t i = 0; i < COUNT(heads); i++) {
-        uint8_t room[ADMIT_TOKEN_MAX];
+        struct admit_room room = {0};
         struct gate_request rq;
         CHECK(parse(heads[i], &rq));
-        CHECK(view_is(admit_token(&rq, room), TOKEN));
+        CHECK(view_is(admit_token(&rq, &room), TOKEN));
     }
 }
 
@@ -79,13 +79,27 @@ TEST(no_token_and_two_tokens_are_none)
         "GET /?note=" TOKEN " HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: localhost\r\nX-Note: " TOKEN "\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic ****\r\n\r\n",
+        /* x:TOKEN and x:OTHER, of one length: the second is not decoded over the first */
+        "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic eDpzay1hbnQtb2F0MDEtY2JyazFfQWJDZEVmR2hJaktsTW5PcFFyU3RVdld4WXowMTIzNDU2Nzg5X2FiY2RlZg==\r\n"
+        "Proxy-Authorization: Basic eDpzay1hbnQtb2F0MDEtY2JyazFfWlpaWlpaWlpaWlpaTW5PcFFyU3RVdld4WXowMTIzNDU2Nzg5X2FiY2RlZg==\r\n\r\n",
     };
     for (size_t i = 0; i < COUNT(heads); i++) {
-        uint8_t room[ADMIT_TOKEN_MAX];
+        struct admit_room room = {0};
         struct gate_request rq;
         CHECK(parse(heads[i], &rq));
-        CHECK_INT(admit_token(&rq, room).n, 0);
+        CHECK_INT(admit_token(&rq, &room).n, 0);
     }
+}
+
+TEST(what_was_decoded_is_wiped)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic eDpzay1hbnQtb2F0MDEtY2JyazFfQWJDZEVmR2hJaktsTW5PcFFyU3RVdld4WXowMTIzNDU2Nzg5X2FiY2RlZg==\r\n\r\n";
+    struct admit_room room = {0};
+    struct gate_request rq;
+    CHECK(parse(head, &rq) && view_is(admit_token(&rq, &room), TOKEN));
+    CHECK(room.used > 0 && memmem(room.bytes, sizeof(room.bytes), TOKEN, strlen(TOKEN)));
+    admit_wipe(&room);
+    CHECK(room.used == 0 && !memmem(room.bytes, sizeof(room.bytes), "cbrk1_", 6));
 }
 
 TEST(the_form_of_errors_follows_the_request)
@@ -103,20 +117,20 @@ TEST(the_form_of_errors_follows_the_request)
 
 TEST(a_token_dressed_as_a_jwt_is_unwrapped)
 {
-    uint8_t room[ADMIT_TOKEN_MAX];
+    struct admit_room room = {0};
     struct gate_request rq;
 #define JWT "eyJhbGciOiJub25lIn0.eyJleHAiOjF9."
     CHECK(parse("POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " JWT "cbat-cbrk1_abc_d\r\n\r\n", &rq));
-    CHECK(view_is(admit_token(&rq, room), "cbat-cbrk1_abc_d"));
+    CHECK(view_is(admit_token(&rq, &room), "cbat-cbrk1_abc_d"));
     /* with the bare one beside it there is one token still */
     CHECK(parse("POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nx-api-key: cbat-cbrk1_abc_d\r\nAuthorization: Bearer " JWT "cbat-cbrk1_abc_d\r\n\r\n", &rq));
-    CHECK(view_is(admit_token(&rq, room), "cbat-cbrk1_abc_d"));
+    CHECK(view_is(admit_token(&rq, &room), "cbat-cbrk1_abc_d"));
     static const char *const none[] = {"eyJ.cbat-cbrk1_abc_d", "eyJcbrk1_abc", "eyJ..", "eyJ.a.", "eyJ", "eyJ.cbrk1_x.sig"};
     for (size_t i = 0; i < COUNT(none); i++) {
         char head[256];
         (void)snprintf(head, sizeof(head), "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", none[i]);
         CHECK(parse(head, &rq));
-        struct view t = admit_token(&rq, room);
+        struct view t = admit_token(&rq, &room);
         CHECK(t.n == 0 || view_is(t, none[i])); /* nothing is cut out that does not stand third */
     }
 }

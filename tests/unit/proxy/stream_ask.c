@@ -1,7 +1,6 @@
 /* proxy/stream_ask.c: what the vault is asked and told about a request. */
 #include "proxy_rig.h"
 
-
 TEST(the_vault_is_asked_with_token_method_and_path_and_shown_the_connection_once)
 {
     struct rig r;

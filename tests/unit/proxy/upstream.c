@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 
 static struct fixture {
     struct loop *l;
@@ -728,6 +729,55 @@ TEST(idle_tls_connections_hold_little_memory)
     if (used > PER_CONNECTION)
         printf("    %zu bytes each\n", used);
     CHECK(used <= PER_CONNECTION);
+    tear_down();
+}
+
+/* What OpenSSL takes for a record and gives back each time tears the heap apart: 2,000 idle streams came to 15 KB more each. */
+static unsigned taken;
+
+static void *count_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    taken++;
+    return malloc(n);
+}
+
+static void *count_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    taken++;
+    return realloc(p, n);
+}
+
+static void count_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+__attribute__((constructor)) static void count_from_the_first(void)
+{
+    if (CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free) != 1)
+        abort();
+}
+
+TEST(looking_for_what_is_not_there_takes_no_memory)
+{
+    char none[16];
+    set_up();
+    serve_tls();
+    CHECK_OK(exchange_on("ping", 4, true), f.why);
+    struct upstream *u = TAKE(f.u);
+    CHECK(upstream_read(u, none, sizeof(none)) == -1 && errno == EAGAIN); /* a ticket may be there */
+    unsigned before = taken;
+    CHECK(before > 0);
+    for (int k = 0; k < 3; k++)
+        CHECK(upstream_read(u, none, sizeof(none)) == -1 && errno == EAGAIN);
+    CHECK_INT(taken, before);
+    upstream_give(u, true);
     tear_down();
 }
 

@@ -432,6 +432,21 @@ TEST(a_locked_store_ends_it_and_the_next_opening_takes_it_up)
     rig_end(&r);
 }
 
+/* The refresh begins when the release is decided, and its record not yet on the disk. */
+TEST(a_release_that_a_refresh_overtakes_is_refused_and_that_recorded)
+{
+    struct rig r;
+    uint64_t admin = begin_with(&r, HOUR);
+    uint64_t give = POST(&r, MSG_CRED_RELEASE, admin, S(F_CREDENTIAL, "claude"));
+    (void)POST(&r, MSG_REFRESH, admin, S(F_CREDENTIAL, "claude"));
+    AUTO(auto_close) int sock = oauth_helper(&r);
+    CHECK_INT(REPLY(&r, MSG_CRED_RELEASE, give), ERR_CONFLICT);
+    CHECK_INT(rig_logged(&r, EVENT("credential.release"), OUTCOME("ok"), NULL), 1);
+    CHECK_INT(rig_logged(&r, EVENT("credential.release"), "\"reason\":\"conflict\"", "\"credential\":\"claude\""), 1);
+    CHECK(!rig_cred(&r, "claude")->released);
+    rig_end(&r);
+}
+
 TEST(a_lock_lets_the_refresh_that_runs_come_to_its_end)
 {
     struct rig r;
